@@ -1,0 +1,48 @@
+package v1beta1
+
+// Finalizers.
+const (
+	// ClusterFinalizer keeps a MaasCluster until what belongs to it in MAAS is gone.
+	ClusterFinalizer = "maascluster.infrastructure.cluster.x-k8s.io"
+	// MachineFinalizer keeps a MaasMachine until its machine or VM is gone.
+	MachineFinalizer = "maasmachine.infrastructure.cluster.x-k8s.io"
+	// HostEvacuationFinalizer is found on machines that were LXD hosts themselves. It is never set, and removed with MachineFinalizer.
+	HostEvacuationFinalizer = "maas.lxd.io/host-evacuation"
+)
+
+// Annotations of a MaasMachine.
+const (
+	// ComposeAttemptsAnnotation holds the attempts to make the VM as a JSON list of {attempt, name, hostID, hostName, systemID,
+	// sentAt, settled}. It is written before anything is made, and it survives clusterctl move.
+	ComposeAttemptsAnnotation = "infrastructure.cluster.x-k8s.io/compose-attempts"
+	// BareMetalAgentNameAnnotation holds the agent name under which a physical machine is allocated. It is written before the
+	// first allocation.
+	BareMetalAgentNameAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-agent-name"
+	// AbandonVMAnnotation lets a machine that is being deleted go without proof that its VM is gone. Its value is the reason.
+	AbandonVMAnnotation = "infrastructure.cluster.x-k8s.io/abandon-vm"
+	// VMNameAnnotation holds the name of the first attempt's VM. A name found there is kept.
+	VMNameAnnotation = "maas.spectrocloud.com/vm-name"
+	// EvacuationCompletedAnnotation is found on machines that were LXD hosts themselves. It is neither set nor read.
+	EvacuationCompletedAnnotation = "maas.lxd.io/evacuation-completed"
+)
+
+// Annotations of a MaasCluster.
+const (
+	// ClusterIDAnnotation holds a random id that stands on everything that is made for the cluster in MAAS. Unlike the UID it
+	// survives clusterctl move.
+	ClusterIDAnnotation = "infrastructure.cluster.x-k8s.io/cluster-id"
+	// PendingDeletionsAnnotation holds, as a JSON list, the VMs that are still to be deleted from hosts that did not answer.
+	PendingDeletionsAnnotation = "infrastructure.cluster.x-k8s.io/pending-deletions"
+	// AbandonedVMsAnnotation holds, as a JSON list, the VMs that an operator gave up.
+	AbandonedVMsAnnotation = "infrastructure.cluster.x-k8s.io/abandoned-vms"
+	// CustomDNSProvidedAnnotation says by its presence that somebody else keeps the control plane's DNS record.
+	CustomDNSProvidedAnnotation = "spectrocloud.com/custom-dns-provided"
+)
+
+// The ConfigMap in a cluster's namespace that chooses the addresses which go into DNS.
+const (
+	// PreferredSubnetConfigMap is the name of the ConfigMap.
+	PreferredSubnetConfigMap = "maas-preferred-subnet"
+	// PreferredSubnetKey is the key whose value is a comma-separated list of CIDRs.
+	PreferredSubnetKey = "preferredSubnets"
+)
