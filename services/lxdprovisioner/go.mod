@@ -1,0 +1,3 @@
+module github.com/capmaas/capmaas/services/lxdprovisioner
+
+go 1.26.0
