@@ -130,6 +130,7 @@ type LXDResourceAllocation struct {
 type LXDStorage struct {
 	// size is the size of the disk in GB, as a number or as a string of digits.
 	// +optional
+	// +kubebuilder:validation:XIntOrString
 	// +kubebuilder:validation:Pattern=`^[1-9][0-9]{0,5}$`
 	// +kubebuilder:validation:XValidation:rule="type(self) == string || self >= 1",message="size is at least 1 GB"
 	Size *intstr.IntOrString `json:"size,omitempty"`
