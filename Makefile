@@ -1,0 +1,102 @@
+# Everything here needs Go, make, git and a shell; what else is needed is built from pinned versions (tools/README.md).
+
+MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
+PACKAGES := $(MODULES:%=./%/...)
+PREFIX := github.com/capmaas/capmaas
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, KEEP to demo.
+ARGS ?=
+PKG ?=
+COUNT ?= 50
+BENCH ?= .
+KEEP ?=
+
+# What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
+TOOLS := tools=$$(tools/ensure.sh) || exit 1;
+PLUGINS := plugins=$$(tools/ensure.sh protoc-gen) || exit 1;
+LINT := lint=$$(tools/ensure.sh golangci-lint) || exit 1;
+ASSETS := assets=$$(tools/apiserver/ensure.sh) || exit 1;
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the service, the manager and the simulator into bin/
+	go build -ldflags '-X $(PREFIX)/services/lxdprovisioner/app.Version=$(VERSION)' -o bin/lxdprovisioner ./services/lxdprovisioner/cmd/lxdprovisioner
+	go build -ldflags '-X $(PREFIX)/controllers/app.Version=$(VERSION)' -o bin/manager ./controllers/cmd/manager
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/maassim ./services/maassim/cmd/maassim
+
+.PHONY: generate
+generate: ## Write the generated Go: messages and RPCs from the .proto files, deep copies of the API types
+	@$(TOOLS) $(PLUGINS) PATH="$$plugins:$$PATH" "$$tools/buf" generate
+	@$(TOOLS) cd api && "$$tools/controller-gen" object paths=./...
+
+.PHONY: manifests
+manifests: ## Write the CRDs and the manager's role into deploy/
+	@$(TOOLS) cd api && "$$tools/controller-gen" crd paths=./... output:crd:dir=../deploy/crd/bases
+	@$(TOOLS) cd controllers && "$$tools/controller-gen" rbac:roleName=capmaas-manager-role paths=./... output:rbac:dir=../deploy/rbac
+
+.PHONY: lint
+lint: lint-go lint-proto ## Run every linter
+
+.PHONY: lint-go
+lint-go: ## Run golangci-lint in each module
+	@$(LINT) failed=; for module in $(MODULES); do \
+		echo "golangci-lint $$module"; \
+		(cd $$module && "$$lint/golangci-lint" run --config "$(CURDIR)/.golangci.yml" ./...) || failed="$$failed $$module"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "golangci-lint complains about:$$failed"; exit 1; fi
+
+.PHONY: lint-proto
+lint-proto: ## Check the contract: buf's lint and format, and no breaking change against proto/image.binpb
+	@$(TOOLS) set -x; "$$tools/buf" lint && "$$tools/buf" format --diff --exit-code && \
+		"$$tools/buf" breaking proto --against proto/image.binpb
+
+.PHONY: fmt
+fmt: ## Format the Go and the .proto files
+	@$(LINT) for module in $(MODULES); do (cd $$module && "$$lint/golangci-lint" fmt --config "$(CURDIR)/.golangci.yml") || exit 1; done
+	@$(TOOLS) "$$tools/buf" format --write
+
+.PHONY: race
+race:
+	@[ "$$(go env CGO_ENABLED)" = 1 ] || { echo "the race detector needs a C compiler (gcc or clang) and CGO_ENABLED=1"; exit 1; }
+
+.PHONY: test
+test: race ## Run every test with the race detector (ARGS='-run TestX -v')
+	@$(ASSETS) set -x; KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
+
+.PHONY: deflake
+deflake: race ## Repeat tests in random order until one fails, COUNT times at most (PKG=./controllers/... COUNT=50)
+	@[ -n "$(PKG)" ] || { echo "say what to repeat, for example: make deflake PKG=./controllers/..."; exit 2; }
+	@$(ASSETS) round=1; while [ $$round -le $(COUNT) ]; do \
+		echo "round $$round of $(COUNT)"; \
+		KUBEBUILDER_ASSETS="$$assets" go test -race -shuffle=on -count=1 -failfast $(PKG) $(ARGS) || { echo "failed in round $$round"; exit 1; }; \
+		round=$$((round + 1)); \
+	done
+
+.PHONY: demo
+demo: build ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running)
+	@$(ASSETS) grpcurl=$$(tools/ensure.sh grpcurl) || exit 1; go build -o bin/demo ./test/demo || exit 1; \
+		KUBEBUILDER_ASSETS="$$assets" PATH="$$assets:$$grpcurl:$$PATH" exec bin/demo $(if $(KEEP),--keep)
+
+.PHONY: bench
+bench: ## Run the benchmarks (BENCH='Place')
+	@$(ASSETS) set -x; KUBEBUILDER_ASSETS="$$assets" go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES) $(ARGS)
+
+.PHONY: tidy
+tidy: ## Tidy each module on its own
+	@for module in $(MODULES); do echo "go mod tidy in $$module"; (cd $$module && GOWORK=off GOFLAGS=-mod=mod go mod tidy) || exit 1; done
+
+.PHONY: drift
+drift: ## Check that generated files and go.mod files are what their sources say, and that each module builds alone
+	@tools/drift.sh $(MODULES)
+
+.PHONY: image
+image: ## Renew proto/image.binpb, the contract that lint-proto compares with (wants an ADR line)
+	@$(TOOLS) "$$tools/buf" build proto --exclude-source-info -o proto/image.binpb
+
+.PHONY: clean
+clean: ## Remove what was built into the tree; the cache outside of it stays (tools/README.md)
+	rm -rf bin dist .demo
