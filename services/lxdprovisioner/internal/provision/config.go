@@ -1,0 +1,96 @@
+package provision
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is what the use cases need. Zero values of Timing and Limits mean their defaults.
+type Config struct {
+	// Backend makes and removes VMs; only LXD needs it.
+	Backend Backend
+	// MAAS is the region: claims, networks, deployments, DNS.
+	MAAS MAAS
+	// Clock tells the time.
+	Clock  func() time.Time
+	Logger *slog.Logger
+	Timing Timing
+	Limits Limits
+}
+
+// Timing are the durations of protocol.md. Tests shorten them.
+type Timing struct {
+	// InventoryMaxAge is how old an inventory may be that a choice is made from.
+	InventoryMaxAge time.Duration
+	// MachinesMaxAge is how old power, status and bridges of the hosts' own machines may be.
+	MachinesMaxAge time.Duration
+	// LedgerHold is how long a choice counts as used when nothing is composed.
+	LedgerHold time.Duration
+	// DetachedLimit bounds a call that runs on when its caller is gone. It is also how long an
+	// attempt counts as running after it was sent.
+	DetachedLimit time.Duration
+	// ReplyMargin is how long before the caller's deadline a joined call is answered as running.
+	ReplyMargin time.Duration
+	// LookupWindow is for how long look-ups are collected into one list call.
+	LookupWindow time.Duration
+	// SettleFirst is how long after it was sent an attempt's absence may first be verified;
+	// SettleGap is the least time between the two refreshes that settle it.
+	SettleFirst time.Duration
+	SettleGap   time.Duration
+	// RefreshGap is the least time between two refreshes of one host.
+	RefreshGap time.Duration
+	// WatchInterval is the least time between two rounds of the polling loop.
+	WatchInterval time.Duration
+	// WatchFullRead is how often WatchFullBatch ids are read in full, by turns.
+	WatchFullRead time.Duration
+	// DrainLimit bounds how long Drain waits.
+	DrainLimit time.Duration
+}
+
+// DefaultTiming are the durations of protocol.md.
+func DefaultTiming() Timing {
+	return Timing{
+		InventoryMaxAge: 5 * time.Second,
+		MachinesMaxAge:  60 * time.Second,
+		LedgerHold:      180 * time.Second,
+		DetachedLimit:   150 * time.Second,
+		ReplyMargin:     250 * time.Millisecond,
+		LookupWindow:    100 * time.Millisecond,
+		SettleFirst:     300 * time.Second,
+		SettleGap:       120 * time.Second,
+		RefreshGap:      60 * time.Second,
+		WatchInterval:   10 * time.Second,
+		WatchFullRead:   60 * time.Second,
+		DrainLimit:      180 * time.Second,
+	}
+}
+
+// Limits are the sizes that the use cases keep to.
+type Limits struct {
+	// UserDataBytes is the most user data that is taken.
+	UserDataBytes int
+	// WatchBatch is the most ids in one list call: more make a request line that nginx refuses.
+	WatchBatch int
+	// WatchFullBatch is how many ids are read in full at a time.
+	WatchFullBatch int
+	// EndpointTTL is the time to live in seconds of a record where the caller names none.
+	EndpointTTL int
+}
+
+// DefaultLimits are the limits of the contract.
+func DefaultLimits() Limits {
+	return Limits{UserDataBytes: 2 << 20, WatchBatch: 400, WatchFullBatch: 50, EndpointTTL: 10}
+}
+
+func (c Config) withDefaults() Config {
+	if c.Timing == (Timing{}) {
+		c.Timing = DefaultTiming()
+	}
+	if c.Limits == (Limits{}) {
+		c.Limits = DefaultLimits()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
