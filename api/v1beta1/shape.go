@@ -1,9 +1,7 @@
 package v1beta1
 
 import (
-	"slices"
 	"strconv"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -15,9 +13,6 @@ const (
 	DefaultDiskGB    int32 = 60
 )
 
-// customImageSystem is what MAAS calls the operating system of uploaded images.
-const customImageSystem = "custom"
-
 // Shape is the size of a VM.
 // +kubebuilder:object:generate=false
 type Shape struct {
@@ -27,26 +22,6 @@ type Shape struct {
 	MemoryMiB int32
 	// DiskGB is the size of the disk in GB (10^9 bytes).
 	DiskGB int32
-}
-
-// Mode returns what the machine becomes: ModeLXD if provisioningMode or lxd.enabled asks for it, else ModeBareMetal. A
-// contradiction of the two is refused at admission; where one got past it, no bare metal is taken for somebody who asked for
-// a VM.
-func (s *MaasMachineSpec) Mode() ProvisioningMode {
-	if s.ProvisioningMode == ModeLXD || s.lxdEnabled() {
-		return ModeLXD
-	}
-	return ModeBareMetal
-}
-
-// ModeContradicts says whether lxd.enabled asks for a VM while provisioningMode asks for bare metal. The reverse is no
-// contradiction: the API server writes lxd.enabled: false wherever the field is left out.
-func (s *MaasMachineSpec) ModeContradicts() bool {
-	return s.lxdEnabled() && (s.ProvisioningMode == ModeBareMetal || s.ProvisioningMode == modeBareMetalAlias)
-}
-
-func (s *MaasMachineSpec) lxdEnabled() bool {
-	return s.LXD != nil && s.LXD.Enabled != nil && *s.LXD.Enabled
 }
 
 // Shape returns the size of the VM. For each value the first of these that is more than 0 holds:
@@ -92,77 +67,6 @@ func (s *MaasMachineSpec) StoragePool() string {
 	return s.vmConfig().StoragePool
 }
 
-// Network returns the network of the VM, merged field by field from lxdConfig.network, lxdConfig.networkConfig, the first
-// subnet of lxd.vmConfig.network, and StaticIP. It is a copy.
-func (s *MaasMachineSpec) Network() LXDNetwork {
-	var network LXDNetwork
-	config := s.lxdConfig()
-	if config.Network != nil {
-		network = *config.Network.DeepCopy()
-	}
-	if alias := config.NetworkConfig; alias != nil {
-		network.Bridge = firstSet(network.Bridge, alias.Bridge)
-		network.MACAddress = firstSet(network.MACAddress, alias.MACAddress)
-	}
-	subnet, _, _ := strings.Cut(s.vmConfig().Network, ",")
-	network.Subnet = firstSet(network.Subnet, strings.TrimSpace(subnet))
-	network.StaticIPConfig = s.StaticIPConfig()
-	return network
-}
-
-// StaticIPConfig returns the VM's fixed address, or nil for none: lxdConfig.network.staticIPConfig, else
-// lxdConfig.networkConfig.staticIPConfig, else spec.staticIP; the first that is given holds as a whole. It is a copy. An empty
-// IPAddress means that somebody is still to fill in spec.staticIP.ip.
-func (s *MaasMachineSpec) StaticIPConfig() *LXDStaticIPConfig {
-	config := s.lxdConfig()
-	if config.Network != nil && config.Network.StaticIPConfig != nil {
-		return config.Network.StaticIPConfig.DeepCopy()
-	}
-	if config.NetworkConfig != nil && config.NetworkConfig.StaticIPConfig != nil {
-		return config.NetworkConfig.StaticIPConfig.DeepCopy()
-	}
-	if s.StaticIP == nil {
-		return nil
-	}
-	return &LXDStaticIPConfig{
-		IPAddress:  s.StaticIP.IP,
-		Gateway:    s.StaticIP.Gateway,
-		Subnet:     s.StaticIP.CIDR,
-		DNSServers: slices.Clone(s.StaticIP.Nameservers),
-	}
-}
-
-// HostPools returns the MAAS resource pools of which the VM's host may be taken, or none for all: resourcePool alone where it
-// is set, else lxdConfig.hostSelection.resourcePools.
-func (s *MaasMachineSpec) HostPools() []string {
-	if s.ResourcePool != nil && *s.ResourcePool != "" {
-		return []string{*s.ResourcePool}
-	}
-	if selection := s.lxdConfig().HostSelection; selection != nil {
-		return slices.Clone(selection.ResourcePools)
-	}
-	return nil
-}
-
-// HostTags returns the MAAS tags that the VM's host must have: those of tags and of lxdConfig.hostSelection.tags, each once.
-func (s *MaasMachineSpec) HostTags() []string {
-	tags := slices.Clone(s.Tags)
-	if selection := s.lxdConfig().HostSelection; selection != nil {
-		tags = append(tags, selection.Tags...)
-	}
-	slices.Sort(tags)
-	return slices.Compact(tags)
-}
-
-// ImageParts splits the image into MAAS's operating system and series at the first slash. A bare name is a custom image.
-func (s *MaasMachineSpec) ImageParts() (system, series string) {
-	system, series, found := strings.Cut(s.Image, "/")
-	if !found {
-		return customImageSystem, s.Image
-	}
-	return system, series
-}
-
 func (s *MaasMachineSpec) lxdConfig() *LXDConfig {
 	if s.LXDConfig == nil {
 		return &LXDConfig{}
@@ -199,13 +103,4 @@ func firstPositive(values ...*int32) int32 {
 		}
 	}
 	return 0
-}
-
-func firstSet(values ...string) string {
-	for _, value := range values {
-		if value != "" {
-			return value
-		}
-	}
-	return ""
 }

@@ -1,0 +1,102 @@
+package v1beta1
+
+import (
+	"slices"
+	"strings"
+)
+
+// Interface is one network interface of a VM. What is empty is left to MAAS.
+// +kubebuilder:object:generate=false
+type Interface struct {
+	// Bridge is the host's bridge.
+	Bridge string
+	// Subnet is the MAAS subnet, by name or CIDR.
+	Subnet string
+}
+
+// Network returns the network of the VM, merged field by field from lxdConfig.network, lxdConfig.networkConfig, the first
+// subnet of lxd.vmConfig.network, and StaticIPConfig. It is a copy.
+func (s *MaasMachineSpec) Network() LXDNetwork {
+	var network LXDNetwork
+	config := s.lxdConfig()
+	if config.Network != nil {
+		network = *config.Network.DeepCopy()
+	}
+	if alias := config.NetworkConfig; alias != nil {
+		network.Bridge = firstSet(network.Bridge, alias.Bridge)
+		network.MACAddress = firstSet(network.MACAddress, alias.MACAddress)
+	}
+	if subnets := s.vmSubnets(); len(subnets) > 0 {
+		network.Subnet = firstSet(network.Subnet, subnets[0])
+	}
+	network.StaticIPConfig = s.StaticIPConfig()
+	return network
+}
+
+// Interfaces returns the network interfaces of the VM, the first being the one that boots it; none means one interface that
+// is left to MAAS. Bridges come from Network's bridge and devices, subnets from its subnet and the further ones of
+// lxd.vmConfig.network, matched by position.
+func (s *MaasMachineSpec) Interfaces() []Interface {
+	network := s.Network()
+	bridges := append([]string{network.Bridge}, network.Devices...)
+	subnets := []string{network.Subnet}
+	if further := s.vmSubnets(); len(further) > 1 {
+		subnets = append(subnets, further[1:]...)
+	}
+	interfaces := make([]Interface, max(len(bridges), len(subnets)))
+	for i := range interfaces {
+		if i < len(bridges) {
+			interfaces[i].Bridge = bridges[i]
+		}
+		if i < len(subnets) {
+			interfaces[i].Subnet = subnets[i]
+		}
+	}
+	if len(interfaces) == 1 && interfaces[0] == (Interface{}) {
+		return nil
+	}
+	return interfaces
+}
+
+// vmSubnets are the subnets of lxd.vmConfig.network.
+func (s *MaasMachineSpec) vmSubnets() []string {
+	if strings.TrimSpace(s.vmConfig().Network) == "" {
+		return nil
+	}
+	subnets := strings.Split(s.vmConfig().Network, ",")
+	for i := range subnets {
+		subnets[i] = strings.TrimSpace(subnets[i])
+	}
+	return subnets
+}
+
+// StaticIPConfig returns the VM's fixed address, or nil for none: lxdConfig.network.staticIPConfig, else
+// lxdConfig.networkConfig.staticIPConfig, else spec.staticIP; the first that is given holds as a whole. It is a copy. An empty
+// IPAddress means that somebody is still to fill in spec.staticIP.ip.
+func (s *MaasMachineSpec) StaticIPConfig() *LXDStaticIPConfig {
+	config := s.lxdConfig()
+	if config.Network != nil && config.Network.StaticIPConfig != nil {
+		return config.Network.StaticIPConfig.DeepCopy()
+	}
+	if config.NetworkConfig != nil && config.NetworkConfig.StaticIPConfig != nil {
+		return config.NetworkConfig.StaticIPConfig.DeepCopy()
+	}
+	if s.StaticIP == nil {
+		return nil
+	}
+	return &LXDStaticIPConfig{
+		IPAddress:  s.StaticIP.IP,
+		Gateway:    s.StaticIP.Gateway,
+		Subnet:     s.StaticIP.CIDR,
+		DNSServers: slices.Clone(s.StaticIP.Nameservers),
+	}
+}
+
+func firstSet(values ...string) string {
+	for _, value := range values {
+		if value != "" {
+			return value
+		}
+	}
+	return ""
+}
