@@ -1,0 +1,194 @@
+package maassim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/fault"
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
+	"github.com/capmaas/capmaas/services/maassim/internal/region"
+)
+
+// What a simulated MAAS is built from. Every type's zero fields mean what their comments say.
+type (
+	// HostConfig is an LXD host.
+	HostConfig = region.Host
+	// StoragePool is a storage pool of an LXD host.
+	StoragePool = region.StoragePool
+	// Bridge is a bridge of an LXD host that MAAS knows.
+	Bridge = region.Bridge
+	// MetalConfig is a bare-metal machine.
+	MetalConfig = region.Metal
+	// ZoneConfig is an availability zone.
+	ZoneConfig = region.Zone
+	// PoolConfig is a resource pool.
+	PoolConfig = region.Pool
+	// DomainConfig is a DNS domain.
+	DomainConfig = region.Domain
+	// SubnetConfig is a subnet with its VLAN and ranges.
+	SubnetConfig = region.Subnet
+	// Range is a range of addresses.
+	Range = region.Range
+	// ImageConfig is a boot resource.
+	ImageConfig = region.Image
+	// Durations are how long things take, in simulated time.
+	Durations = region.Durations
+)
+
+// What can be seen from outside the API.
+type (
+	// Instance is a VM that exists in LXD.
+	Instance = lxd.Instance
+	// Machine is what MAAS believes of a machine.
+	Machine = region.Machine
+	// DNSRecord is a dnsresource of MAAS.
+	DNSRecord = region.DNSRecord
+	// Fault disturbs requests.
+	Fault = fault.Fault
+	// Effect is what a fault does inside MAAS or LXD.
+	Effect = fault.Effect
+)
+
+// The effects of faults.
+const (
+	EffectComposeLost = fault.ComposeLost
+	EffectVMLeft      = fault.VMLeft
+	EffectFail        = fault.Fail
+	EffectSlow        = fault.Slow
+)
+
+// Default API keys, written consumer:token:secret. They protect nothing.
+const (
+	DefaultAPIKey     = "SimConsumerKey0001:SimTokenKey0000001:SimTokenSecretForAdmin0000000001"
+	DefaultUserAPIKey = "SimConsumerKey0002:SimTokenKey0000002:SimTokenSecretForAlice0000000002"
+)
+
+// Config describes a simulated MAAS. The zero value is a MAAS 3.5 without hosts, with one subnet and one image, where everything that takes
+// time is done at once; DefaultConfig gives one with hosts.
+type Config struct {
+	Version    string // of MAAS; empty: "3.5.4"; "3.6" and the like get a point release
+	LXDVersion string // of hosts that name none; empty: "5.21.3"
+
+	APIKey     string // of the administrator "admin"; empty: DefaultAPIKey
+	UserAPIKey string // of the plain user "alice"; empty: DefaultUserAPIKey
+
+	Zones   []ZoneConfig // besides "default"
+	Pools   []PoolConfig // besides "default"
+	Domains []DomainConfig
+	Subnets []SubnetConfig // none: "mgmt", 10.10.0.0/16
+	Hosts   []HostConfig
+	Metal   []MetalConfig
+	Images  []ImageConfig // none: ubuntu/jammy
+	Tags    []string      // tags that no machine bears
+
+	Durations   Durations
+	VMHostsGone bool // vm-hosts answers 410, as the MAAS after 3.8 does
+
+	// Speed is how much faster than the clock the simulated time runs; 0 means 1.
+	Speed float64
+	// Clock tells the time; nil: the system's. OAuth timestamps are checked against it unaccelerated.
+	Clock func() time.Time
+	// Listen is where Start listens; empty: a free port of 127.0.0.1.
+	Listen string
+}
+
+// DefaultConfig is a MAAS with VM hosts and bare-metal machines spread evenly over zones az1, az2 and so on. Hosts are lxd-1 and so on in
+// pool "default", with 32 cores, 128 GiB and 2 TB each; metal machines are metal-1 and so on with 16 cores and 64 GiB.
+func DefaultConfig(hosts, zones, metal int) Config {
+	cfg := Config{
+		Domains: []DomainConfig{{Name: "cluster.example"}},
+		Subnets: defaultSubnets(),
+		Images: []ImageConfig{
+			{Name: "ubuntu/jammy"},
+			{Name: "ubuntu/noble", Architecture: "amd64/ga-24.04"},
+			{Name: "u-2204-k8s-v1.34.0", Uploaded: true, Title: "Ubuntu 22.04 with Kubernetes v1.34.0"},
+		},
+	}
+	zones = max(zones, 1)
+	for z := range zones {
+		cfg.Zones = append(cfg.Zones, ZoneConfig{Name: zoneName(z)})
+	}
+	for n := range hosts {
+		cfg.Hosts = append(cfg.Hosts, HostConfig{
+			Name: fmt.Sprintf("lxd-%d", n+1), Zone: zoneName(n % zones), Cores: 32, MemoryMiB: 128 << 10,
+			StoragePools: []StoragePool{{Name: "default", Driver: "zfs", Total: 2e12, Default: true}},
+			Bridges:      []Bridge{{Name: "br0", Subnet: "mgmt"}, {Name: "br1", Subnet: "data"}},
+		})
+	}
+	for n := range metal {
+		cfg.Metal = append(cfg.Metal, MetalConfig{
+			Name: fmt.Sprintf("metal-%d", n+1), Zone: zoneName(n % zones), Cores: 16, MemoryMiB: 64 << 10, DiskGB: 500,
+		})
+	}
+	return cfg
+}
+
+func zoneName(n int) string { return fmt.Sprintf("az%d", n+1) }
+
+// defaultSubnets are a management network and a data network with both families.
+func defaultSubnets() []SubnetConfig {
+	return []SubnetConfig{
+		{
+			Name: "mgmt", CIDR: "10.10.0.0/16", Gateway: "10.10.0.1", DNS: []string{"10.10.0.2"}, Fabric: "fabric-mgmt", Space: "mgmt",
+			Dynamic: []Range{{Start: "10.10.200.0", End: "10.10.220.255"}},
+		},
+		{
+			Name: "data", CIDR: "10.30.0.0/24", Gateway: "10.30.0.1", DNS: []string{"10.30.0.2"}, Fabric: "fabric-data",
+			Dynamic:        []Range{{Start: "10.30.0.200", End: "10.30.0.220"}},
+			ReservedRanges: []Range{{Start: "10.30.0.10", End: "10.30.0.19"}},
+		},
+		{Name: "data6", CIDR: "fd00:30::/64", Gateway: "fd00:30::1", Fabric: "fabric-data"},
+	}
+}
+
+// pointReleases complete a version that names only major and minor.
+var pointReleases = map[string]string{"3.4": "3.4.10", "3.5": "3.5.4", "3.6": "3.6.2", "3.7": "3.7.1"}
+
+// withDefaults fills what is empty.
+func (c Config) withDefaults() Config {
+	if c.Version == "" {
+		c.Version = "3.5"
+	}
+	if full, ok := pointReleases[c.Version]; ok {
+		c.Version = full
+	}
+	if c.APIKey == "" {
+		c.APIKey = DefaultAPIKey
+	}
+	if c.UserAPIKey == "" {
+		c.UserAPIKey = DefaultUserAPIKey
+	}
+	if len(c.Subnets) == 0 {
+		c.Subnets = defaultSubnets()[:1]
+	}
+	if len(c.Images) == 0 {
+		c.Images = []ImageConfig{{Name: "ubuntu/jammy"}}
+	}
+	if c.Speed == 0 {
+		c.Speed = 1
+	}
+	if c.Clock == nil {
+		c.Clock = time.Now //nolint:forbidigo // the default of the clock that is passed in
+	}
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:0"
+	}
+	return c
+}
+
+func (c Config) region() region.Config {
+	return region.Config{
+		Version: c.Version, LXDVersion: c.LXDVersion, Zones: c.Zones, Pools: c.Pools, Domains: c.Domains, Subnets: c.Subnets,
+		Hosts: c.Hosts, Metal: c.Metal, Images: c.Images, Tags: c.Tags, Durations: c.Durations, VMHostsGone: c.VMHostsGone,
+	}
+}
+
+// parseKey reads consumer:token:secret.
+func parseKey(text string) ([3]string, error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		return [3]string{}, fmt.Errorf("API key: want consumer:token:secret")
+	}
+	return [3]string(parts), nil
+}

@@ -1,0 +1,271 @@
+// Package lxd is the truth of the simulation: the LXD hosts and the instances that really exist on them.
+//
+// It knows nothing of MAAS. What MAAS believes is in package region, and the two differ exactly where a real MAAS and a real LXD do: after a
+// compose whose answer was lost, after a DELETE while the host was off, after a VM was made or removed behind MAAS's back.
+package lxd
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// ErrOffline is the answer of a host that cannot be reached.
+var ErrOffline = errors.New("Failed to connect to the LXD REST API: [Errno 113] No route to host") //nolint:staticcheck,revive // pylxd's own words, MAAS passes them on
+
+// ErrNotFound is the answer for an instance that the host does not have.
+var ErrNotFound = errors.New("Instance not found") //nolint:staticcheck,revive // LXD's own words
+
+// Pool is a storage pool of a host.
+type Pool struct {
+	Name    string
+	Driver  string // dir, zfs, lvm, btrfs, ceph
+	Total   int64  // bytes
+	Default bool
+}
+
+// Disk is one disk of an instance.
+type Disk struct {
+	Pool string `json:"pool"`
+	Size int64  `json:"size"` // bytes
+}
+
+// NIC is one network interface of an instance.
+type NIC struct {
+	Name   string `json:"name"`
+	MAC    string `json:"mac"`
+	Parent string `json:"parent"` // the host's bridge
+}
+
+// Instance is a virtual machine that exists on a host.
+type Instance struct {
+	Host      string `json:"host"`
+	Project   string `json:"project"`
+	Name      string `json:"name"`
+	Cores     int    `json:"cores"`
+	MemoryMiB int    `json:"memory"`
+	Running   bool   `json:"running"`
+	Disks     []Disk `json:"disks"`
+	NICs      []NIC  `json:"nics"`
+}
+
+// World is every LXD host with its instances. It is safe for concurrent use.
+type World struct {
+	mu    sync.Mutex
+	hosts map[string]*host
+	order []string
+}
+
+type host struct {
+	offline   bool
+	pools     []Pool
+	instances map[key]*Instance
+	made      []key // in the order of their creation
+}
+
+type key struct{ project, name string }
+
+// NewWorld returns a world without hosts.
+func NewWorld() *World {
+	return &World{hosts: make(map[string]*host)}
+}
+
+// AddHost adds a host with its storage pools; a host of that name must not exist.
+func (w *World) AddHost(name string, pools []Pool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hosts[name] = &host{pools: slices.Clone(pools), instances: make(map[key]*Instance)}
+	w.order = append(w.order, name)
+}
+
+// SetOffline makes a host unreachable, or reachable again. Its instances go on existing. It reports whether there is such a host.
+func (w *World) SetOffline(name string, offline bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok := w.hosts[name]
+	if ok {
+		h.offline = offline
+	}
+	return ok
+}
+
+// Online reports whether the host can be reached.
+func (w *World) Online(name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok := w.hosts[name]
+	return ok && !h.offline
+}
+
+// Create makes an instance. It fails with ErrOffline, or with LXD's words when the name is taken in that project.
+func (w *World) Create(inst Instance) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, err := w.reach(inst.Host)
+	if err != nil {
+		return err
+	}
+	k := key{inst.Project, inst.Name}
+	if _, taken := h.instances[k]; taken {
+		return fmt.Errorf("Instance %q already exists", inst.Name) //nolint:staticcheck,revive // LXD's own words
+	}
+	inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
+	h.instances[k] = &inst
+	h.made = append(h.made, k)
+	return nil
+}
+
+// Delete removes an instance, running or not. It fails with ErrOffline or ErrNotFound.
+func (w *World) Delete(hostName, project, name string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, err := w.reach(hostName)
+	if err != nil {
+		return err
+	}
+	k := key{project, name}
+	if _, ok := h.instances[k]; !ok {
+		return ErrNotFound
+	}
+	delete(h.instances, k)
+	h.made = slices.DeleteFunc(h.made, func(other key) bool { return other == k })
+	return nil
+}
+
+// SetRunning starts or stops an instance. It fails with ErrOffline or ErrNotFound.
+func (w *World) SetRunning(hostName, project, name string, running bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, err := w.reach(hostName)
+	if err != nil {
+		return err
+	}
+	inst, ok := h.instances[key{project, name}]
+	if !ok {
+		return ErrNotFound
+	}
+	inst.Running = running
+	return nil
+}
+
+// Running reports whether an instance runs. It fails with ErrOffline or ErrNotFound.
+func (w *World) Running(hostName, project, name string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, err := w.reach(hostName)
+	if err != nil {
+		return false, err
+	}
+	inst, ok := h.instances[key{project, name}]
+	if !ok {
+		return false, ErrNotFound
+	}
+	return inst.Running, nil
+}
+
+// List returns the instances of one project in the order of their creation. It fails with ErrOffline.
+func (w *World) List(hostName, project string) ([]Instance, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, err := w.reach(hostName)
+	if err != nil {
+		return nil, err
+	}
+	return h.list(func(k key) bool { return k.project == project }), nil
+}
+
+// Instances returns every instance of every host, reachable or not, host by host.
+func (w *World) Instances() []Instance {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := []Instance{}
+	for _, name := range w.order {
+		all = append(all, w.hosts[name].list(func(key) bool { return true })...)
+	}
+	return all
+}
+
+// Place chooses a storage pool for each disk as MAAS's LXD driver does: among the pools named by the disk's tags the first with room; without
+// a tag that names a pool, the default pool. tags[i] belongs to sizes[i]; bytes.
+func (w *World) Place(hostName string, sizes []int64, tags [][]string) ([]Disk, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, err := w.reach(hostName)
+	if err != nil {
+		return nil, err
+	}
+	disks := make([]Disk, 0, len(sizes))
+	for i, size := range sizes {
+		pool, err := h.choose(size, tags[i])
+		if err != nil {
+			return nil, err
+		}
+		disks = append(disks, Disk{Pool: pool, Size: size})
+	}
+	return disks, nil
+}
+
+func (w *World) reach(name string) (*host, error) {
+	h, ok := w.hosts[name]
+	if !ok || h.offline {
+		return nil, ErrOffline
+	}
+	return h, nil
+}
+
+func (h *host) list(wanted func(key) bool) []Instance {
+	list := []Instance{}
+	for _, k := range h.made {
+		if wanted(k) {
+			inst := *h.instances[k]
+			inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
+			list = append(list, inst)
+		}
+	}
+	return list
+}
+
+func (h *host) choose(size int64, tags []string) (string, error) {
+	var named []string
+	for _, p := range h.pools {
+		if !slices.Contains(tags, p.Name) {
+			continue
+		}
+		named = append(named, p.Name)
+		if h.free(p) >= size {
+			return p.Name, nil
+		}
+	}
+	if len(named) > 0 {
+		return "", fmt.Errorf("Not enough storage space on storage pools: %s", strings.Join(named, ", ")) //nolint:staticcheck,revive // the driver's words
+	}
+	for _, p := range h.pools {
+		if !p.Default {
+			continue
+		}
+		if h.free(p) < size {
+			return "", fmt.Errorf("Not enough space in default storage pool: %s", p.Name) //nolint:staticcheck,revive // the driver's words
+		}
+		return p.Name, nil
+	}
+	for _, p := range h.pools {
+		if h.free(p) >= size {
+			return p.Name, nil
+		}
+	}
+	return "", errors.New("Not enough storage space on any storage pools") //nolint:staticcheck,revive // the driver's words
+}
+
+func (h *host) free(p Pool) int64 {
+	free := p.Total
+	for _, inst := range h.instances {
+		for _, d := range inst.Disks {
+			if d.Pool == p.Name {
+				free -= d.Size
+			}
+		}
+	}
+	return free
+}

@@ -1,0 +1,40 @@
+package region
+
+import "strconv"
+
+// efiSize is the size of the partition that the default storage layout begins with.
+const efiSize = 512 << 20
+
+// diskJSON renders a disk with MAAS's flat layout on the first one.
+func (m *machine) diskJSON(n int) object {
+	d := m.disks[n]
+	id := "QEMU_QEMU_HARDDISK_" + d.serial
+	o := object{
+		"id": d.id, "name": d.name, "type": "physical", "system_id": m.systemID, "path": "/dev/disk/by-dname/" + d.name,
+		"id_path": "/dev/disk/by-id/scsi-0" + id, "model": "QEMU HARDDISK", "serial": d.serial, "size": d.size, "block_size": 512,
+		"available_size": d.size, "used_size": 0, "used_for": "Unused", "uuid": nil, "filesystem": nil, "firmware_version": nil,
+		"numa_node": 0, "tags": []string{}, "partition_table_type": nil, "partitions": []object{}, "storage_pool": orNull(d.pool),
+		"resource_uri": uri("nodes/%s/blockdevices/%d/", m.systemID, d.id),
+	}
+	if n > 0 {
+		return o
+	}
+	o["available_size"], o["used_size"] = 0, d.size
+	o["partition_table_type"], o["used_for"] = "GPT", "GPT partitioned with 2 partitions"
+	o["partitions"] = []object{
+		m.partitionJSON(d, 1, efiSize, true, "fat32", "efi", "/boot/efi"),
+		m.partitionJSON(d, 2, d.size-efiSize, false, "ext4", "root", "/"),
+	}
+	return o
+}
+
+func (m *machine) partitionJSON(d disk, n int, size int64, boot bool, fs, label, mount string) object {
+	id := d.id*2 + n - 2
+	return object{
+		"id": id, "type": "partition", "system_id": m.systemID, "device_id": d.id, "uuid": d.uuids[2*n-2], "size": size,
+		"bootable": boot, "tags": []string{}, "path": "/dev/disk/by-dname/" + d.name + "-part" + strconv.Itoa(n),
+		"filesystem":   object{"fstype": fs, "label": label, "uuid": d.uuids[2*n-1], "mount_point": mount, "mount_options": nil},
+		"used_for":     fs + " formatted filesystem mounted at " + mount,
+		"resource_uri": uri("nodes/%s/blockdevices/%d/partition/%d", m.systemID, d.id, id),
+	}
+}

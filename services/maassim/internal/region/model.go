@@ -1,0 +1,204 @@
+package region
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/network"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+type zone struct {
+	id                int
+	name, description string
+}
+
+type pool struct {
+	id                int
+	name, description string
+}
+
+type domain struct {
+	id   int
+	name string
+}
+
+type tag struct{ name, definition, comment, kernelOpts string }
+
+type image struct {
+	Image
+	id int
+}
+
+// vmHost is a VM host ("pod") as MAAS knows it.
+type vmHost struct {
+	id                 int
+	name, kind         string
+	zone               *zone
+	pool               *pool
+	project, version   string
+	arch               string
+	capabilities       []string
+	cores, memory      int // what MAAS knows of the host, 0 before its inventory is there
+	physical           [2]int
+	cpuRatio, memRatio float64
+	pools              []StoragePool
+	tags               []string
+	machine            *machine // the host's own machine, if MAAS knows it
+	macvlan            *string
+}
+
+// machine is a machine record of MAAS, whether it is bare metal, a VM or a VM host.
+type machine struct {
+	id                 int
+	systemID, hostname string
+	domain             *domain
+	zone               *zone
+	pool               *pool
+	status             status
+	previous           status // before the operation in progress
+	owner              *rest.User
+	agent              string
+	locked             bool
+	description        string
+	arch               string
+	cores, memory      int // MiB
+	swap               *int64
+	disks              []disk
+	interfaces         []*iface
+	tags               []string
+	powerType          string
+	powerOn            bool
+	powerUnknown       bool
+
+	host        *vmHost // the VM host it was composed on
+	hostOf      *vmHost // the VM host that it is
+	vmID        int
+	instance    string // its name in LXD
+	dynamic     bool   // made by allocate, deleted by release
+	tested      bool   // has passed commissioning: a release ends in Ready
+	skipNetwork bool   // commissioning keeps the network as composed
+
+	osystem, series, kernel string
+	ephemeral               bool
+	netboot                 bool
+	userData                *string // verbatim
+	annotations             map[string]string
+	message                 *string // type of the last event
+	errorText               string
+	constraints             bool // answered by allocate, which adds constraints_by_type
+
+	epoch int // counts status changes, so that a planned one knows when it is stale
+}
+
+type disk struct {
+	id         int
+	name, pool string
+	size       int64
+	serial     string
+	uuids      [4]string
+}
+
+// iface is a network interface of a machine.
+type iface struct {
+	id      int
+	machine *machine
+	name    string
+	kind    string // physical or bridge
+	mac     string
+	vlan    *network.VLAN
+	parents []string
+	child   string // the bridge over it, if any
+	links   []*link
+}
+
+// link ties an interface to a subnet.
+type link struct {
+	id      int
+	iface   *iface
+	mode    string // auto, static, dhcp, link_up
+	subnet  *network.Subnet
+	address *address // nil while an AUTO link has none
+	gateway bool     // its subnet's gateway is the machine's default
+}
+
+// Allocation types of addresses (MAAS: IPADDRESS_TYPE).
+const (
+	allocAuto     = 0
+	allocSticky   = 1
+	allocReserved = 4
+)
+
+// address is an address that something holds: a link, or a user's reservation.
+type address struct {
+	id      int
+	ip      netip.Addr
+	alloc   int
+	owner   *rest.User
+	subnet  *network.Subnet // nil outside every subnet
+	link    *link           // nil for a reservation
+	created time.Time
+	updated time.Time
+}
+
+// record is a dnsresource.
+type record struct {
+	id        int
+	name      string
+	domain    *domain
+	ttl       *int
+	addresses []*address
+	data      []recordData
+}
+
+// recordData is a record that is not an address.
+type recordData struct {
+	id           int
+	rrtype, data string
+	ttl          *int
+}
+
+type event struct {
+	id                    int
+	systemID, hostname    string
+	level, kind, describe string
+	at                    time.Time
+}
+
+func (m *machine) fqdn() string { return m.hostname + "." + m.domain.name }
+
+func (m *machine) ownerName() string {
+	if m.owner == nil {
+		return ""
+	}
+	return m.owner.Name
+}
+
+// storage returns the size of all disks in bytes.
+func (m *machine) storage() int64 {
+	var sum int64
+	for _, d := range m.disks {
+		sum += d.size
+	}
+	return sum
+}
+
+func (m *machine) links() []*link {
+	var all []*link
+	for _, i := range m.interfaces {
+		all = append(all, i.links...)
+	}
+	return all
+}
+
+func (m *machine) hasTag(name string) bool { return slices.Contains(m.tags, name) }
+
+func (m *machine) iface(id int) *iface {
+	for _, i := range m.interfaces {
+		if i.id == id {
+			return i
+		}
+	}
+	return nil
+}

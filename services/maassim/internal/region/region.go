@@ -1,0 +1,168 @@
+// Package region is what the simulated MAAS believes and does: its database of machines, hosts, networks and records, and the operations on
+// them. It acts on package lxd through what a rack controller would do, and never looks at LXD's truth otherwise.
+//
+// Each operation holds the region's lock while it reads and writes rows, and lets it go while LXD works. What a real MAAS does not do
+// atomically (compose) is therefore not atomic here either.
+package region
+
+import (
+	"container/heap"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
+	"github.com/capmaas/capmaas/services/maassim/internal/network"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+// Region is the simulated region controller. It is safe for concurrent use.
+type Region struct {
+	cfg    Config
+	users  []*rest.User
+	lxd    *lxd.World
+	clock  func() time.Time
+	wait   func(time.Duration)
+	minor  int // of MAAS 3.x
+	mu     sync.Mutex
+	ids    identities
+	agenda agenda
+
+	zones     []*zone
+	pools     []*pool
+	domains   []*domain
+	vlans     []*network.VLAN
+	subnets   []*network.Subnet
+	hosts     []*vmHost
+	machines  []*machine // by id
+	byID      map[string]*machine
+	byName    map[string]*machine
+	addresses map[netip.Addr]*address
+	records   []*record
+	tags      []*tag
+	images    []*image
+	events    []event
+}
+
+// Deps are what a region stands on.
+type Deps struct {
+	Users []*rest.User // the first is the administrator who owns the VM hosts' machines
+	LXD   *lxd.World
+	// Clock tells the simulated time, which may run fast.
+	Clock func() time.Time
+	// Wait passes simulated time inside a call.
+	Wait func(time.Duration)
+}
+
+// New returns a region as the configuration describes it, with its hosts in LXD. It fails when the configuration contradicts itself.
+func New(cfg Config, deps Deps) (*Region, error) {
+	r := &Region{
+		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, wait: deps.Wait,
+		byID: make(map[string]*machine), byName: make(map[string]*machine), addresses: make(map[netip.Addr]*address),
+	}
+	return r, r.seed()
+}
+
+// begin takes the lock, brings the region up to date and returns the function that gives the lock back.
+func (r *Region) begin() func() {
+	r.mu.Lock()
+	r.settle()
+	return r.mu.Unlock
+}
+
+// settle does what was planned up to now.
+func (r *Region) settle() {
+	now := r.clock()
+	for len(r.agenda) > 0 && !r.agenda[0].at.After(now) {
+		next, _ := heap.Pop(&r.agenda).(planned)
+		if next.machine.epoch == next.epoch && r.byID[next.machine.systemID] == next.machine {
+			next.do()
+		}
+	}
+}
+
+// after plans the end of an operation on a machine; a status change before then cancels it.
+func (r *Region) after(d time.Duration, m *machine, do func()) {
+	r.ids.plan++
+	heap.Push(&r.agenda, planned{at: r.clock().Add(d), order: r.ids.plan, machine: m, epoch: m.epoch, do: do})
+}
+
+// set gives a machine a status; what was planned for its former status is void.
+func (m *machine) set(s status) {
+	m.previous, m.status = m.status, s
+	m.epoch++
+}
+
+// planned is an end of an operation that lies ahead.
+type planned struct {
+	at      time.Time
+	order   int
+	machine *machine
+	epoch   int
+	do      func()
+}
+
+// agenda is a heap of what lies ahead, the earliest first.
+type agenda []planned
+
+func (a agenda) Len() int { return len(a) }
+
+func (a agenda) Less(i, j int) bool {
+	if a[i].at.Equal(a[j].at) {
+		return a[i].order < a[j].order
+	}
+	return a[i].at.Before(a[j].at)
+}
+
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+
+// Push is for container/heap.
+func (a *agenda) Push(x any) {
+	if p, ok := x.(planned); ok {
+		*a = append(*a, p)
+	}
+}
+
+// Pop is for container/heap.
+func (a *agenda) Pop() any {
+	old := *a
+	last := old[len(old)-1]
+	*a = old[:len(old)-1]
+	return last
+}
+
+// removeMachine deletes a machine's row, with its addresses and its place in DNS.
+func (r *Region) removeMachine(m *machine) {
+	for _, l := range m.links() {
+		r.freeAddress(l)
+	}
+	delete(r.byID, m.systemID)
+	delete(r.byName, m.hostname)
+	for i, other := range r.machines {
+		if other == m {
+			r.machines = append(r.machines[:i], r.machines[i+1:]...)
+			break
+		}
+	}
+	m.epoch++
+	events := r.events[:0]
+	for _, e := range r.events {
+		if e.systemID != m.systemID {
+			events = append(events, e)
+		}
+	}
+	r.events = events
+}
+
+// note writes an event of a machine, which is also its status message when it is not below INFO.
+func (r *Region) note(m *machine, level, kind, describe string) {
+	r.ids.event++
+	r.events = append(r.events, event{
+		id: r.ids.event, systemID: m.systemID, hostname: m.hostname, level: level, kind: kind, describe: describe, at: r.clock(),
+	})
+	message := kind
+	if describe != "" {
+		message += " - " + describe
+	}
+	m.message = &message
+}

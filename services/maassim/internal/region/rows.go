@@ -1,0 +1,261 @@
+package region
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/network"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+// newMachine makes a machine's row; the hostname must be free.
+func (r *Region) newMachine(hostname string) *machine {
+	r.ids.machine++
+	m := &machine{
+		id: r.ids.machine, systemID: r.ids.systemID(), hostname: hostname, domain: r.domains[0], zone: r.zones[0], pool: r.pools[0],
+		annotations: map[string]string{}, netboot: true,
+	}
+	r.machines = append(r.machines, m)
+	r.byID[m.systemID] = m
+	r.byName[hostname] = m
+	return m
+}
+
+func (r *Region) newInterface(m *machine, name string, vlan *network.VLAN) *iface {
+	r.ids.iface++
+	i := &iface{id: r.ids.iface, machine: m, name: name, kind: "physical", mac: r.ids.mac(), vlan: vlan}
+	m.interfaces = append(m.interfaces, i)
+	return i
+}
+
+func (r *Region) newLink(i *iface, sub *network.Subnet, mode string) *link {
+	r.ids.link++
+	l := &link{id: r.ids.link, iface: i, mode: mode, subnet: sub}
+	i.links = append(i.links, l)
+	return l
+}
+
+func (r *Region) addDisk(m *machine, size int64, storagePool string) {
+	r.ids.disk++
+	d := disk{id: r.ids.disk, name: "sd" + string(rune('a'+len(m.disks))), pool: storagePool, size: size, serial: "lxd_root"}
+	if n := len(m.disks); n > 0 {
+		d.serial = "lxd_disk" + strconv.Itoa(n)
+	}
+	for i := range d.uuids {
+		d.uuids[i] = r.ids.uuid()
+	}
+	m.disks = append(m.disks, d)
+}
+
+// hold gives a link an address.
+func (r *Region) hold(l *link, ip netip.Addr, alloc int) {
+	a := r.newAddress(ip, alloc, l.iface.machine.owner)
+	a.subnet, a.link, l.address = l.subnet, l, a
+}
+
+// newAddress makes an address row.
+func (r *Region) newAddress(ip netip.Addr, alloc int, owner *rest.User) *address {
+	r.ids.address++
+	now := r.clock()
+	a := &address{id: r.ids.address, ip: ip, alloc: alloc, owner: owner, created: now, updated: now}
+	r.addresses[ip] = a
+	return a
+}
+
+func (r *Region) taken(ip netip.Addr) bool {
+	_, ok := r.addresses[ip]
+	return ok
+}
+
+// freeAddress takes a link's address away, and it out of DNS.
+func (r *Region) freeAddress(l *link) {
+	if l.address == nil {
+		return
+	}
+	delete(r.addresses, l.address.ip)
+	r.dropFromRecords(l.address)
+	l.address = nil
+}
+
+// removeLink removes a link with its address.
+func (r *Region) removeLink(l *link) {
+	r.freeAddress(l)
+	for at, other := range l.iface.links {
+		if other == l {
+			l.iface.links = append(l.iface.links[:at], l.iface.links[at+1:]...)
+			return
+		}
+	}
+}
+
+// claimAuto gives every AUTO link of a machine an address. Without one left in the subnet it gives none and answers as MAAS does.
+func (r *Region) claimAuto(m *machine) error {
+	var claimed []*link
+	for _, l := range m.links() {
+		if l.mode != "auto" || l.address != nil {
+			continue
+		}
+		ip, ok := l.subnet.Free(r.taken)
+		if !ok {
+			for _, undo := range claimed {
+				r.freeAddress(undo)
+			}
+			return rest.Text(503, "%s: Unable to allocate static IP due to address exhaustion.", m.systemID)
+		}
+		r.hold(l, ip, allocAuto)
+		claimed = append(claimed, l)
+	}
+	return nil
+}
+
+// freeAuto takes the addresses of AUTO links away.
+func (r *Region) freeAuto(m *machine) {
+	for _, l := range m.links() {
+		if l.mode == "auto" {
+			r.freeAddress(l)
+		}
+	}
+}
+
+func (r *Region) zoneNamed(name string) *zone {
+	for _, z := range r.zones {
+		if z.name == name {
+			return z
+		}
+	}
+	return nil
+}
+
+func (r *Region) poolNamed(name string) *pool {
+	for _, p := range r.pools {
+		if p.name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+func (r *Region) domainNamed(name string) *domain {
+	for _, d := range r.domains {
+		if d.name == name {
+			return d
+		}
+	}
+	return nil
+}
+
+// domainOf finds a domain by id or name.
+func (r *Region) domainOf(spec string) *domain {
+	for _, d := range r.domains {
+		if strconv.Itoa(d.id) == spec {
+			return d
+		}
+	}
+	return r.domainNamed(spec)
+}
+
+func (r *Region) subnetNamed(name string) *network.Subnet {
+	for _, s := range r.subnets {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// firstSubnet returns the subnet of a VLAN with the lowest id, on which MAAS makes the first AUTO link.
+func (r *Region) firstSubnet(v *network.VLAN) *network.Subnet {
+	for _, s := range r.subnets {
+		if s.VLAN == v && s.Managed {
+			return s
+		}
+	}
+	return nil
+}
+
+// subnetFor returns the subnet that holds an address.
+func (r *Region) subnetFor(ip netip.Addr) *network.Subnet {
+	for _, s := range r.subnets {
+		if s.CIDR.Contains(ip) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (r *Region) tagNamed(name string) *tag {
+	for _, t := range r.tags {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+func (r *Region) ensureTag(name string) {
+	if r.tagNamed(name) == nil {
+		r.tags = append(r.tags, &tag{name: name})
+	}
+}
+
+func (r *Region) userNamed(name string) *rest.User {
+	for _, u := range r.users {
+		if u.Name == name {
+			return u
+		}
+	}
+	return nil
+}
+
+// machineOf finds the machine of a request's path. A machine that the user may not see is a 403.
+func (r *Region) machineOf(q *rest.Request) (*machine, error) {
+	m, ok := r.byID[q.Path["system_id"]]
+	if !ok {
+		return nil, rest.NotFound("Machine")
+	}
+	if !canView(q.User, m) {
+		return nil, rest.Forbidden()
+	}
+	return m, nil
+}
+
+// canView: everybody sees the machines without an owner and their own, administrators all.
+func canView(u *rest.User, m *machine) bool { return u.Admin || m.owner == nil || m.owner == u }
+
+// canEdit: a locked machine can be edited by nobody.
+func canEdit(u *rest.User, m *machine) bool { return canView(u, m) && !m.locked }
+
+func (r *Region) hostOf(q *rest.Request) *vmHost {
+	id, err := strconv.Atoi(q.Path["id"])
+	if err != nil {
+		return nil
+	}
+	for _, h := range r.hosts {
+		if h.id == id {
+			return h
+		}
+	}
+	return nil
+}
+
+func (r *Region) hostNamed(name string) *vmHost {
+	for _, h := range r.hosts {
+		if h.name == name {
+			return h
+		}
+	}
+	return nil
+}
+
+// freeName returns a hostname that no machine has.
+func (r *Region) freeName() string {
+	for {
+		name := r.ids.petname()
+		if r.byName[name] == nil {
+			return name
+		}
+	}
+}
+
+func uri(format string, args ...any) string { return rest.Root + fmt.Sprintf(format, args...) }

@@ -1,0 +1,284 @@
+package region
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
+	"github.com/capmaas/capmaas/services/maassim/internal/network"
+)
+
+// rackID is the system id of the one rack controller.
+const rackID = "qbfxcp"
+
+// hostTag is a tag that MAAS gives to every VM host.
+const hostTag = "pod-console-logging"
+
+// seed fills the region from its configuration.
+func (r *Region) seed() error {
+	if err := r.parseVersion(); err != nil {
+		return err
+	}
+	r.zones = []*zone{{id: 1, name: "default"}}
+	r.pools = []*pool{{id: 0, name: "default", description: "Default pool"}}
+	r.domains = []*domain{{id: 0, name: "maas"}}
+	for _, z := range r.cfg.Zones {
+		if r.zoneNamed(z.Name) == nil {
+			r.zones = append(r.zones, &zone{id: len(r.zones) + 1, name: z.Name, description: z.Description})
+		}
+	}
+	for _, p := range r.cfg.Pools {
+		if r.poolNamed(p.Name) == nil {
+			r.pools = append(r.pools, &pool{id: len(r.pools), name: p.Name, description: p.Description})
+		}
+	}
+	for _, d := range r.cfg.Domains {
+		if r.domainNamed(d.Name) == nil {
+			r.domains = append(r.domains, &domain{id: len(r.domains), name: d.Name})
+		}
+	}
+	for _, name := range r.cfg.Tags {
+		r.ensureTag(name)
+	}
+	for _, i := range r.cfg.Images {
+		r.addImage(i)
+	}
+	for _, s := range r.cfg.Subnets {
+		if err := r.addSubnet(s); err != nil {
+			return err
+		}
+	}
+	for _, h := range r.cfg.Hosts {
+		if err := r.addHost(h); err != nil {
+			return err
+		}
+	}
+	for _, m := range r.cfg.Metal {
+		if err := r.addMetal(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Region) parseVersion() error {
+	parts := strings.SplitN(r.cfg.Version, ".", 3)
+	if len(parts) < 2 || parts[0] != "3" {
+		return fmt.Errorf("MAAS version %q: want 3.x", r.cfg.Version)
+	}
+	minor, err := strconv.Atoi(parts[1])
+	if err != nil || minor < 4 {
+		return fmt.Errorf("MAAS version %q: 3.4 is the oldest that is simulated", r.cfg.Version)
+	}
+	r.minor = minor
+	return nil
+}
+
+func (r *Region) addImage(i Image) {
+	r.ids.image++
+	if i.Version == "" {
+		i.Version = "20261101"
+	}
+	if i.Architecture == "" {
+		i.Architecture = "amd64/ga-22.04"
+		if i.Uploaded {
+			i.Architecture = "amd64/generic"
+		}
+	}
+	r.images = append(r.images, &image{Image: i, id: r.ids.image})
+}
+
+func (r *Region) addSubnet(s Subnet) error {
+	cidr, err := netip.ParsePrefix(s.CIDR)
+	if err != nil {
+		return fmt.Errorf("subnet %s: %w", s.Name, err)
+	}
+	r.ids.subnet++
+	sub := &network.Subnet{ID: r.ids.subnet, Name: s.Name, CIDR: cidr.Masked(), VLAN: r.vlanFor(s), Managed: !s.Unmanaged}
+	if sub.Gateway, err = parseOptional(s.Gateway); err != nil {
+		return fmt.Errorf("subnet %s: gateway: %w", s.Name, err)
+	}
+	for _, server := range s.DNS {
+		a, err := netip.ParseAddr(server)
+		if err != nil {
+			return fmt.Errorf("subnet %s: DNS server: %w", s.Name, err)
+		}
+		sub.DNS = append(sub.DNS, a)
+	}
+	for kind, list := range map[network.Kind][]Range{network.Dynamic: s.Dynamic, network.Reserved: s.ReservedRanges} {
+		for _, x := range list {
+			start, err := netip.ParseAddr(x.Start)
+			if err != nil {
+				return fmt.Errorf("subnet %s: range: %w", s.Name, err)
+			}
+			end, err := netip.ParseAddr(x.End)
+			if err != nil {
+				return fmt.Errorf("subnet %s: range: %w", s.Name, err)
+			}
+			r.ids.ranges++
+			sub.Ranges = append(sub.Ranges, network.Range{ID: r.ids.ranges, Kind: kind, Start: start, End: end})
+		}
+	}
+	r.subnets = append(r.subnets, sub)
+	return nil
+}
+
+func parseOptional(text string) (netip.Addr, error) {
+	if text == "" {
+		return netip.Addr{}, nil
+	}
+	return netip.ParseAddr(text)
+}
+
+// vlanFor returns the VLAN that a subnet lies in, made at its first use.
+func (r *Region) vlanFor(s Subnet) *network.VLAN {
+	fabric := s.Fabric
+	if fabric == "" {
+		fabric = "fabric-" + s.Name
+	}
+	fabricID := 0
+	for _, v := range r.vlans {
+		if v.FabricName == fabric {
+			if v.VID == s.VID {
+				return v
+			}
+			fabricID = v.FabricID
+		}
+	}
+	r.ids.vlan++
+	if fabricID == 0 {
+		fabricID = r.ids.vlan
+	}
+	v := &network.VLAN{
+		ID: r.ids.vlan, VID: s.VID, Name: "untagged", FabricID: fabricID, FabricName: fabric, Space: s.Space, DHCP: !s.NoDHCP,
+	}
+	if s.VID != 0 {
+		v.Name = strconv.Itoa(s.VID)
+	}
+	if v.Space == "" {
+		v.Space = "undefined"
+	}
+	if v.DHCP {
+		v.Rack = rackID
+	}
+	r.vlans = append(r.vlans, v)
+	return v
+}
+
+// addHost makes a VM host, its machine and its LXD.
+func (r *Region) addHost(c Host) error {
+	h := &vmHost{
+		name: c.Name, kind: orDefault(c.Type, "lxd"), project: orDefault(c.Project, "maas"),
+		version: orDefault(c.LXDVersion, orDefault(r.cfg.LXDVersion, "5.21.3")), arch: orDefault(c.Architecture, "amd64/generic"),
+		zone: r.zoneNamed(orDefault(c.Zone, "default")), pool: r.poolNamed(orDefault(c.Pool, "default")),
+		cpuRatio: c.CPUOverCommit, memRatio: c.MemoryOverCommit, physical: [2]int{c.Cores, c.MemoryMiB}, pools: slices.Clone(c.StoragePools),
+		tags: append([]string{hostTag}, c.Tags...),
+	}
+	if h.zone == nil || h.pool == nil {
+		return fmt.Errorf("host %s: zone %q or pool %q does not exist", c.Name, c.Zone, c.Pool)
+	}
+	if h.cpuRatio == 0 {
+		h.cpuRatio = 1
+	}
+	if h.memRatio == 0 {
+		h.memRatio = 1
+	}
+	if !c.NotInventoried {
+		h.cores, h.memory = c.Cores, c.MemoryMiB
+	}
+	if !c.NotComposable {
+		h.capabilities = []string{"composable", "dynamic_local_storage", "over_commit", "storage_pools"}
+	}
+	pools := make([]lxd.Pool, 0, len(h.pools))
+	for i := range h.pools {
+		h.pools[i].Driver = orDefault(h.pools[i].Driver, "zfs")
+		p := h.pools[i]
+		pools = append(pools, lxd.Pool{Name: p.Name, Driver: p.Driver, Total: p.Total, Default: p.Default})
+	}
+	for _, name := range c.Tags {
+		r.ensureTag(name)
+	}
+	r.ids.host++
+	h.id = r.ids.host
+	r.hosts = append(r.hosts, h)
+	r.lxd.AddHost(h.name, pools)
+	if c.Unknown {
+		return nil
+	}
+	return r.addHostMachine(h, c)
+}
+
+// addHostMachine makes the machine that a VM host runs on: Deployed, owned by the administrator, in the host's zone.
+func (r *Region) addHostMachine(h *vmHost, c Host) error {
+	s, ok := parseStatus(orDefault(c.Status, "deployed"))
+	if !ok {
+		return fmt.Errorf("host %s: unknown status %q", c.Name, c.Status)
+	}
+	m := r.newMachine(h.name)
+	m.status, m.owner = s, r.users[0]
+	m.zone, m.pool, m.arch, m.cores, m.memory = h.zone, h.pool, h.arch, c.Cores, c.MemoryMiB
+	m.powerType, m.powerOn, m.hostOf, m.tested = "ipmi", true, h, true
+	h.machine = m
+	bridges := c.Bridges
+	if len(bridges) == 0 && len(r.subnets) > 0 {
+		bridges = []Bridge{{Name: "br0", Subnet: r.subnets[0].Name}}
+	}
+	for n, b := range bridges {
+		sub := r.subnetNamed(b.Subnet)
+		if sub == nil {
+			return fmt.Errorf("host %s: bridge %s: no subnet %q", c.Name, b.Name, b.Subnet)
+		}
+		nic := r.newInterface(m, fmt.Sprintf("enp%ds0", n+1), sub.VLAN)
+		bridge := r.newInterface(m, b.Name, sub.VLAN)
+		bridge.kind, bridge.parents, nic.child = "bridge", []string{nic.name}, bridge.name
+		if b.NoAddress {
+			continue
+		}
+		free, ok := sub.Free(r.taken)
+		if !ok {
+			return fmt.Errorf("host %s: subnet %s is full", c.Name, sub.Name)
+		}
+		r.hold(r.newLink(bridge, sub, "static"), free, allocSticky)
+	}
+	return nil
+}
+
+func (r *Region) addMetal(c Metal) error {
+	s, ok := parseStatus(orDefault(c.Status, "ready"))
+	if !ok {
+		return fmt.Errorf("machine %s: unknown status %q", c.Name, c.Status)
+	}
+	m := r.newMachine(c.Name)
+	m.zone, m.pool = r.zoneNamed(orDefault(c.Zone, "default")), r.poolNamed(orDefault(c.Pool, "default"))
+	if m.zone == nil || m.pool == nil {
+		return fmt.Errorf("machine %s: zone %q or pool %q does not exist", c.Name, c.Zone, c.Pool)
+	}
+	m.status, m.arch, m.cores, m.memory = s, orDefault(c.Architecture, "amd64/generic"), c.Cores, c.MemoryMiB
+	m.powerType, m.tested = "ipmi", true
+	for _, name := range c.Tags {
+		r.ensureTag(name)
+		m.tags = append(m.tags, name)
+	}
+	r.addDisk(m, int64(c.DiskGB)*1e9, "")
+	if len(r.subnets) == 0 {
+		return nil
+	}
+	sub := r.subnets[0]
+	if c.Subnet != "" {
+		if sub = r.subnetNamed(c.Subnet); sub == nil {
+			return fmt.Errorf("machine %s: no subnet %q", c.Name, c.Subnet)
+		}
+	}
+	r.newLink(r.newInterface(m, "eno1", sub.VLAN), sub, "auto")
+	return nil
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}

@@ -1,0 +1,215 @@
+package region
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+func (r *Region) vmHostResources() []rest.Resource {
+	var all []rest.Resource
+	for _, base := range []string{"vm-hosts", "pods"} {
+		all = append(all,
+			rest.Resource{Path: base, Actions: r.vmHostActions([]rest.Action{
+				{Method: http.MethodGet, Name: "vm-hosts.list", Handle: r.listHosts},
+			})},
+			rest.Resource{Path: base + "/{id}", Actions: r.vmHostActions([]rest.Action{
+				{Method: http.MethodGet, Name: "vm-hosts.read", Handle: r.readHost},
+				{Method: http.MethodPut, Name: "vm-hosts.update", Admin: true, Handle: r.updateHost},
+				{Method: http.MethodGet, Op: "parameters", Name: "vm-hosts.parameters", Admin: true, Handle: r.hostParameters},
+				{Method: http.MethodPost, Op: "refresh", Name: "vm-hosts.refresh", Admin: true, Handle: r.refreshHost},
+				{Method: http.MethodPost, Op: "compose", Name: "vm-hosts.compose", Admin: true, Handle: r.compose},
+				{Method: http.MethodPost, Op: "add_tag", Name: "vm-hosts.add_tag", Admin: true, Handle: r.tagHost},
+				{Method: http.MethodPost, Op: "remove_tag", Name: "vm-hosts.remove_tag", Admin: true, Handle: r.untagHost},
+			})})
+	}
+	return all
+}
+
+// vmHostActions makes all of them answer 410 when this MAAS has no VM hosts any more.
+func (r *Region) vmHostActions(actions []rest.Action) []rest.Action {
+	if !r.cfg.VMHostsGone {
+		return actions
+	}
+	for i := range actions {
+		actions[i].Admin = false
+		actions[i].Handle = func(*rest.Request) (any, error) {
+			return nil, rest.Text(http.StatusGone, "VM host (KVM) support has been removed from MAAS.")
+		}
+	}
+	return actions
+}
+
+func (r *Region) listHosts(*rest.Request) (any, error) {
+	defer r.begin()()
+	all := []object{}
+	for _, h := range r.hosts {
+		all = append(all, r.hostJSON(h))
+	}
+	return all, nil
+}
+
+// readHost answers 404 in other words than the operations do (recordings 044 and 072).
+func (r *Region) readHost(q *rest.Request) (any, error) {
+	defer r.begin()()
+	h := r.hostOf(q)
+	if h == nil {
+		return nil, &rest.Error{Status: http.StatusNotFound, ContentType: "text/plain", Resource: true, Body: []byte("Not Found")}
+	}
+	return r.hostJSON(h), nil
+}
+
+// updateHost changes what the form names. A real MAAS also discovers the host anew and hides when that fails (recording 532).
+func (r *Region) updateHost(q *rest.Request) (any, error) {
+	defer r.begin()()
+	h := r.hostOf(q)
+	if h == nil {
+		return nil, rest.NotFound("Pod")
+	}
+	var form rest.Form
+	for name, ratio := range map[string]*float64{"cpu_over_commit_ratio": &h.cpuRatio, "memory_over_commit_ratio": &h.memRatio} {
+		if !q.Form.Has(name) {
+			continue
+		}
+		value, err := strconv.ParseFloat(q.Form.Get(name), 64)
+		switch {
+		case err != nil:
+			form.Add(name, "Enter a number.")
+		case value < 0:
+			form.Add(name, "Ensure this value is greater than or equal to 0.")
+		case value > 10:
+			form.Add(name, "Ensure this value is less than or equal to 10.")
+		default:
+			*ratio = value
+		}
+	}
+	if z := r.zoneNamed(q.Form.Get("zone")); z != nil {
+		h.zone = z
+	} else if q.Form.Has("zone") {
+		form.Add("zone", "Select a valid choice. That choice is not one of the available choices.")
+	}
+	if p := r.poolNamed(q.Form.Get("pool")); p != nil {
+		h.pool = p
+	} else if q.Form.Has("pool") {
+		form.Add("pool", "Select a valid choice. That choice is not one of the available choices.")
+	}
+	if err := form.Err(); err != nil {
+		return nil, err
+	}
+	return r.hostJSON(h), nil
+}
+
+func (r *Region) hostParameters(q *rest.Request) (any, error) {
+	defer r.begin()()
+	h := r.hostOf(q)
+	if h == nil {
+		return nil, rest.NotFound("Pod")
+	}
+	return r.powerParameters(h), nil
+}
+
+// powerParameters holds stand-ins for the certificate and the private key that a real MAAS shows here.
+func (r *Region) powerParameters(h *vmHost) object {
+	return object{
+		"power_address": "10.20.0." + strconv.Itoa(h.id), "project": h.project,
+		"certificate": "-----BEGIN CERTIFICATE-----\nFAKE\n-----END CERTIFICATE-----\n",
+		"key":         "-----BEGIN PRIVATE KEY-----\nFAKE\n-----END PRIVATE KEY-----\n",
+	}
+}
+
+// tagHost accepts any tag; one that is no valid tag name spoils every later compose on the host (recordings 514, 522).
+func (r *Region) tagHost(q *rest.Request) (any, error) {
+	defer r.begin()()
+	h, name, err := r.hostAndTag(q)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(h.tags, name) {
+		h.tags = append(h.tags, name)
+	}
+	return r.hostJSON(h), nil
+}
+
+func (r *Region) untagHost(q *rest.Request) (any, error) {
+	defer r.begin()()
+	h, name, err := r.hostAndTag(q)
+	if err != nil {
+		return nil, err
+	}
+	h.tags = slices.DeleteFunc(h.tags, func(t string) bool { return t == name })
+	return r.hostJSON(h), nil
+}
+
+func (r *Region) hostAndTag(q *rest.Request) (*vmHost, string, error) {
+	h := r.hostOf(q)
+	if h == nil {
+		return nil, "", rest.NotFound("Pod")
+	}
+	name := q.Form.Get("tag")
+	switch {
+	case name == "":
+		return nil, "", rest.Text(http.StatusBadRequest, "No provided tag!")
+	case slices.Contains([]byte(name), ','):
+		return nil, "", rest.Text(http.StatusBadRequest, `Tag may not contain a ",".`)
+	}
+	return h, name, nil
+}
+
+// usage is what the VMs that MAAS knows take of a host; storage in bytes.
+type usage struct {
+	cores, memory int
+	storage       int64
+	byPool        map[string]int64
+}
+
+func (r *Region) used(h *vmHost) usage {
+	u := usage{byPool: make(map[string]int64)}
+	for _, m := range r.machines {
+		if m.host != h {
+			continue
+		}
+		u.cores += m.cores
+		u.memory += m.memory
+		for _, d := range m.disks {
+			u.storage += d.size
+			u.byPool[d.pool] += d.size
+		}
+	}
+	return u
+}
+
+// hostJSON renders a VM host. Its total and available ignore the over-commit ratios (recording 289), and it never says whether LXD can be
+// reached (recording 528).
+func (r *Region) hostJSON(h *vmHost) object {
+	u := r.used(h)
+	var total int64
+	pools := []object{}
+	for _, p := range h.pools {
+		total += p.Total
+		pools = append(pools, object{
+			"id": p.Name, "name": p.Name, "type": p.Driver, "path": p.Name, "total": p.Total, "used": u.byPool[p.Name],
+			"available": p.Total - u.byPool[p.Name], "default": p.Default,
+		})
+	}
+	var system any
+	if h.machine != nil {
+		system = h.machine.systemID
+	}
+	architectures := []string{}
+	if len(h.capabilities) > 0 {
+		architectures = append(architectures, h.arch)
+	}
+	return object{
+		"id": h.id, "name": h.name, "type": h.kind, "architectures": architectures, "capabilities": list(h.capabilities),
+		"total": object{"cores": h.cores, "memory": h.memory, "local_storage": total},
+		"used":  object{"cores": u.cores, "memory": u.memory, "local_storage": u.storage},
+		"available": object{
+			"cores": h.cores - u.cores, "memory": h.memory - u.memory, "local_storage": total - u.storage,
+		},
+		"cpu_over_commit_ratio": h.cpuRatio, "memory_over_commit_ratio": h.memRatio, "storage_pools": pools,
+		"zone": r.zoneJSON(h.zone), "pool": r.poolJSON(h.pool), "tags": list(h.tags), "host": object{"system_id": system, "__incomplete__": true},
+		"default_macvlan_mode": h.macvlan, "version": h.version, "resource_uri": uri("vm-hosts/%d/", h.id),
+	}
+}

@@ -1,0 +1,183 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// apiHash stands for the digest of the API's description that MAAS sends with each answer of a resource.
+const apiHash = "29b8898cd6164c9b0adae16fe79c9932fe40e145"
+
+const (
+	typeJSON = "application/json; charset=utf-8"
+	typeText = "text/plain; charset=utf-8"
+)
+
+// Error is an answer of MAAS that is not a success.
+type Error struct {
+	Status      int
+	ContentType string
+	Body        []byte
+	Header      http.Header // further headers
+	Resource    bool        // made by the resource rather than by the error middleware, which answers without X-MAAS-API-Hash
+}
+
+// Error returns the body, for tests of the simulator itself.
+func (e *Error) Error() string { return strconv.Itoa(e.Status) + " " + string(e.Body) }
+
+// Text is an error with a plain text body; most of MAAS's are.
+func Text(status int, format string, args ...any) *Error {
+	return &Error{Status: status, ContentType: typeText, Body: fmt.Appendf(nil, format, args...)}
+}
+
+// NotFound is the answer for an object that does not exist; kind is MAAS's name of its model.
+func NotFound(kind string) *Error {
+	return &Error{
+		Status: http.StatusNotFound, ContentType: "text/plain", Resource: true,
+		Body: fmt.Appendf(nil, "No %s matches the given query.", kind),
+	}
+}
+
+// Forbidden is the answer to a user without the right; MAAS gives no reason.
+func Forbidden() *Error { return Text(http.StatusForbidden, "") }
+
+// Form collects the errors of a form, field by field; MAAS answers them as JSON.
+type Form struct {
+	names  []string
+	fields map[string][]string
+}
+
+// Add adds an error to a field.
+func (f *Form) Add(field, format string, args ...any) {
+	if f.fields == nil {
+		f.fields = make(map[string][]string)
+	}
+	if _, ok := f.fields[field]; !ok {
+		f.names = append(f.names, field)
+	}
+	f.fields[field] = append(f.fields[field], fmt.Sprintf(format, args...))
+}
+
+// Err returns the 400 of the form, or nil when the form is valid.
+func (f *Form) Err() error {
+	if len(f.fields) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, name := range f.names {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quote(name) + ": [")
+		for j, text := range f.fields[name] {
+			if j > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString(quote(text))
+		}
+		b.WriteByte(']')
+	}
+	b.WriteByte('}')
+	return &Error{Status: http.StatusBadRequest, ContentType: typeJSON, Body: []byte(b.String())}
+}
+
+// Invalid is a form with one error.
+func Invalid(field, format string, args ...any) error {
+	var f Form
+	f.Add(field, format, args...)
+	return f.Err()
+}
+
+// noContent is the answer of an operation that returns nothing.
+type noContent struct{}
+
+// NoContent is returned by handlers that answer 204.
+var NoContent = noContent{}
+
+// write sends what a handler returned.
+func write(w http.ResponseWriter, value any, err error) {
+	if err != nil {
+		writeError(w, asError(err))
+		return
+	}
+	header := w.Header()
+	header.Set("Vary", "Authorization, Cookie")
+	header.Set("X-Maas-Api-Hash", apiHash)
+	if value == NoContent {
+		header.Set("Content-Type", "text/plain")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if text, ok := value.(Plain); ok {
+		header.Set("Content-Type", text.Type)
+		_, _ = w.Write([]byte(text.Body))
+		return
+	}
+	body, err := json.MarshalIndent(value, "", "    ")
+	if err != nil {
+		writeError(w, Text(http.StatusInternalServerError, "%v", err))
+		return
+	}
+	header.Set("Content-Type", typeJSON)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+// Plain is a successful answer that is not JSON of an object.
+type Plain struct{ Type, Body string }
+
+func asError(err error) *Error {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // handlers return MAAS's answers unwrapped
+		return e
+	}
+	return Text(http.StatusInternalServerError, "%v", err)
+}
+
+func writeError(w http.ResponseWriter, e *Error) {
+	header := w.Header()
+	for name, values := range e.Header {
+		header[name] = values
+	}
+	header.Set("Content-Type", e.ContentType)
+	header.Set("Vary", "Cookie")
+	if e.Resource {
+		header.Set("Vary", "Authorization, Cookie")
+		header.Set("X-Maas-Api-Hash", apiHash)
+	}
+	header.Set("Content-Length", strconv.Itoa(len(e.Body)))
+	w.WriteHeader(e.Status)
+	_, _ = w.Write(e.Body)
+}
+
+// quote writes a string as Python's json module does: everything beyond ASCII is escaped.
+func quote(s string) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		return `""`
+	}
+	plain := strings.TrimSuffix(b.String(), "\n")
+	if len(plain) == utf8.RuneCountInString(plain) {
+		return plain
+	}
+	var out strings.Builder
+	for _, r := range plain {
+		switch {
+		case r < utf8.RuneSelf:
+			out.WriteRune(r)
+		case r > 0xffff:
+			r -= 0x10000
+			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,175 @@
+package maassim
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/fault"
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
+	"github.com/capmaas/capmaas/services/maassim/internal/region"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+// Sim is a simulated MAAS. It is an http.Handler that serves the API below /MAAS/ and a control endpoint below /_sim/, and is safe for
+// concurrent use.
+type Sim struct {
+	cfg     Config
+	lxd     *lxd.World
+	region  *region.Region
+	api     *rest.Server
+	control http.Handler
+	plan    fault.Plan
+	counts  rest.Counts
+	began   time.Time
+	closing sync.Once
+	done    chan struct{}
+}
+
+// New returns a simulated MAAS. It fails when the configuration contradicts itself, for example when a host names a zone that is not there.
+func New(cfg Config) (*Sim, error) {
+	cfg = cfg.withDefaults()
+	if cfg.Speed < 0 {
+		return nil, errors.New("speed cannot be negative")
+	}
+	users := []*rest.User{
+		{ID: 1, Name: "admin", Email: "admin@example.com", Admin: true},
+		{ID: 2, Name: "alice", Email: "alice@example.com"},
+	}
+	var keys []rest.Key
+	for n, text := range []string{cfg.APIKey, cfg.UserAPIKey} {
+		parts, err := parseKey(text)
+		if err != nil {
+			return nil, fmt.Errorf("user %s: %w", users[n].Name, err)
+		}
+		keys = append(keys, rest.Key{Consumer: parts[0], Token: parts[1], Secret: parts[2], User: users[n]})
+	}
+	s := &Sim{cfg: cfg, lxd: lxd.NewWorld(), began: cfg.Clock(), done: make(chan struct{})}
+	var err error
+	s.region, err = region.New(cfg.region(), region.Deps{Users: users, LXD: s.lxd, Clock: s.now, Wait: s.wait})
+	if err != nil {
+		return nil, err
+	}
+	s.api = rest.NewServer(rest.Config{
+		Keys: keys, Clock: cfg.Clock, Concern: s.region.Concern, Plan: &s.plan, Counts: &s.counts, Wait: s.pause,
+	}, s.region.Resources())
+	s.control = s.controlHandler()
+	return s, nil
+}
+
+// ServeHTTP serves the API and the control endpoint.
+func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/_sim/") {
+		s.control.ServeHTTP(w, r)
+		return
+	}
+	s.api.ServeHTTP(w, r)
+}
+
+// Close ends the waiting of calls that are under way, so that a server can shut down; they go on at once.
+func (s *Sim) Close() { s.closing.Do(func() { close(s.done) }) }
+
+// APIKey returns the key of the administrator, written consumer:token:secret.
+func (s *Sim) APIKey() string { return s.cfg.APIKey }
+
+// UserAPIKey returns the key of the plain user "alice".
+func (s *Sim) UserAPIKey() string { return s.cfg.UserAPIKey }
+
+// Version returns the version that MAAS says it is.
+func (s *Sim) Version() string { return s.cfg.Version }
+
+// LXD returns every instance of every host: the truth, whatever MAAS believes.
+func (s *Sim) LXD() []Instance { return s.lxd.Instances() }
+
+// AddInstance makes an instance in LXD behind MAAS's back.
+func (s *Sim) AddInstance(i Instance) error {
+	if i.Project == "" {
+		i.Project = "maas"
+	}
+	return s.lxd.Create(i)
+}
+
+// RemoveInstance removes an instance from LXD behind MAAS's back.
+func (s *Sim) RemoveInstance(host, project, name string) error {
+	return s.lxd.Delete(host, project, name)
+}
+
+// Machines returns what MAAS believes of every machine, VM hosts' own machines included.
+func (s *Sim) Machines() []Machine { return s.region.Machines() }
+
+// Machine returns the machine with this hostname or system id, and whether there is one.
+func (s *Sim) Machine(name string) (Machine, bool) {
+	for _, m := range s.region.Machines() {
+		if m.Hostname == name || m.SystemID == name {
+			return m, true
+		}
+	}
+	return Machine{}, false
+}
+
+// UserData returns the user data of a machine exactly as they were sent, and whether there are any.
+func (s *Sim) UserData(systemID string) (string, bool) { return s.region.UserData(systemID) }
+
+// DNSRecords returns MAAS's dnsresources.
+func (s *Sim) DNSRecords() []DNSRecord { return s.region.DNSRecords() }
+
+// Reservations returns the addresses that users have reserved, by hand or by writing them into DNS.
+func (s *Sim) Reservations() []string { return s.region.Reservations() }
+
+// Requests returns how many calls of each operation were admitted, by names such as "machines.list" and "vm-hosts.compose". Calls that
+// failed authentication are not among them.
+func (s *Sim) Requests() map[string]int { return s.counts.All() }
+
+// ResetRequests starts counting anew.
+func (s *Sim) ResetRequests() { s.counts.Reset() }
+
+// AddFaults adds faults to the plan. It fails for a fault that could never do anything, and then adds none.
+func (s *Sim) AddFaults(faults ...Fault) error {
+	for n, f := range faults {
+		if err := f.Validate(); err != nil {
+			return fmt.Errorf("fault %d: %w", n, err)
+		}
+	}
+	s.plan.Add(faults...)
+	return nil
+}
+
+// ClearFaults empties the fault plan; hosts that are offline stay so.
+func (s *Sim) ClearFaults() { s.plan.Clear() }
+
+// Faults returns what is left of the fault plan.
+func (s *Sim) Faults() []Fault { return s.plan.Faults() }
+
+// SetHostOffline makes LXD on a host unreachable, or reachable again, and its machine off or on. It fails when there is no such host.
+func (s *Sim) SetHostOffline(name string, offline bool) error {
+	if !s.lxd.SetOffline(name, offline) {
+		return fmt.Errorf("no LXD host %q", name)
+	}
+	s.region.SetHostPower(name, !offline)
+	return nil
+}
+
+// now is the simulated time.
+func (s *Sim) now() time.Time {
+	passed := s.cfg.Clock().Sub(s.began)
+	return s.began.Add(time.Duration(float64(passed) * s.cfg.Speed))
+}
+
+// wait passes simulated time.
+func (s *Sim) wait(d time.Duration) { s.pause(time.Duration(float64(d) / s.cfg.Speed)) }
+
+// pause passes real time, or less when the simulator is closed. A client that goes away does not shorten it: MAAS finishes what it began.
+func (s *Sim) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.done:
+	}
+}
