@@ -1,0 +1,205 @@
+package placement
+
+import (
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// Decision is the answer to a request: the host and why it and not another.
+type Decision struct {
+	// Chosen is the best host.
+	Chosen Candidate
+	// Summary is one sentence of at most 200 characters.
+	Summary string
+
+	survey *survey
+}
+
+// Place chooses a host for one VM. Errors are *Invalid and *NoFit.
+func Place(req Request, snap inventory.Snapshot) (Decision, error) {
+	q, err := prepare(req)
+	if err != nil {
+		return Decision{}, err
+	}
+	s := look(q, snap.Hosts)
+	if s.fitting == 0 {
+		return Decision{}, s.noFit()
+	}
+	best := s.best()
+	return Decision{Chosen: s.candidate(best, 0), Summary: s.chosenSummary(best), survey: s}, nil
+}
+
+// Candidates gives all hosts that fit, best first; the first is the chosen one. It sorts them at
+// every call.
+func (d Decision) Candidates() []Candidate {
+	if d.survey == nil {
+		return nil
+	}
+	ranked := d.survey.ranked()
+	candidates := make([]Candidate, len(ranked))
+	for rank, r := range ranked {
+		candidates[rank] = d.survey.candidate(r, rank)
+	}
+	return candidates
+}
+
+// Rejections gives all hosts that don't fit, in the snapshot's order. It words them at every call.
+func (d Decision) Rejections() []Rejection {
+	if d.survey == nil {
+		return nil
+	}
+	return d.survey.rejections()
+}
+
+// prepare makes a query of a request that some inventory could fulfil.
+func prepare(req Request) (*query, error) {
+	if err := req.validate(); err != nil {
+		return nil, err
+	}
+	if p := req.Constraints.Profile; p != "" && p != MAASProfile {
+		return nil, &NoFit{Class: ProfileMissing, Summary: profileSummary(p)}
+	}
+	return newQuery(req), nil
+}
+
+// survey is what a look at all hosts found.
+type survey struct {
+	q        *query
+	hosts    []inventory.Host
+	verdicts []verdict
+	fitting  int
+	// excess is, by zone, how many more VMs of the group are there than in the zone with the fewest
+	// among those that have a candidate; nil where no zone has more than another.
+	excess map[string]int
+}
+
+// look judges every host.
+func look(q *query, hosts []inventory.Host) *survey {
+	s := &survey{q: q, hosts: hosts, verdicts: make([]verdict, len(hosts))}
+	c := host{}
+	for i := range hosts {
+		c.Host, c.load = &hosts[i], q.usage.of(hosts[i].ID)
+		s.verdicts[i] = judge(q, &c)
+		if s.verdicts[i] == fits {
+			s.fitting++
+		}
+	}
+	s.excess = s.zoneExcess(q.groupByZone(hosts))
+	return s
+}
+
+// zoneExcess compares the group's VMs by zone, over the zones that still have a candidate.
+func (s *survey) zoneExcess(byZone map[string]int) map[string]int {
+	if len(byZone) == 0 {
+		return nil
+	}
+	excess := make(map[string]int)
+	for i, v := range s.verdicts {
+		if v == fits {
+			zone := s.hosts[i].Zone.Name
+			excess[zone] = byZone[zone]
+		}
+	}
+	fewest := -1
+	for _, n := range excess {
+		if fewest < 0 || n < fewest {
+			fewest = n
+		}
+	}
+	for zone := range excess {
+		excess[zone] -= fewest
+	}
+	return excess
+}
+
+// host gives a host as the rules see it.
+func (s *survey) host(i int) host {
+	return host{Host: &s.hosts[i], load: s.q.usage.of(s.hosts[i].ID)}
+}
+
+// rank is a host that fits, with what it is compared by.
+type rank struct {
+	host  int
+	terms terms
+	tie   uint64
+}
+
+// compare is positive where r is better than o. Hosts that are alike in everything go by id, so that
+// two hosts never compare as equal.
+func (s *survey) compare(r, o *rank) int {
+	if c := r.terms.compare(&o.terms); c != 0 {
+		return c
+	}
+	if r.tie != o.tie {
+		if r.tie > o.tie {
+			return 1
+		}
+		return -1
+	}
+	if s.hosts[r.host].ID < s.hosts[o.host].ID {
+		return 1
+	}
+	return -1
+}
+
+// rate gives the rank of the host that c shows.
+func (s *survey) rate(i int, c *host) rank {
+	excess := 0
+	if s.excess != nil {
+		excess = s.excess[c.Zone.Name]
+	}
+	return rank{host: i, terms: s.q.score(c, excess), tie: s.q.tie(c.ID)}
+}
+
+// best gives the best host that fits; there must be one.
+func (s *survey) best() rank {
+	best := rank{host: -1}
+	c := host{}
+	for i, v := range s.verdicts {
+		if v != fits {
+			continue
+		}
+		c.Host, c.load = &s.hosts[i], s.q.usage.of(s.hosts[i].ID)
+		if r := s.rate(i, &c); best.host < 0 || s.compare(&r, &best) > 0 {
+			best = r
+		}
+	}
+	return best
+}
+
+// ranked gives all hosts that fit, best first.
+func (s *survey) ranked() []rank {
+	ranked := make([]rank, 0, s.fitting)
+	for i, v := range s.verdicts {
+		if v == fits {
+			c := s.host(i)
+			ranked = append(ranked, s.rate(i, &c))
+		}
+	}
+	slices.SortFunc(ranked, func(a, b rank) int { return s.compare(&b, &a) })
+	return ranked
+}
+
+func (s *survey) candidate(r rank, position int) Candidate {
+	h := &s.hosts[r.host]
+	return Candidate{
+		HostID:   h.ID,
+		HostName: h.Name,
+		Zone:     h.Zone.Name,
+		Pool:     h.Pool.Name,
+		Score:    1 - float64(position)/float64(s.fitting),
+		Terms:    r.terms.named(s.q.want.Policy),
+	}
+}
+
+func (s *survey) rejections() []Rejection {
+	rejected := make([]Rejection, 0, len(s.hosts)-s.fitting)
+	for i, v := range s.verdicts {
+		if v != fits {
+			c := s.host(i)
+			rejected = append(rejected, rejection(s.q, &c, v))
+		}
+	}
+	return rejected
+}

@@ -1,0 +1,23 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+)
+
+// allowedRule keeps to the hosts that the request names, by name or id.
+var allowedRule = rule{
+	reason: NotAllowed,
+	stage:  stageMatch,
+	rejects: func(q *query, c *host) bool {
+		return len(q.want.AllowedHosts) > 0 && !named(q.want.AllowedHosts, c)
+	},
+	explain: func(q *query, _ *host) string {
+		return fmt.Sprintf("is not %s", anyOf(q.want.AllowedHosts))
+	},
+}
+
+// named says whether the list holds the host's name or id.
+func named(list []string, c *host) bool {
+	return slices.Contains(list, c.Name) || slices.Contains(list, string(c.ID))
+}

@@ -1,0 +1,14 @@
+package placement
+
+import "fmt"
+
+// antiAffinityRule keeps a second VM of the group off a host where that is required. It fails
+// closed: what was given out counts like what is there.
+var antiAffinityRule = rule{
+	reason:  GroupOnHost,
+	stage:   stageMatch,
+	rejects: func(q *query, c *host) bool { return q.apart == Required && c.load.group > 0 },
+	explain: func(_ *query, c *host) string {
+		return fmt.Sprintf("has %s of the group, which must not share a host", count(c.load.group, "VM"))
+	},
+}

@@ -1,0 +1,26 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// architectureRule wants the architecture; "amd64" stands for every "amd64/…".
+var architectureRule = rule{
+	reason: OtherArchitecture,
+	stage:  stageMatch,
+	rejects: func(q *query, c *host) bool {
+		return q.want.Architecture != "" && !slices.ContainsFunc(c.Architectures, func(a string) bool {
+			return sameArchitecture(q.want.Architecture, a)
+		})
+	},
+	explain: func(q *query, c *host) string {
+		return fmt.Sprintf("has architecture %s, not %q", anyOf(c.Architectures), q.want.Architecture)
+	},
+}
+
+func sameArchitecture(asked, has string) bool {
+	rest, ok := strings.CutPrefix(has, asked)
+	return ok && (rest == "" || rest[0] == '/')
+}

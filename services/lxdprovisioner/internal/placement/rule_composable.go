@@ -1,0 +1,14 @@
+package placement
+
+import "slices"
+
+// composableRule wants MAAS's word that it can make VMs there; a host that MAAS has never reached,
+// or that never trusted MAAS, has no capabilities at all.
+var composableRule = rule{
+	reason:  NotComposable,
+	stage:   stageUsable,
+	rejects: func(_ *query, c *host) bool { return !slices.Contains(c.Capabilities, "composable") },
+	explain: func(_ *query, _ *host) string {
+		return "is not composable: MAAS has not reached its LXD, or LXD does not trust MAAS"
+	},
+}

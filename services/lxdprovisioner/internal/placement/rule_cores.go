@@ -1,0 +1,33 @@
+package placement
+
+import "fmt"
+
+// largestCoresRule keeps to MAAS's limit for one VM: the physical total, whatever the ratio.
+var largestCoresRule = rule{
+	reason:  InsufficientCores,
+	stage:   stageSize,
+	rejects: func(q *query, c *host) bool { return q.need.Cores > c.Total.Cores },
+	explain: func(q *query, c *host) string {
+		return fmt.Sprintf("needs %s, one VM can have at most the host's %d", count(q.need.Cores, "core"), c.Total.Cores)
+	},
+}
+
+// coresRule wants the cores free: total times over-commit ratio, less what is used and given out.
+var coresRule = rule{
+	reason:  InsufficientCores,
+	stage:   stageRoom,
+	rejects: func(q *query, c *host) bool { return q.need.Cores > c.freeCores() },
+	explain: func(q *query, c *host) string {
+		free := c.freeCores()
+		has := fmt.Sprintf("has %d", max(free, 0))
+		if free < 0 {
+			has = fmt.Sprintf("has none: the host is %d over its limit", -free)
+		}
+		return fmt.Sprintf("needs %s, %s%s", count(q.need.Cores, "core"), has, givenOut(c.load.cores, fmt.Sprint(c.load.cores)))
+	},
+}
+
+// allowedCores is what MAAS lets be used in all.
+func (c *host) allowedCores() int64 { return int64(float64(c.Total.Cores) * c.CPURatio) }
+
+func (c *host) freeCores() int64 { return c.allowedCores() - c.Used.Cores - c.load.cores }

@@ -1,0 +1,23 @@
+package placement
+
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// deployedRule wants the host's own machine Deployed, where MAAS knows the machine.
+var deployedRule = rule{
+	reason: HostNotDeployed,
+	stage:  stageUsable,
+	rejects: func(_ *query, c *host) bool {
+		return c.Machine != nil && c.Machine.Status != inventory.StatusDeployed
+	},
+	explain: func(_ *query, c *host) string {
+		word := c.Machine.Status.FilterWord()
+		if word == "" {
+			word = fmt.Sprintf("in status %d", c.Machine.Status)
+		}
+		return fmt.Sprintf("its machine %s is %s, not deployed", c.SystemID, word)
+	},
+}

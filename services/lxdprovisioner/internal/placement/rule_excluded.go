@@ -1,0 +1,12 @@
+package placement
+
+import "slices"
+
+// excludedRule keeps away from hosts that the caller has given up, for example because they refused
+// an earlier attempt.
+var excludedRule = rule{
+	reason:  Excluded,
+	stage:   stageMatch,
+	rejects: func(q *query, c *host) bool { return slices.Contains(q.want.ExcludedHosts, c.ID) },
+	explain: func(_ *query, _ *host) string { return "is excluded by the request" },
+}

@@ -1,0 +1,35 @@
+package placement
+
+import "fmt"
+
+// largestMemoryRule keeps to MAAS's limit for one VM: the physical total, whatever the ratio.
+var largestMemoryRule = rule{
+	reason:  InsufficientMemory,
+	stage:   stageSize,
+	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.Total.MemoryMiB },
+	explain: func(q *query, c *host) string {
+		needs, has := memoryPair(q.need.MemoryMiB, c.Total.MemoryMiB)
+		return fmt.Sprintf("needs %s, one VM can have at most the host's %s", needs, has)
+	},
+}
+
+// memoryRule wants the memory free: total times over-commit ratio, less what is used and given out.
+var memoryRule = rule{
+	reason:  InsufficientMemory,
+	stage:   stageRoom,
+	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.freeMemory() },
+	explain: func(q *query, c *host) string {
+		free := c.freeMemory()
+		needs, has := memoryPair(q.need.MemoryMiB, max(free, 0))
+		has = "has " + has
+		if free < 0 {
+			has = fmt.Sprintf("has none: the host is %s over its limit", memoryText(-free))
+		}
+		return fmt.Sprintf("needs %s, %s%s", needs, has, givenOut(c.load.memoryMiB, memoryText(c.load.memoryMiB)))
+	},
+}
+
+// allowedMemory is what MAAS lets be used in all, in MiB.
+func (c *host) allowedMemory() int64 { return int64(float64(c.Total.MemoryMiB) * c.MemoryRatio) }
+
+func (c *host) freeMemory() int64 { return c.allowedMemory() - c.Used.MemoryMiB - c.load.memoryMiB }

@@ -1,0 +1,18 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+)
+
+// poolRule keeps to the resource pools. They go by name: the id 0 is a pool, not the lack of one.
+var poolRule = rule{
+	reason: OtherPool,
+	stage:  stagePool,
+	rejects: func(q *query, c *host) bool {
+		return len(q.want.Pools) > 0 && !slices.Contains(q.want.Pools, c.Pool.Name)
+	},
+	explain: func(q *query, c *host) string {
+		return fmt.Sprintf("is in pool %q, not in %s", c.Pool.Name, anyOf(q.want.Pools))
+	},
+}

@@ -1,0 +1,18 @@
+package placement
+
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// poweredOnRule keeps hosts out whose machine MAAS saw powered off. A state that MAAS does not know
+// passes: many hosts are deployed with the power type manual.
+var poweredOnRule = rule{
+	reason: HostPoweredOff,
+	stage:  stageUsable,
+	rejects: func(_ *query, c *host) bool {
+		return c.Machine != nil && c.Machine.Power == inventory.PowerOff
+	},
+	explain: func(_ *query, c *host) string { return fmt.Sprintf("its machine %s is powered off", c.SystemID) },
+}

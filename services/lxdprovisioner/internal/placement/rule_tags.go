@@ -1,0 +1,32 @@
+package placement
+
+import (
+	"fmt"
+	"slices"
+)
+
+// tagsRule wants all tags that are asked for, on the VM host itself.
+var tagsRule = rule{
+	reason:  MissingTags,
+	stage:   stageMatch,
+	rejects: func(q *query, c *host) bool { return missingTag(q, c) >= 0 },
+	explain: func(q *query, c *host) string {
+		var missing []string
+		for _, tag := range q.want.Tags {
+			if !slices.Contains(c.Tags, tag) {
+				missing = append(missing, tag)
+			}
+		}
+		return fmt.Sprintf("lacks the tag %s", allOf(missing))
+	},
+}
+
+// missingTag gives the index of the first tag that the host lacks, -1 where it lacks none.
+func missingTag(q *query, c *host) int {
+	for i, tag := range q.want.Tags {
+		if !slices.Contains(c.Tags, tag) {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,163 @@
+package placement
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// summaryLimit is how many characters a summary has at most.
+const summaryLimit = 200
+
+// noFit says that no host fits and classes why.
+func (s *survey) noFit() *NoFit {
+	furthest := stageLXD
+	for _, v := range s.verdicts {
+		furthest = max(furthest, v.rule().stage)
+	}
+	class := s.class(furthest)
+	return &NoFit{Class: class, Summary: sentence(s.headline(class), s.tally()), Rejections: s.rejections()}
+}
+
+// class is the failure's class by the furthest stage that a host came to.
+func (s *survey) class(furthest stage) Class {
+	switch furthest {
+	case stageLXD:
+		return NoHosts
+	case stagePool:
+		return NoHostInPool
+	case stageUsable:
+		if len(s.q.want.Pools) > 0 {
+			return NoHostInPool
+		}
+		return NoHostMatches
+	case stageZone:
+		return NoHostInZone
+	case stageMatch:
+		return NoHostMatches
+	case stageProject:
+		return ProjectMissing
+	case stageStoragePool:
+		return StoragePoolMissing
+	case stageSize:
+		if !s.anyLargeEnough() {
+			return TooLarge
+		}
+		return NoRoom
+	default:
+		return NoRoom
+	}
+}
+
+// anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty. Its
+// default pool stands for the storage pools of disks that name none.
+func (s *survey) anyLargeEnough() bool {
+	for i := range s.hosts {
+		c := s.host(i)
+		if !lxdRule.rejects(s.q, &c) && !largestCoresRule.rejects(s.q, &c) && !largestMemoryRule.rejects(s.q, &c) &&
+			!largestStorageRule.rejects(s.q, &c) {
+			return true
+		}
+	}
+	return false
+}
+
+// headline says what the class means for this request.
+func (s *survey) headline(class Class) string {
+	w := &s.q.want
+	switch class {
+	case NoHosts:
+		return "MAAS knows no LXD host"
+	case NoHostInPool:
+		return "no usable LXD host in pool " + anyOf(w.Pools)
+	case NoHostInZone:
+		return "no usable LXD host in zone " + anyOf(w.zones())
+	case ProjectMissing:
+		return fmt.Sprintf("MAAS tracks the LXD project %q on no host that matches", w.Project)
+	case StoragePoolMissing:
+		return "no host that matches has the storage pool"
+	case TooLarge:
+		return fmt.Sprintf("no host is large enough for %s", s.size())
+	case NoRoom:
+		return fmt.Sprintf("0 of %s fit %s", count(len(s.hosts), "host"), s.size())
+	default:
+		return fmt.Sprintf("none of %s may take the VM", count(len(s.hosts), "host"))
+	}
+}
+
+// size words what the VM needs.
+func (s *survey) size() string {
+	return fmt.Sprintf("%s, %s, %s", count(s.q.need.Cores, "core"), memoryText(s.q.need.MemoryMiB), diskText(s.q.need.DiskBytes))
+}
+
+// chosenSummary says which host was chosen, of how many, and what became of the others.
+func (s *survey) chosenSummary(r rank) string {
+	h := &s.hosts[r.host]
+	head := fmt.Sprintf("%s in zone %s, best of %s of %d that fit",
+		clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), count(s.fitting, "host"), len(s.hosts))
+	return sentence(head, s.tally())
+}
+
+func profileSummary(profile string) string {
+	return clip(fmt.Sprintf("MAAS gives every VM its own LXD profile %q, it can't use %q", MAASProfile, profile), summaryLimit)
+}
+
+// tally counts the rejections by reason, the most frequent first.
+func (s *survey) tally() []string {
+	counts := make(map[Reason]int)
+	for _, v := range s.verdicts {
+		if v != fits {
+			counts[v.rule().reason]++
+		}
+	}
+	return tallied(counts)
+}
+
+func tallied(counts map[Reason]int) []string {
+	reasons := make([]Reason, 0, len(counts))
+	for r := range counts {
+		reasons = append(reasons, r)
+	}
+	slices.SortFunc(reasons, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	parts := make([]string, len(reasons))
+	for i, r := range reasons {
+		phrase := phrases[r][1]
+		if counts[r] == 1 {
+			phrase = phrases[r][0]
+		}
+		parts[i] = fmt.Sprintf("%d %s", counts[r], phrase)
+	}
+	return parts
+}
+
+// nameLimit is how much of a name a summary shows.
+const nameLimit = 48
+
+// sentence puts as many parts behind the head as fit into a summary.
+func sentence(head string, parts []string) string {
+	var b strings.Builder
+	b.WriteString(clip(head, summaryLimit))
+	for i, part := range parts {
+		separator := ", "
+		if i == 0 {
+			separator = ": "
+		}
+		if utf8.RuneCountInString(b.String())+len(separator)+utf8.RuneCountInString(part)+len(", …") > summaryLimit {
+			return clip(b.String()+", …", summaryLimit)
+		}
+		b.WriteString(separator + part)
+	}
+	return b.String()
+}
+
+// clip shortens a text to so many characters.
+func clip(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return string([]rune(text)[:limit-1]) + "…"
+}
