@@ -1,0 +1,85 @@
+// Package apiserver starts a real API server and etcd on loopback with the custom resources of
+// Cluster API and of this provider, for tests and for the demo.
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// Server is a running API server.
+type Server struct {
+	// Config is an administrator's.
+	Config *rest.Config
+	// Kubeconfig is the same as a file's content.
+	Kubeconfig []byte
+
+	environment *envtest.Environment
+}
+
+// Start starts etcd and an API server from the binaries in KUBEBUILDER_ASSETS and installs the
+// custom resources. Call Stop.
+func Start() (*Server, error) {
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run this through make, or export KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh)")
+	}
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	core, err := moduleDir(root, "sigs.k8s.io/cluster-api")
+	if err != nil {
+		return nil, err
+	}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory: assets,
+		CRDDirectoryPaths: []string{
+			filepath.Join(root, "deploy", "crd", "bases"),
+			filepath.Join(core, "core", "config", "crd", "bases"),
+		},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := env.Start()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the API server from %s: %w", assets, err), env.Stop())
+	}
+	return &Server{Config: config, Kubeconfig: env.KubeConfig, environment: env}, nil
+}
+
+// Stop stops the API server, then etcd.
+func (s *Server) Stop() error { return s.environment.Stop() }
+
+// Root gives the top of the repository: the directory of go.work, at or above the working directory.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the repository: %w", err)
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no go.work at or above the working directory: run this inside the repository")
+		}
+	}
+}
+
+// moduleDir gives the directory in the module cache of a module that test/go.mod requires.
+func moduleDir(root, module string) (string, error) {
+	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module)
+	cmd.Dir, cmd.Stderr = filepath.Join(root, "test"), os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("find module %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/test/apiserver"
+)
+
+// cluster is the sample cluster.
+type cluster struct {
+	*stack
+	name string
+	// machines is how many MaasMachines the sample has.
+	machines int
+}
+
+// applySample creates every object of deploy/samples/demo, as kubectl apply -f would.
+func applySample(ctx context.Context, st *stack) (*cluster, error) {
+	root, err := apiserver.Root()
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(root, "deploy", "samples", "demo", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		return nil, errors.Join(errors.New("deploy/samples/demo holds no manifests"), err)
+	}
+	c := &cluster{stack: st}
+	for _, file := range files {
+		if err := c.apply(ctx, file); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *cluster) apply(ctx context.Context, file string) error {
+	if filepath.Base(file) == "kustomization.yaml" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read the sample: %w", err)
+	}
+	for decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read %s: %w", file, err)
+		}
+		if len(object.Object) == 0 {
+			continue
+		}
+		if object.GetNamespace() == "" {
+			object.SetNamespace(namespace)
+		}
+		switch object.GetKind() {
+		case "Cluster":
+			c.name = object.GetName()
+		case "MaasMachine":
+			c.machines++
+		}
+		if err := c.client.Create(ctx, object); err != nil {
+			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+}
+
+// awaitReady shows the machines until all are ready.
+func (c *cluster) awaitReady(ctx context.Context, s *screen) error {
+	return c.watch(ctx, s, "every machine to be ready", untilReady, func(machines []infrav1.MaasMachine) error {
+		ready := 0
+		for i := range machines {
+			if machines[i].Status.Ready {
+				ready++
+			}
+		}
+		if ready < c.machines {
+			return fmt.Errorf("%d of %d machines are ready", ready, c.machines)
+		}
+		return nil
+	})
+}
+
+// awaitGone shows the machines until none is left, nor the cluster.
+func (c *cluster) awaitGone(ctx context.Context, s *screen) error {
+	return c.watch(ctx, s, "everything to be deleted", untilGone, func(machines []infrav1.MaasMachine) error {
+		if len(machines) > 0 {
+			return fmt.Errorf("%d machines are left", len(machines))
+		}
+		err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: c.name}, &clusterv1.Cluster{})
+		if apierrors.IsNotFound(err) {
+			return nil
+		}
+		return errors.Join(errors.New("the Cluster is left"), err)
+	})
+}
+
+// watch shows the machines until done says so.
+func (c *cluster) watch(ctx context.Context, s *screen, what string, atMost time.Duration, done func([]infrav1.MaasMachine) error) error {
+	return await(ctx, what, atMost, c.alive, func(ctx context.Context) error {
+		var machines infrav1.MaasMachineList
+		if err := c.client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
+			return fmt.Errorf("list MaasMachines: %w", err)
+		}
+		s.show([]string{"MODE", "ZONE", "HOST", "STATE", "READY", "DOING"}, rows(machines.Items))
+		return done(machines.Items)
+	})
+}
+
+func rows(machines []infrav1.MaasMachine) []row {
+	out := make([]row, 0, len(machines))
+	for i := range machines {
+		m := &machines[i]
+		out = append(out, row{name: m.Name, cells: []string{
+			string(m.Spec.Mode()), dash(ptr.Deref(m.Spec.FailureDomain, "")), dash(ptr.Deref(m.Status.LXDHost, "")),
+			dash(string(ptr.Deref(m.Status.MachineState, ""))), fmt.Sprint(m.Status.Ready), doing(m),
+		}})
+	}
+	return out
+}
+
+// doing is what the Ready condition says that the machine waits for.
+func doing(m *infrav1.MaasMachine) string {
+	if !m.DeletionTimestamp.IsZero() {
+		return "deleting"
+	}
+	for _, condition := range m.Status.Conditions {
+		if condition.Type == clusterv1.ReadyCondition && !m.Status.Ready {
+			return firstLine(condition.Message)
+		}
+	}
+	return ""
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimPrefix(text, "* "), "\n")
+	if len(line) > 70 {
+		line = line[:70] + "…"
+	}
+	return line
+}
+
+func dash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// prove says whether the control plane sits in three zones beside two bare-metal workers.
+func (c *cluster) prove(ctx context.Context, s *screen) error {
+	var machines infrav1.MaasMachineList
+	if err := c.client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
+		return fmt.Errorf("list MaasMachines: %w", err)
+	}
+	var zones []string
+	metal := 0
+	for i := range machines.Items {
+		m := &machines.Items[i]
+		if m.Spec.Mode() != infrav1.ModeLXD {
+			metal++
+			continue
+		}
+		zones = append(zones, ptr.Deref(m.Spec.FailureDomain, ""))
+	}
+	slices.Sort(zones)
+	if distinct := slices.Compact(slices.Clone(zones)); len(zones) != 3 || len(distinct) != 3 || metal != 2 {
+		return fmt.Errorf("want three VMs in three zones and two bare-metal machines, have VMs in %v and %d bare-metal machines", zones, metal)
+	}
+	s.say("three control-plane VMs in three zones (%s), %d bare-metal workers beside them", strings.Join(zones, ", "), metal)
+	return nil
+}
+
+// delete deletes the Cluster, as kubectl delete cluster would.
+func (c *cluster) delete(ctx context.Context) error {
+	object := &clusterv1.Cluster{}
+	object.Namespace, object.Name = namespace, c.name
+	if err := c.client.Delete(ctx, object); err != nil {
+		return fmt.Errorf("delete cluster %s: %w", c.name, err)
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// proveEmpty asks the simulator for the truth: what is in LXD, in MAAS and in DNS, whatever MAAS's
+// API says.
+func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
+	var instances []struct{ Host, Name string }
+	if err := get(ctx, st.simulator+"/_sim/lxd", &instances); err != nil {
+		return fmt.Errorf("ask the simulator for LXD's truth: %w", err)
+	}
+	var machines []struct {
+		Hostname string `json:"hostname"`
+		Owner    string `json:"owner"`
+		Status   string `json:"status_name"`
+		VM       bool   `json:"vm"`
+	}
+	if err := get(ctx, st.simulator+"/_sim/machines", &machines); err != nil {
+		return fmt.Errorf("ask the simulator for MAAS's machines: %w", err)
+	}
+	var records []struct {
+		FQDN string `json:"fqdn"`
+	}
+	if err := get(ctx, st.simulator+"/_sim/dns", &records); err != nil {
+		return fmt.Errorf("ask the simulator for the DNS records: %w", err)
+	}
+	var left []string
+	for _, i := range instances {
+		left = append(left, fmt.Sprintf("LXD instance %s on %s", i.Name, i.Host))
+	}
+	for _, m := range machines {
+		if m.Owner != "" {
+			left = append(left, fmt.Sprintf("machine %s (%s) owned by %s", m.Hostname, m.Status, m.Owner))
+		}
+	}
+	for _, r := range records {
+		left = append(left, "DNS record "+r.FQDN)
+	}
+	if len(left) > 0 {
+		return errors.New("left behind: " + strings.Join(left, "; "))
+	}
+	s.say("nothing is left: 0 instances in LXD, 0 machines held in MAAS, 0 DNS records")
+	return nil
+}

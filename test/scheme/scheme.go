@@ -1,0 +1,20 @@
+// Package scheme gives the one scheme by which tests and the demo read and write objects.
+package scheme
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+)
+
+// New makes a scheme with Kubernetes's, Cluster API's and our kinds.
+func New() *runtime.Scheme {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, clusterv1.AddToScheme, infrav1.AddToScheme} {
+		utilruntime.Must(add(s))
+	}
+	return s
+}
