@@ -1,6 +1,10 @@
 package placement
 
-import "github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // Plan is where the VMs of a plan go.
 type Plan struct {
@@ -39,5 +43,45 @@ type ZoneShare struct {
 // in; without a group the VMs of the plan are one. Errors are *Invalid and *NoFit: too little room
 // for all is NoRoom, unless as many as fit are wanted and there is room for one.
 func Distribute(req PlanRequest, snap inventory.Snapshot) (Plan, error) {
-	return distribute(req, snap)
+	if req.Count < 1 {
+		return Plan{}, &Invalid{"count", fmt.Sprintf("a plan is for at least 1 VM, asked for %d", req.Count)}
+	}
+	req.Keep = ""
+	q, err := prepare(req.Request)
+	if err != nil {
+		return Plan{}, err
+	}
+	q.grouped = true
+	s := look(q, snap.Hosts)
+	if s.fitting == 0 {
+		return Plan{}, s.noFit()
+	}
+	plan := Plan{Rejections: s.rejections()}
+	p := newPlanner(s, req.Size)
+	plan.VMs = p.fill(req.Count)
+	if len(plan.VMs) < req.Count && !req.AsManyAsFit {
+		return Plan{}, p.noFit(len(plan.VMs), req.Count)
+	}
+	plan.Zones, plan.Even = p.shares()
+	plan.Summary = planSummary(&plan, req.Count)
+	return plan, nil
+}
+
+// planSummary says how many VMs go where. Zones that got fewer than their share come first, with
+// the reason.
+func planSummary(p *Plan, wanted int) string {
+	head := fmt.Sprintf("%s over %s", count(len(p.VMs), "VM"), count(len(p.Zones), "zone"))
+	if len(p.VMs) < wanted {
+		head = fmt.Sprintf("room for %d of %s", len(p.VMs), count(wanted, "VM"))
+	}
+	var short, full []string
+	for _, z := range p.Zones {
+		part := fmt.Sprintf("%d in zone %s", z.Planned, clip(z.Zone, nameLimit))
+		if z.Explanation == "" {
+			full = append(full, part)
+			continue
+		}
+		short = append(short, fmt.Sprintf("%s (%s)", part, z.Explanation))
+	}
+	return sentence(head, append(short, full...))
 }

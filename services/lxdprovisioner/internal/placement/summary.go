@@ -95,8 +95,8 @@ func (s *survey) size() string {
 // chosenSummary says which host was chosen, of how many, and what became of the others.
 func (s *survey) chosenSummary(r rank) string {
 	h := &s.hosts[r.host]
-	head := fmt.Sprintf("%s in zone %s, best of %s of %d that fit",
-		clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), count(s.fitting, "host"), len(s.hosts))
+	head := fmt.Sprintf("%s in zone %s, best of %d that fit of %s",
+		clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), s.fitting, count(len(s.hosts), "host"))
 	return sentence(head, s.tally())
 }
 

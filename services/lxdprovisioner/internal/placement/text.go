@@ -38,7 +38,7 @@ func givenOut(amount int64, text string) string {
 	if amount <= 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%s given out to VMs under way)", text)
+	return fmt.Sprintf(" (%s promised to other VMs)", text)
 }
 
 // count words a number of things.

@@ -1,0 +1,185 @@
+package placement
+
+import (
+	"cmp"
+	"container/heap"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// planner fills zones evenly: each VM goes to the zone with the fewest of the group that still has a
+// host with room, and there to the best host. A VM changes the rank of its own host alone, so every
+// zone keeps its hosts in a heap and n VMs on h hosts cost (n+h) log h.
+type planner struct {
+	survey *survey
+	size   inventory.VMSize
+	zones  []*zonePlan
+}
+
+// zonePlan is one zone of a plan.
+type zonePlan struct {
+	name     string
+	existing int
+	planned  int
+	// hosts are the zone's hosts with room, the best on top.
+	hosts rankHeap
+}
+
+func newPlanner(s *survey, size inventory.VMSize) *planner {
+	if s.q.usage.hosts == nil {
+		s.q.usage.hosts = make(map[inventory.HostID]*load)
+	}
+	p := &planner{survey: s, size: size}
+	byZone := s.q.groupByZone(s.hosts)
+	index := make(map[string]*zonePlan)
+	for i, v := range s.verdicts {
+		if !mayTake(v) {
+			continue
+		}
+		name := s.hosts[i].Zone.Name
+		z, ok := index[name]
+		if !ok {
+			z = &zonePlan{name: name, existing: byZone[name], hosts: rankHeap{survey: s}}
+			index[name] = z
+			p.zones = append(p.zones, z)
+		}
+		if v == fits {
+			c := s.host(i)
+			z.hosts.ranks = append(z.hosts.ranks, s.rateInZone(i, &c))
+		}
+	}
+	slices.SortFunc(p.zones, func(a, b *zonePlan) int { return cmp.Compare(a.name, b.name) })
+	for _, z := range p.zones {
+		heap.Init(&z.hosts)
+	}
+	return p
+}
+
+// mayTake says whether a host fits, or only room or the group's other VMs are in the way.
+func mayTake(v verdict) bool {
+	return v == fits || v.rule().stage == stageRoom || v.rule().reason == GroupOnHost
+}
+
+// rateInZone gives the rank of a host among those of zones that hold as many of the group.
+func (s *survey) rateInZone(i int, c *host) rank {
+	return rank{host: i, terms: s.q.score(c, 0), tie: s.q.tie(c.ID)}
+}
+
+// fill plans up to n VMs and stops where no host has room.
+func (p *planner) fill(n int) []PlannedVM {
+	vms := make([]PlannedVM, 0, min(n, len(p.survey.hosts)))
+	for index := range n {
+		z := p.next()
+		if z == nil {
+			break
+		}
+		h := &p.survey.hosts[z.hosts.ranks[0].host]
+		vms = append(vms, PlannedVM{Index: index, HostID: h.ID, HostName: h.Name, Zone: z.name})
+		p.put(z)
+	}
+	return vms
+}
+
+// next gives the zone for the next VM: of those with the fewest the one with the best host; nil
+// where none has room.
+func (p *planner) next() *zonePlan {
+	var best *zonePlan
+	for _, z := range p.zones {
+		if z.hosts.Len() == 0 {
+			continue
+		}
+		if best == nil || z.total() < best.total() ||
+			z.total() == best.total() && p.survey.compare(&z.hosts.ranks[0], &best.hosts.ranks[0]) > 0 {
+			best = z
+		}
+	}
+	return best
+}
+
+// put notes a VM on the zone's best host and ranks that host anew.
+func (p *planner) put(z *zonePlan) {
+	s := p.survey
+	i := z.hosts.ranks[0].host
+	l := s.q.usage.at(s.hosts[i].ID)
+	l.add(p.size)
+	l.group++
+	z.planned++
+	c := s.host(i)
+	s.verdicts[i] = judge(s.q, &c)
+	if s.verdicts[i] != fits {
+		s.fitting--
+		heap.Pop(&z.hosts)
+		return
+	}
+	z.hosts.ranks[0] = s.rateInZone(i, &c)
+	heap.Fix(&z.hosts, 0)
+}
+
+func (z *zonePlan) total() int { return z.existing + z.planned }
+
+// noFit says that only some VMs of a plan have room.
+func (p *planner) noFit(placed, wanted int) *NoFit {
+	head := fmt.Sprintf("room for %d of %s of %s", placed, count(wanted, "VM"), p.survey.size())
+	return &NoFit{Class: NoRoom, Summary: sentence(head, p.survey.tally()), Rejections: p.survey.rejections()}
+}
+
+// shares gives every zone's share, and whether they are even.
+func (p *planner) shares() (shares []ZoneShare, even bool) {
+	fullest := slices.MaxFunc(p.zones, func(a, b *zonePlan) int { return cmp.Compare(a.total(), b.total()) })
+	even = true
+	for _, z := range p.zones {
+		share := ZoneShare{Zone: z.name, Existing: z.existing, Planned: z.planned}
+		if z.total() < fullest.total()-1 {
+			even = false
+			share.Explanation = p.explain(z, fullest)
+		}
+		shares = append(shares, share)
+	}
+	return shares, even
+}
+
+// explain says why a zone has fewer than its even share: it has no room, or others had more before.
+func (p *planner) explain(z, fullest *zonePlan) string {
+	if z.hosts.Len() > 0 {
+		return fmt.Sprintf("zone %s had %d of the group before", clip(fullest.name, nameLimit), fullest.existing)
+	}
+	counts := make(map[Reason]int)
+	for i, v := range p.survey.verdicts {
+		if mayTake(v) && p.survey.hosts[i].Zone.Name == z.name {
+			counts[v.rule().reason]++
+		}
+	}
+	return "no room for more: " + strings.Join(tallied(counts), ", ")
+}
+
+// rankHeap is a heap of hosts, the best on top.
+type rankHeap struct {
+	survey *survey
+	ranks  []rank
+}
+
+// Len is the number of hosts.
+func (h *rankHeap) Len() int { return len(h.ranks) }
+
+// Less says whether i is the better host.
+func (h *rankHeap) Less(i, j int) bool { return h.survey.compare(&h.ranks[i], &h.ranks[j]) > 0 }
+
+// Swap swaps two hosts.
+func (h *rankHeap) Swap(i, j int) { h.ranks[i], h.ranks[j] = h.ranks[j], h.ranks[i] }
+
+// Push adds a host.
+func (h *rankHeap) Push(x any) {
+	if r, ok := x.(rank); ok {
+		h.ranks = append(h.ranks, r)
+	}
+}
+
+// Pop takes the last host.
+func (h *rankHeap) Pop() any {
+	last := h.ranks[len(h.ranks)-1]
+	h.ranks = h.ranks[:len(h.ranks)-1]
+	return last
+}
