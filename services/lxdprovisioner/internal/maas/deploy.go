@@ -1,0 +1,90 @@
+package maas
+
+import (
+	"context"
+	"encoding/base64"
+	"net/url"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+var (
+	opDeploy  = operation{name: "machines.deploy", op: "deploy", class: short, changes: true}
+	opRelease = operation{name: "machines.release", op: "release", class: long, changes: true}
+	opAbort   = operation{name: "machines.abort", op: "abort", class: short, changes: true}
+	opPower   = operation{name: "machines.query_power_state", op: "query_power_state", class: long, once: true}
+	opPowerOn = operation{name: "machines.power_on", op: "power_on", class: long, changes: true}
+	opSwap    = operation{name: "machines.update", class: short, changes: true}
+)
+
+// DeployForm is what a machine is deployed with.
+type DeployForm struct {
+	// Image is "os/series", for example "ubuntu/jammy", or "custom/name".
+	Image string
+	// UserData is cloud-init's, as it is; it is encoded here and never logged. MAAS doesn't look at it.
+	UserData []byte
+	// InMemory deploys without a disk.
+	InMemory bool
+}
+
+// Deploy deploys a machine whose claim the caller has proved; with an admin's key MAAS deploys
+// anybody's. Invalid with IMAGE_NOT_FOUND or DEPLOYMENT_REFUSED, NoRoom with ADDRESSES_EXHAUSTED,
+// Busy with NOT_READY (read the machine: it may be Deploying by an earlier call) or MACHINE_LOCKED.
+func (c *Client) Deploy(ctx context.Context, systemID string, d DeployForm) (inventory.Machine, error) {
+	if d.Image == "" || len(d.UserData) == 0 {
+		return inventory.Machine{}, fault.New(fault.Invalid, fault.ReasonBadRequest, "deploy %s: an image and user data are needed", systemID)
+	}
+	form := url.Values{
+		"distro_series": {d.Image},
+		"user_data":     {base64.StdEncoding.EncodeToString(d.UserData)},
+	}
+	if d.InMemory {
+		form.Set("ephemeral_deploy", "true")
+	}
+	return c.change(ctx, opDeploy, systemID, form)
+}
+
+// Release releases a machine without erasing it; MAAS powers it off and wipes owner, agent name and
+// annotations. May be repeated. The comment shows in MAAS's event log.
+func (c *Client) Release(ctx context.Context, systemID, comment string) (inventory.Machine, error) {
+	return c.change(ctx, opRelease, systemID, url.Values{"comment": {comment}})
+}
+
+// Abort ends a commissioning or deployment; MAAS may still show the old state for a moment. Busy
+// with NOT_READY where nothing runs.
+func (c *Client) Abort(ctx context.Context, systemID, comment string) error {
+	if err := checkSystemID(systemID); err != nil {
+		return err
+	}
+	return c.post(ctx, opAbort, machinePath(systemID), url.Values{"comment": {comment}}, nil)
+}
+
+// QueryPower asks the machine's power driver, for a VM its LXD, and takes up to 60 s. Unavailable
+// with HOST_UNREACHABLE where that doesn't answer.
+func (c *Client) QueryPower(ctx context.Context, systemID string) (inventory.Power, error) {
+	if err := checkSystemID(systemID); err != nil {
+		return "", err
+	}
+	var answer struct {
+		State string `json:"state"`
+	}
+	if err := c.get(ctx, opPower, machinePath(systemID), nil, &answer); err != nil {
+		return "", err
+	}
+	return inventory.Power(answer.State), nil
+}
+
+// PowerOn switches a machine on. The caller makes sure that it is Deployed and not in memory: an
+// allocated one would be deployed by this, and MAAS drops the stored user data.
+func (c *Client) PowerOn(ctx context.Context, systemID string) (inventory.Machine, error) {
+	return c.change(ctx, opPowerOn, systemID, url.Values{})
+}
+
+// DisableSwap makes the next deployment of the machine come without a swap file. May be repeated.
+func (c *Client) DisableSwap(ctx context.Context, systemID string) error {
+	if err := checkSystemID(systemID); err != nil {
+		return err
+	}
+	return c.put(ctx, opSwap, machinePath(systemID), url.Values{"swap_size": {"0"}}, nil)
+}

@@ -1,0 +1,150 @@
+package maas
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+var (
+	opRecordFind   = operation{name: "dnsresources.find", class: short}
+	opRecordCreate = operation{name: "dnsresources.create", class: short, changes: true}
+	opRecordUpdate = operation{name: "dnsresources.update", class: short, changes: true}
+	opRecordDelete = operation{name: "dnsresources.delete", class: short, changes: true}
+	opAddressFree  = operation{name: "ipaddresses.release", op: "release", class: short, changes: true}
+)
+
+// userReserved is MAAS's allocation type of an address that no machine holds (IPADDRESS_TYPE.USER_RESERVED).
+const userReserved = 4
+
+type recordJSON struct {
+	ID        number  `json:"id"`
+	FQDN      string  `json:"fqdn"`
+	TTL       *number `json:"address_ttl"`
+	Addresses []struct {
+		IP        string `json:"ip"`
+		AllocType number `json:"alloc_type"`
+	} `json:"ip_addresses"`
+}
+
+// Record finds a DNS record by its full name. NotFound (ENDPOINT_NOT_FOUND) where there is none;
+// Invalid (DOMAIN_NOT_FOUND) where MAAS doesn't have the domain, which is all behind the first dot.
+func (c *Client) Record(ctx context.Context, fqdn string) (inventory.DNSRecord, error) {
+	if err := checkFQDN(fqdn); err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	var answer []recordJSON
+	if err := c.get(ctx, opRecordFind, "dnsresources", url.Values{"fqdn": {fqdn}}, &answer); err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	for i := range answer {
+		if strings.EqualFold(answer[i].FQDN, fqdn) && answer[i].ID > 0 {
+			return answer[i].record(), nil
+		}
+	}
+	return inventory.DNSRecord{}, fault.New(fault.NotFound, fault.ReasonEndpointNotFound, "MAAS has no DNS record %s", fqdn)
+}
+
+// CreateRecord makes a record. ttl is in seconds; nil inherits the domain's. Conflict (NAME_TAKEN)
+// where a record of the name exists: find and update it. An address that no machine holds becomes a
+// reservation that outlives the record.
+func (c *Client) CreateRecord(ctx context.Context, fqdn string, ttl *int, addresses []netip.Addr) (inventory.DNSRecord, error) {
+	if err := checkFQDN(fqdn); err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	form, err := recordForm(ttl, addresses)
+	if err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	form.Set("fqdn", fqdn)
+	var answer recordJSON
+	if err := c.post(ctx, opRecordCreate, "dnsresources", form, &answer); err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	return answer.record(), nil
+}
+
+// ReplaceAddresses replaces all addresses of a record, and its TTL; none empties it. NotFound
+// (ENDPOINT_NOT_FOUND) where MAAS removed the record with its last machine.
+func (c *Client) ReplaceAddresses(ctx context.Context, id int, ttl *int, addresses []netip.Addr) (inventory.DNSRecord, error) {
+	if err := checkNumber("DNS record", id); err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	form, err := recordForm(ttl, addresses)
+	if err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	var answer recordJSON
+	if err := c.put(ctx, opRecordUpdate, "dnsresources/"+strconv.Itoa(id), form, &answer); err != nil {
+		return inventory.DNSRecord{}, err
+	}
+	return answer.record(), nil
+}
+
+// DeleteRecord deletes a record. NotFound (ENDPOINT_NOT_FOUND) where there is none. Reservations
+// that the record made stay: see ReleaseAddress.
+func (c *Client) DeleteRecord(ctx context.Context, id int) error {
+	if err := checkNumber("DNS record", id); err != nil {
+		return err
+	}
+	return c.remove(ctx, opRecordDelete, "dnsresources/"+strconv.Itoa(id))
+}
+
+// ReleaseAddress frees a reservation of our user (DNSAddress.Reserved). NotFound
+// (ENDPOINT_NOT_FOUND) where it is none of ours: free already, a machine's, or another user's.
+func (c *Client) ReleaseAddress(ctx context.Context, ip netip.Addr) error {
+	if !ip.IsValid() {
+		return fault.New(fault.Invalid, fault.ReasonBadRequest, "no address to release")
+	}
+	return c.post(ctx, opAddressFree, "ipaddresses", url.Values{"ip": {ip.String()}}, nil)
+}
+
+// recordForm gives the form of a record. Both fields are always sent: MAAS keeps only the last
+// address of a list that is left out. Addresses are separated by white space; repeated parameters
+// would count once, and a comma is an error.
+func recordForm(ttl *int, addresses []netip.Addr) (url.Values, error) {
+	texts := make([]string, 0, len(addresses))
+	for _, a := range addresses {
+		if !a.IsValid() {
+			return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "a DNS record can't hold an empty address")
+		}
+		texts = append(texts, a.String())
+	}
+	form := url.Values{"ip_addresses": {strings.Join(texts, " ")}, "address_ttl": {""}}
+	if ttl != nil {
+		if *ttl < 0 {
+			return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "a DNS record can't have a TTL of %d s", *ttl)
+		}
+		form.Set("address_ttl", strconv.Itoa(*ttl))
+	}
+	return form, nil
+}
+
+// checkFQDN refuses names that MAAS can't split into name and domain: it answers 500 to them.
+func checkFQDN(fqdn string) error {
+	name, domain, ok := strings.Cut(fqdn, ".")
+	if !ok || name == "" || domain == "" || strings.ContainsAny(fqdn, " /?&") {
+		return fault.New(fault.Invalid, fault.ReasonBadRequest, "%s is not a DNS name with a domain", fmt.Sprintf("%q", fqdn))
+	}
+	return nil
+}
+
+func (r *recordJSON) record() inventory.DNSRecord {
+	out := inventory.DNSRecord{ID: r.ID.int(), FQDN: r.FQDN}
+	if r.TTL != nil {
+		ttl := r.TTL.int()
+		out.TTL = &ttl
+	}
+	for _, a := range r.Addresses {
+		if ip := address(a.IP); ip.IsValid() {
+			out.Addresses = append(out.Addresses, inventory.DNSAddress{IP: ip, Reserved: a.AllocType == userReserved})
+		}
+	}
+	return out
+}

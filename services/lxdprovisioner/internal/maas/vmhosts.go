@@ -1,0 +1,139 @@
+package maas
+
+import (
+	"context"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+var (
+	opVMHosts      = operation{name: "vm-hosts.list", class: list}
+	opVMHost       = operation{name: "vm-hosts.read", class: short}
+	opVMHostParams = operation{name: "vm-hosts.parameters", op: "parameters", class: short}
+	opRefresh      = operation{name: "vm-hosts.refresh", op: "refresh", class: long, changes: true, outside: true}
+)
+
+type vmHostJSON struct {
+	ID            number   `json:"id"`
+	Name          string   `json:"name"`
+	Type          string   `json:"type"`
+	Version       string   `json:"version"`
+	Zone          *refJSON `json:"zone"`
+	Pool          *refJSON `json:"pool"`
+	Tags          []string `json:"tags"`
+	Capabilities  []string `json:"capabilities"`
+	Architectures []string `json:"architectures"`
+	Host          *struct {
+		SystemID string `json:"system_id"`
+	} `json:"host"`
+	Total        resourcesJSON     `json:"total"`
+	Used         resourcesJSON     `json:"used"`
+	CPURatio     *number           `json:"cpu_over_commit_ratio"`
+	MemoryRatio  *number           `json:"memory_over_commit_ratio"`
+	StoragePools []storagePoolJSON `json:"storage_pools"`
+}
+
+type resourcesJSON struct {
+	Cores        number `json:"cores"`
+	Memory       number `json:"memory"`
+	LocalStorage number `json:"local_storage"`
+}
+
+type storagePoolJSON struct {
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	Total     number `json:"total"`
+	Used      number `json:"used"`
+	Available number `json:"available"`
+	Default   bool   `json:"default"`
+}
+
+// VMHosts lists all VM hosts, of every type. Bridges, Project and Machine are not filled in (see
+// HostMachines and VMHostProject), and VMs is -1. Unsupported with MAAS_VMHOST_REMOVED where this
+// MAAS has no VM hosts.
+func (c *Client) VMHosts(ctx context.Context) ([]inventory.Host, error) {
+	var answer []vmHostJSON
+	if err := c.get(ctx, opVMHosts, "vm-hosts", nil, &answer); err != nil {
+		return nil, err
+	}
+	hosts := make([]inventory.Host, 0, len(answer))
+	for i := range answer {
+		hosts = append(hosts, answer[i].host())
+	}
+	return hosts, nil
+}
+
+// VMHost reads one VM host, as VMHosts does. NotFound (MACHINE_NOT_FOUND) where MAAS has no such VM host.
+func (c *Client) VMHost(ctx context.Context, id inventory.HostID) (inventory.Host, error) {
+	n, err := VMHostNumber(id)
+	if err != nil {
+		return inventory.Host{}, err
+	}
+	var answer vmHostJSON
+	if err := c.get(ctx, opVMHost, vmHostPath(n), nil, &answer); err != nil {
+		return inventory.Host{}, err
+	}
+	return answer.host(), nil
+}
+
+// RefreshVMHost makes MAAS compare its records with LXD, and gives the host as it is afterwards.
+// A refresh imports strange VMs and deletes what LXD doesn't report (protocol.md 4.4). Unavailable
+// with HOST_UNREACHABLE where LXD doesn't answer.
+func (c *Client) RefreshVMHost(ctx context.Context, id inventory.HostID) (inventory.Host, error) {
+	n, err := VMHostNumber(id)
+	if err != nil {
+		return inventory.Host{}, err
+	}
+	var answer vmHostJSON
+	if err := c.post(ctx, opRefresh, vmHostPath(n), nil, &answer); err != nil {
+		return inventory.Host{}, err
+	}
+	return answer.host(), nil
+}
+
+// VMHostProject gives the LXD project that MAAS tracks on the host; empty where MAAS names none.
+// MAAS's answer also holds the private key for LXD, which is dropped unread. Needs an admin's key.
+func (c *Client) VMHostProject(ctx context.Context, id inventory.HostID) (string, error) {
+	n, err := VMHostNumber(id)
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Project string `json:"project"`
+	}
+	if err := c.get(ctx, opVMHostParams, vmHostPath(n), nil, &answer); err != nil {
+		return "", err
+	}
+	return answer.Project, nil
+}
+
+func (h *vmHostJSON) host() inventory.Host {
+	out := inventory.Host{
+		ID: HostID(h.ID.int()), Name: h.Name, Type: h.Type, Zone: h.Zone.ref(), Pool: h.Pool.ref(),
+		Tags: h.Tags, Capabilities: h.Capabilities, Architectures: h.Architectures, LXDVersion: h.Version,
+		Total: h.Total.resources(), Used: h.Used.resources(),
+		CPURatio: ratio(h.CPURatio), MemoryRatio: ratio(h.MemoryRatio), VMs: -1,
+	}
+	if h.Host != nil {
+		out.SystemID = h.Host.SystemID
+	}
+	for _, p := range h.StoragePools {
+		out.StoragePools = append(out.StoragePools, inventory.StoragePool{
+			Name: p.Name, Driver: p.Type, TotalBytes: p.Total.int64(), UsedBytes: p.Used.int64(),
+			AvailableBytes: p.Available.int64(), Default: p.Default,
+		})
+	}
+	return out
+}
+
+func (r resourcesJSON) resources() inventory.Resources {
+	return inventory.Resources{Cores: r.Cores.int64(), MemoryMiB: r.Memory.int64(), DiskBytes: r.LocalStorage.int64()}
+}
+
+// ratio is 1 where MAAS names none. 0 is a ratio that an operator may set to keep VMs away.
+func ratio(n *number) float64 {
+	if n == nil {
+		return 1
+	}
+	return float64(*n)
+}
