@@ -51,8 +51,11 @@ lint-go: ## Run golangci-lint in each module
 
 .PHONY: lint-proto
 lint-proto: ## Check the contract: buf's lint and format, and no breaking change against proto/image.binpb
-	@$(TOOLS) set -x; "$$tools/buf" lint && "$$tools/buf" format --diff --exit-code && \
-		"$$tools/buf" breaking proto --against proto/image.binpb
+	@mkdir -p bin; $(TOOLS) set -ex; \
+		"$$tools/buf" lint; \
+		"$$tools/buf" format --diff --exit-code; \
+		"$$tools/buf" build --path proto/lxdprovisioner --output bin/contract.binpb; \
+		"$$tools/buf" breaking bin/contract.binpb --against proto/image.binpb
 
 .PHONY: fmt
 fmt: ## Format the Go and the .proto files
@@ -95,7 +98,7 @@ drift: ## Check that generated files and go.mod files are what their sources say
 
 .PHONY: image
 image: ## Renew proto/image.binpb, the contract that lint-proto compares with (wants an ADR line)
-	@$(TOOLS) "$$tools/buf" build proto --exclude-source-info -o proto/image.binpb
+	@$(TOOLS) "$$tools/buf" build --path proto/lxdprovisioner --exclude-source-info --output proto/image.binpb
 
 .PHONY: clean
 clean: ## Remove what was built into the tree; the cache outside of it stays (tools/README.md)
