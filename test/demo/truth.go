@@ -17,8 +17,9 @@ func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
 	var machines []struct {
 		Hostname string `json:"hostname"`
 		Owner    string `json:"owner"`
-		Status   string `json:"status_name"`
-		VM       bool   `json:"vm"`
+		Status   string `json:"status"`
+		Instance string `json:"instance"`
+		VMHost   bool   `json:"vm_host"`
 	}
 	if err := get(ctx, st.simulator+"/_sim/machines", &machines); err != nil {
 		return fmt.Errorf("ask the simulator for MAAS's machines: %w", err)
@@ -34,8 +35,8 @@ func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
 		left = append(left, fmt.Sprintf("LXD instance %s on %s", i.Name, i.Host))
 	}
 	for _, m := range machines {
-		if m.Owner != "" {
-			left = append(left, fmt.Sprintf("machine %s (%s) owned by %s", m.Hostname, m.Status, m.Owner))
+		if !m.VMHost && (m.Owner != "" || m.Instance != "") {
+			left = append(left, fmt.Sprintf("machine %s (%s, owner %q)", m.Hostname, m.Status, m.Owner))
 		}
 	}
 	for _, r := range records {

@@ -1,0 +1,2 @@
+// Package deploy holds the tests of the manifests in deploy/.
+package deploy
