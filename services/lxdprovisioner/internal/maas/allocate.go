@@ -129,5 +129,8 @@ func (c *Client) change(ctx context.Context, op operation, systemID string, form
 	if err := c.post(ctx, op, machinePath(systemID), form, &answer); err != nil {
 		return inventory.Machine{}, err
 	}
+	if answer.SystemID != systemID {
+		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not machine %s", op.name, systemID)
+	}
 	return answer.at(asked), nil
 }

@@ -22,8 +22,8 @@ type operation struct {
 	class class
 	// changes says that MAAS changes something; such a request has an outcome that may be unknown.
 	changes bool
-	// once says that even a failed read isn't sent again, because it is costly or its failure means something.
-	once bool
+	// unrepeated says that even a failed read isn't sent again, because it is costly or its failure means something.
+	unrepeated bool
 	// outside says that the request works on LXD inside its database transaction, so that "try again"
 	// doesn't say that nothing was made.
 	outside bool

@@ -68,7 +68,7 @@ type Timeouts struct {
 	Short time.Duration
 	// List is for lists. 400 machines in full take 11 s of an idle region. The default is 90 s.
 	List time.Duration
-	// Long is for compose, delete, refresh and live power queries; MAAS waits 120 s for LXD. The default is 150 s.
+	// Long is for what waits for LXD or for power; MAAS waits 120 s for LXD. The default is 150 s.
 	Long time.Duration
 }
 
@@ -168,10 +168,9 @@ func checkURL(raw string) (string, error) {
 	case u.RawQuery != "", u.Fragment != "":
 		return "", fmt.Errorf("MAAS URL %q: it must not have a query or fragment", raw)
 	}
-	u.Path = strings.TrimRight(u.Path, "/")
+	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/api/2.0")
 	if u.Path == "" {
 		u.Path = "/MAAS"
 	}
-	u.Path = strings.TrimSuffix(u.Path, "/api/2.0")
 	return u.String(), nil
 }

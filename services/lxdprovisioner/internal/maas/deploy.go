@@ -10,10 +10,10 @@ import (
 )
 
 var (
-	opDeploy  = operation{name: "machines.deploy", op: "deploy", class: short, changes: true}
+	opDeploy  = operation{name: "machines.deploy", op: "deploy", class: long, changes: true}
 	opRelease = operation{name: "machines.release", op: "release", class: long, changes: true}
 	opAbort   = operation{name: "machines.abort", op: "abort", class: short, changes: true}
-	opPower   = operation{name: "machines.query_power_state", op: "query_power_state", class: long, once: true}
+	opPower   = operation{name: "machines.query_power_state", op: "query_power_state", class: long, unrepeated: true}
 	opPowerOn = operation{name: "machines.power_on", op: "power_on", class: long, changes: true}
 	opSwap    = operation{name: "machines.update", class: short, changes: true}
 )

@@ -2,7 +2,6 @@ package maas
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
@@ -130,7 +129,7 @@ func recordForm(ttl *int, addresses []netip.Addr) (url.Values, error) {
 func checkFQDN(fqdn string) error {
 	name, domain, ok := strings.Cut(fqdn, ".")
 	if !ok || name == "" || domain == "" || strings.ContainsAny(fqdn, " /?&") {
-		return fault.New(fault.Invalid, fault.ReasonBadRequest, "%s is not a DNS name with a domain", fmt.Sprintf("%q", fqdn))
+		return fault.New(fault.Invalid, fault.ReasonBadRequest, "%q is not a DNS name with a domain", fqdn)
 	}
 	return nil
 }

@@ -48,7 +48,6 @@ var rules = slices.Concat(
 	},
 	composeRules, machineRules, networkRules, recordRules,
 	[]rule{
-		{text: "address exhaustion", kind: fault.NoRoom, reason: fault.ReasonAddressesExhausted},
 		{status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
 		{status: http.StatusServiceUnavailable, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 		{status: http.StatusForbidden, kind: fault.Denied, reason: fault.ReasonMAASRightsMissing},
@@ -86,7 +85,6 @@ var machineRules = []rule{
 	{ops: onMachine, status: http.StatusForbidden, text: emptyBody, kind: fault.Busy, reason: fault.ReasonMachineLocked, say: "the machine is locked, or another user's"},
 	{ops: onVMHosts, status: http.StatusNotFound, text: "Not Found", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
 	{ops: onVMHosts, status: http.StatusNotFound, text: "No Pod matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
-	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: "no connections available", kind: fault.Busy, reason: fault.ReasonMAASBusy},
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
 	{status: http.StatusNotFound, text: "No Machine matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
@@ -118,6 +116,7 @@ var machineRules = []rule{
 }
 
 var networkRules = []rule{
+	{ops: onMachine, status: http.StatusServiceUnavailable, text: "address exhaustion", kind: fault.NoRoom, reason: fault.ReasonAddressesExhausted},
 	{ops: onLinks, status: http.StatusNotFound, text: "IP address is already in use", kind: fault.Invalid, reason: fault.ReasonStaticIPTaken},
 	{ops: onLinks, status: http.StatusNotFound, text: "No Interface matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
 	{ops: onLinks, status: http.StatusBadRequest, text: "None found with id=", kind: fault.Invalid, reason: fault.ReasonSubnetNotFound},
@@ -125,7 +124,7 @@ var networkRules = []rule{
 	{ops: onLinks, status: http.StatusBadRequest, text: "not in the given subnet", kind: fault.Invalid, reason: fault.ReasonStaticIPInvalid},
 	{ops: onLinks, status: http.StatusBadRequest, text: "Enter a valid IPv4 or IPv6 address", kind: fault.Invalid, reason: fault.ReasonStaticIPInvalid},
 	{ops: onLinks, status: http.StatusBadRequest, text: "Cannot set as default gateway", kind: fault.Invalid, reason: fault.ReasonStaticIPGatewayMismatch},
-	{status: http.StatusNotFound, text: "No Subnet matches", kind: fault.NotFound, reason: fault.ReasonSubnetNotFound},
+	{status: http.StatusNotFound, text: "No Subnet matches", kind: fault.Invalid, reason: fault.ReasonSubnetNotFound},
 }
 
 var recordRules = []rule{
@@ -164,13 +163,15 @@ func (r *rule) matches(ex *exchange) bool {
 
 // isPage says that the body is a page for people, from a proxy or from Django, whose words say
 // nothing of the object that was asked for.
-func (ex *exchange) isPage() bool { return strings.HasPrefix(ex.contentType, "text/html") && ex.status != http.StatusUnauthorized }
+func (ex *exchange) isPage() bool {
+	return strings.HasPrefix(ex.contentType, "text/html") && ex.status != http.StatusUnauthorized
+}
 
 // fault gives what the exchange means. cause is the library's error, of which only transport errors
 // are kept: the others repeat key or body.
 func (ex *exchange) fault(ctx context.Context, cause error, key string) error {
 	if ex.status == 0 {
-		return ex.unanswered(ctx, cause)
+		return ex.unanswered(ctx, cause, key)
 	}
 	if ex.status >= 200 && ex.status <= 299 {
 		return ex.unavailable().because("%s: MAAS's answer can't be read: %s", ex.op.name, sentence(cause.Error(), key))
@@ -187,26 +188,31 @@ func (ex *exchange) fault(ctx context.Context, cause error, key string) error {
 	return ex.otherwise(key)
 }
 
-// unanswered is for requests without a whole answer.
-func (ex *exchange) unanswered(ctx context.Context, cause error) error {
+// unanswered is for requests without a whole answer. A broken connection's error may repeat bytes
+// that came over it, so only its cleaned text is kept, and of a context's error all.
+func (ex *exchange) unanswered(ctx context.Context, cause error, key string) error {
 	if wrapped, ok := errors.AsType[*url.Error](cause); ok {
 		cause = wrapped.Err // the outer text repeats the URL with all ids
 	}
+	cause = errors.New(sentence(cause.Error(), key))
 	if ctx.Err() != nil {
 		cause = ctx.Err()
 	}
 	if !ex.connected.Load() {
 		return fault.Wrap(cause, fault.Unavailable, fault.ReasonMAASUnavailable, "%s: MAAS can't be reached", ex.op.name)
 	}
-	kind := ex.unavailable()
-	return fault.Wrap(cause, kind.kind, kind.reason, "%s: MAAS gave no answer", ex.op.name)
+	g := ex.unavailable()
+	return fault.Wrap(cause, g.kind, g.reason, "%s: MAAS gave no answer", ex.op.name)
 }
 
 // otherwise is for answers that no rule knows. A 4xx says that MAAS did not do it; after anything
 // else a change may have been made.
 func (ex *exchange) otherwise(key string) error {
 	switch {
-	case ex.op.changes && ex.op.outside, ex.status >= 500, ex.status < 400, ex.isPage():
+	case ex.status < 400:
+		return fault.New(fault.Unavailable, fault.ReasonMAASUnavailable,
+			"%s: MAAS redirects; its URL must be the one that it redirects to, with TLS the https one (HTTP %d)", ex.op.name, ex.status)
+	case ex.op.changes && ex.op.outside, ex.status >= 500, ex.isPage():
 		return ex.unavailable().because("%s: %s (HTTP %d)", ex.op.name, ex.said(key), ex.status).WithRetryAfter(ex.retryAfter)
 	case ex.status == http.StatusNotFound, ex.status == http.StatusTooManyRequests:
 		// An absence is only believed in MAAS's own words.
@@ -236,7 +242,7 @@ func (g ground) because(format string, args ...any) *fault.Error {
 // mayRepeat says whether the same request may be sent again: a read whose failure means nothing, or a
 // change of which MAAS says that its transaction came to nothing.
 func (ex *exchange) mayRepeat() bool {
-	if ex.op.once {
+	if !ex.sent || ex.op.unrepeated {
 		return false
 	}
 	if ex.op.changes {

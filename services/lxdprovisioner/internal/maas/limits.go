@@ -21,7 +21,7 @@ const (
 // Limits bound how many requests of each class run at a time. One region worker serves four
 // requests at once, and a long call holds one of its threads until LXD has answered.
 type Limits struct {
-	// Long is for compose, delete, refresh and live power queries. The default is 6.
+	// Long is for what waits for LXD or for power: compose, delete, refresh, deploy, release. The default is 6.
 	Long int
 	// List is for lists. The default is 1.
 	List int
@@ -105,7 +105,6 @@ func (r *retrier) next(ctx context.Context, ex *exchange, attempt int) (time.Dur
 		}
 		wait = ex.retryAfter + rand.N(r.cfg.FirstWait) //nolint:gosec // jitter need not be unpredictable
 	}
-	// The caller's deadline is not the client's to measure against a clock that tests move.
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.tokens < 1 {

@@ -16,6 +16,8 @@ const (
 	differenceBatch = 400
 	// fullBatch is how many machines are asked for in full at a time: 1.4 s and 0.9 MB.
 	fullBatch = 50
+	// narrowFilter is how many machines count as few: 0.5 s.
+	narrowFilter = 10
 )
 
 var (
@@ -54,6 +56,9 @@ func (c *Client) Machine(ctx context.Context, systemID string) (inventory.Machin
 	if err := c.get(ctx, opMachine, machinePath(systemID), nil, &answer); err != nil {
 		return inventory.Machine{}, err
 	}
+	if answer.SystemID != systemID {
+		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS's answer is not machine %s", systemID)
+	}
 	return answer.at(asked), nil
 }
 
@@ -70,6 +75,9 @@ func (c *Client) Machines(ctx context.Context, f MachineFilter) ([]inventory.Mac
 		size = differenceBatch
 	}
 	op := opMachines
+	if f.narrow() {
+		op = opByName
+	}
 	var out []inventory.Machine
 	for _, part := range batches(query, size) {
 		found, err := c.listMachines(ctx, op, part)
@@ -171,6 +179,16 @@ func (f *MachineFilter) values() (url.Values, error) {
 		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "a machine filter without any value would list every machine of MAAS")
 	}
 	return query, nil
+}
+
+// narrow says that few machines can match, so that the request need not wait for the one list.
+func (f *MachineFilter) narrow() bool {
+	for _, values := range [][]string{f.SystemIDs, f.Hostnames, f.AgentNames} {
+		if n := len(values); n > 0 && n <= narrowFilter {
+			return true
+		}
+	}
+	return false
 }
 
 func words[T any](values []T, word func(T) string) []string {

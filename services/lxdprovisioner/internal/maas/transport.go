@@ -47,6 +47,8 @@ func newTransport(caFile string) (*http.Transport, error) {
 // exchange is one request and its answer, as far as errors.go needs to know them.
 type exchange struct {
 	op operation
+	// sent says that the request was given to the transport.
+	sent bool
 	// connected says that a connection was there, so the request may have been sent.
 	connected atomic.Bool
 	// status is 0 where no whole answer came.
@@ -77,6 +79,7 @@ func (c *Client) bind(ctx context.Context, ex *exchange) roundTripper {
 		out.Close = false // the library asks for a new connection each time
 		out.Header.Set("User-Agent", c.agent)
 		out.Header.Set("Accept", "application/json")
+		ex.sent = true
 		began := c.clock()
 		res, err := c.transport.RoundTrip(out)
 		if err != nil {

@@ -3,6 +3,7 @@ package maas
 import (
 	"context"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -73,7 +74,7 @@ func (c *Client) VMHost(ctx context.Context, id inventory.HostID) (inventory.Hos
 	if err := c.get(ctx, opVMHost, vmHostPath(n), nil, &answer); err != nil {
 		return inventory.Host{}, err
 	}
-	return answer.host(), nil
+	return answer.is(n)
 }
 
 // RefreshVMHost makes MAAS compare its records with LXD, and gives the host as it is afterwards.
@@ -88,7 +89,7 @@ func (c *Client) RefreshVMHost(ctx context.Context, id inventory.HostID) (invent
 	if err := c.post(ctx, opRefresh, vmHostPath(n), nil, &answer); err != nil {
 		return inventory.Host{}, err
 	}
-	return answer.host(), nil
+	return answer.is(n)
 }
 
 // VMHostProject gives the LXD project that MAAS tracks on the host; empty where MAAS names none.
@@ -105,6 +106,14 @@ func (c *Client) VMHostProject(ctx context.Context, id inventory.HostID) (string
 		return "", err
 	}
 	return answer.Project, nil
+}
+
+// is gives the host if it is the one that was asked for: absence is believed only beside a host that was read.
+func (h *vmHostJSON) is(n int) (inventory.Host, error) {
+	if h.ID.int() != n {
+		return inventory.Host{}, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS's answer is not VM host %d", n)
+	}
+	return h.host(), nil
 }
 
 func (h *vmHostJSON) host() inventory.Host {
