@@ -27,7 +27,7 @@ var coresRule = rule{
 	},
 }
 
-// allowedCores is what MAAS lets be used in all.
+// allowedCores is what MAAS lets be used in all: inventory's Allowed without a copy of the host.
 func (c *host) allowedCores() int64 { return int64(float64(c.Total.Cores) * c.CPURatio) }
 
 func (c *host) freeCores() int64 { return c.allowedCores() - c.Used.Cores - c.load.cores }

@@ -1,9 +1,6 @@
 package placement
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // tagsRule wants all tags that are asked for, on the VM host itself.
 var tagsRule = rule{
@@ -17,7 +14,10 @@ var tagsRule = rule{
 				missing = append(missing, tag)
 			}
 		}
-		return fmt.Sprintf("lacks the tag %s", allOf(missing))
+		if len(missing) > 1 {
+			return "lacks the tags " + allOf(missing)
+		}
+		return "lacks the tag " + allOf(missing)
 	},
 }
 

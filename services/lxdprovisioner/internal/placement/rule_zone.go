@@ -10,18 +10,27 @@ var zoneRule = rule{
 	reason: OtherZone,
 	stage:  stageZone,
 	rejects: func(q *query, c *host) bool {
-		return q.want.Zone != "" && c.Zone.Name != q.want.Zone ||
-			len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, c.Zone.Name)
+		return outsideZone(q, c) || len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, c.Zone.Name)
 	},
 	explain: func(q *query, c *host) string {
-		return fmt.Sprintf("is in zone %q, not in %s", c.Zone.Name, anyOf(q.want.zones()))
+		zones := q.want.Zones
+		if outsideZone(q, c) {
+			zones = []string{q.want.Zone}
+		}
+		return fmt.Sprintf("is in zone %q, not in %s", c.Zone.Name, anyOf(zones))
 	},
 }
 
-// zones gives the zones that are asked for, the must before the allowed ones.
-func (w *Constraints) zones() []string {
-	if w.Zone != "" {
-		return []string{w.Zone}
+func outsideZone(q *query, c *host) bool { return q.want.Zone != "" && c.Zone.Name != q.want.Zone }
+
+// zonesText words the zones that are asked for.
+func (w *Constraints) zonesText() string {
+	switch {
+	case w.Zone == "":
+		return anyOf(w.Zones)
+	case len(w.Zones) == 0:
+		return fmt.Sprintf("%q", w.Zone)
+	default:
+		return fmt.Sprintf("%q with only %s allowed", w.Zone, allOf(w.Zones))
 	}
-	return w.Zones
 }

@@ -51,13 +51,15 @@ func (s *survey) class(furthest stage) Class {
 	}
 }
 
-// anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty. Its
-// default pool stands for the storage pools of disks that name none.
+// anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty.
 func (s *survey) anyLargeEnough() bool {
 	for i := range s.hosts {
 		c := s.host(i)
-		if !lxdRule.rejects(s.q, &c) && !largestCoresRule.rejects(s.q, &c) && !largestMemoryRule.rejects(s.q, &c) &&
-			!largestStorageRule.rejects(s.q, &c) {
+		large := true
+		for _, r := range []*rule{&lxdRule, &storagePoolRule, &largestCoresRule, &largestMemoryRule, &largestStorageRule} {
+			large = large && !r.rejects(s.q, &c)
+		}
+		if large {
 			return true
 		}
 	}
@@ -73,7 +75,7 @@ func (s *survey) headline(class Class) string {
 	case NoHostInPool:
 		return "no usable LXD host in pool " + anyOf(w.Pools)
 	case NoHostInZone:
-		return "no usable LXD host in zone " + anyOf(w.zones())
+		return "no usable LXD host in zone " + w.zonesText()
 	case ProjectMissing:
 		return fmt.Sprintf("MAAS tracks the LXD project %q on no host that matches", w.Project)
 	case StoragePoolMissing:
@@ -95,8 +97,11 @@ func (s *survey) size() string {
 // chosenSummary says which host was chosen, of how many, and what became of the others.
 func (s *survey) chosenSummary(r rank) string {
 	h := &s.hosts[r.host]
-	head := fmt.Sprintf("%s in zone %s, best of %d that fit of %s",
-		clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), s.fitting, count(len(s.hosts), "host"))
+	among := fmt.Sprintf("best of %d that fit, of %d hosts", s.fitting, len(s.hosts))
+	if s.fitting == 1 {
+		among = fmt.Sprintf("the only one of %s that fits", count(len(s.hosts), "host"))
+	}
+	head := fmt.Sprintf("%s in zone %s, %s", clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), among)
 	return sentence(head, s.tally())
 }
 
