@@ -224,6 +224,7 @@ func TestCRDs_let_templates_change(t *testing.T) {
 		assert.NotContains(t, rules(t, readCRD(t, plural), "spec.template.spec"), "oldSelf", plural)
 	}
 	assert.Contains(t, rules(t, readCRD(t, "maasclusters"), "spec"), "self.dnsDomain == oldSelf.dnsDomain")
+	assert.Contains(t, rules(t, readCRD(t, "maasmachines"), "spec"), "oldSelf.provisioningMode")
 	for _, field := range []string{"image", "minCPU", "minMemory"} {
 		assert.Contains(t, rules(t, readCRD(t, "maasmachines"), "spec"), "self."+field+" == oldSelf."+field)
 	}

@@ -28,7 +28,7 @@ type MachineState string
 // +kubebuilder:validation:XValidation:rule="!has(self.lxdConfig) || (has(self.provisioningMode) && self.provisioningMode == 'lxd') || (has(self.lxd) && has(self.lxd.enabled) && self.lxd.enabled)",message="lxdConfig needs provisioningMode: lxd"
 type MaasMachineSpec struct {
 	// provisioningMode says what the machine becomes: bare-metal (the default; baremetal means the same) takes a physical
-	// machine, lxd makes a VM on an LXD host. lxd.enabled: true means lxd as well.
+	// machine, lxd makes a VM on an LXD host. lxd.enabled: true means lxd as well. A machine stays what it is.
 	// +optional
 	ProvisioningMode ProvisioningMode `json:"provisioningMode,omitempty"`
 
@@ -229,6 +229,7 @@ type MaasMachine struct {
 
 	// spec is the desired state.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="(has(self.provisioningMode) && self.provisioningMode == 'lxd' || has(self.lxd) && has(self.lxd.enabled) && self.lxd.enabled) == (has(oldSelf.provisioningMode) && oldSelf.provisioningMode == 'lxd' || has(oldSelf.lxd) && has(oldSelf.lxd.enabled) && oldSelf.lxd.enabled)",message="a machine stays what it is, bare metal or VM"
 	// +kubebuilder:validation:XValidation:rule="self.image == oldSelf.image",message="image cannot be changed"
 	// +kubebuilder:validation:XValidation:rule="self.minCPU == oldSelf.minCPU",message="minCPU cannot be changed"
 	// +kubebuilder:validation:XValidation:rule="self.minMemory == oldSelf.minMemory",message="minMemory cannot be changed"
