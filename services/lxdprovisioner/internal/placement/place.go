@@ -26,7 +26,7 @@ func Place(req Request, snap inventory.Snapshot) (Decision, error) {
 	if s.fitting == 0 {
 		return Decision{}, s.noFit()
 	}
-	best := s.best()
+	best := s.choose()
 	return Decision{Chosen: s.candidate(best, 0), Summary: s.chosenSummary(best), survey: s}, nil
 }
 
@@ -69,48 +69,53 @@ type survey struct {
 	hosts    []inventory.Host
 	verdicts []verdict
 	fitting  int
-	// excess is, by zone, how many more VMs of the group are there than in the zone with the fewest
-	// among those that have a candidate; nil where no zone has more than another.
-	excess map[string]int
+	// best is the best host of every zone that has one, by the zone's name; under the empty name the
+	// best of all where there is no group, since zones don't matter then.
+	best map[string]*rank
+	// group is how many VMs of the group are in a zone.
+	group map[string]int
+	// fewest is the least of group over the zones that have a candidate.
+	fewest int
 }
 
-// look judges every host.
+// look judges every host and rates those that fit.
 func look(q *query, hosts []inventory.Host) *survey {
-	s := &survey{q: q, hosts: hosts, verdicts: make([]verdict, len(hosts))}
+	s := &survey{q: q, hosts: hosts, verdicts: make([]verdict, len(hosts)), best: make(map[string]*rank)}
+	s.group = q.groupByZone(hosts)
 	c := host{}
 	for i := range hosts {
 		c.Host, c.load = &hosts[i], q.usage.of(hosts[i].ID)
 		s.verdicts[i] = judge(q, &c)
 		if s.verdicts[i] == fits {
 			s.fitting++
+			s.note(i, &c)
 		}
 	}
-	s.excess = s.zoneExcess(q.groupByZone(hosts))
+	first := true
+	for zone := range s.best {
+		if first || s.group[zone] < s.fewest {
+			s.fewest, first = s.group[zone], false
+		}
+	}
 	return s
 }
 
-// zoneExcess compares the group's VMs by zone, over the zones that still have a candidate.
-func (s *survey) zoneExcess(byZone map[string]int) map[string]int {
-	if len(byZone) == 0 {
-		return nil
+// note keeps the host if it is its zone's best. All hosts of a zone share the zone's term, so that
+// term can wait until all zones are known.
+func (s *survey) note(i int, c *host) {
+	zone := ""
+	if len(s.group) > 0 {
+		zone = c.Zone.Name
 	}
-	excess := make(map[string]int)
-	for i, v := range s.verdicts {
-		if v == fits {
-			zone := s.hosts[i].Zone.Name
-			excess[zone] = byZone[zone]
-		}
+	r := s.rate(i, c)
+	best, ok := s.best[zone]
+	if !ok {
+		s.best[zone] = new(r)
+		return
 	}
-	fewest := -1
-	for _, n := range excess {
-		if fewest < 0 || n < fewest {
-			fewest = n
-		}
+	if s.compare(&r, best) > 0 {
+		*best = r
 	}
-	for zone := range excess {
-		excess[zone] -= fewest
-	}
-	return excess
 }
 
 // host gives a host as the rules see it.
@@ -143,25 +148,24 @@ func (s *survey) compare(r, o *rank) int {
 	return -1
 }
 
-// rate gives the rank of the host that c shows.
+// rate gives the rank of the host that c shows, among those of its zone.
 func (s *survey) rate(i int, c *host) rank {
-	excess := 0
-	if s.excess != nil {
-		excess = s.excess[c.Zone.Name]
-	}
-	return rank{host: i, terms: s.q.score(c, excess), tie: s.q.tie(c.ID)}
+	return rank{host: i, terms: s.q.score(c), tie: s.q.tie(c.ID)}
 }
 
-// best gives the best host that fits; there must be one.
-func (s *survey) best() rank {
+// rateAcross gives the rank the term that compares zones.
+func (s *survey) rateAcross(r rank) rank {
+	if len(s.group) > 0 {
+		r.terms[termZoneSpread] = 1 / float64(1+s.group[s.hosts[r.host].Zone.Name]-s.fewest)
+	}
+	return r
+}
+
+// choose gives the best host that fits; there must be one.
+func (s *survey) choose() rank {
 	best := rank{host: -1}
-	c := host{}
-	for i, v := range s.verdicts {
-		if v != fits {
-			continue
-		}
-		c.Host, c.load = &s.hosts[i], s.q.usage.of(s.hosts[i].ID)
-		if r := s.rate(i, &c); best.host < 0 || s.compare(&r, &best) > 0 {
+	for _, r := range s.best {
+		if r := s.rateAcross(*r); best.host < 0 || s.compare(&r, &best) > 0 {
 			best = r
 		}
 	}
@@ -174,7 +178,7 @@ func (s *survey) ranked() []rank {
 	for i, v := range s.verdicts {
 		if v == fits {
 			c := s.host(i)
-			ranked = append(ranked, s.rate(i, &c))
+			ranked = append(ranked, s.rateAcross(s.rate(i, &c)))
 		}
 	}
 	slices.SortFunc(ranked, func(a, b rank) int { return s.compare(&b, &a) })

@@ -33,7 +33,6 @@ func newPlanner(s *survey, size inventory.VMSize) *planner {
 		s.q.usage.hosts = make(map[inventory.HostID]*load)
 	}
 	p := &planner{survey: s, size: size}
-	byZone := s.q.groupByZone(s.hosts)
 	index := make(map[string]*zonePlan)
 	for i, v := range s.verdicts {
 		if !mayTake(v) {
@@ -42,13 +41,13 @@ func newPlanner(s *survey, size inventory.VMSize) *planner {
 		name := s.hosts[i].Zone.Name
 		z, ok := index[name]
 		if !ok {
-			z = &zonePlan{name: name, existing: byZone[name], hosts: rankHeap{survey: s}}
+			z = &zonePlan{name: name, existing: s.group[name], hosts: rankHeap{survey: s}}
 			index[name] = z
 			p.zones = append(p.zones, z)
 		}
 		if v == fits {
 			c := s.host(i)
-			z.hosts.ranks = append(z.hosts.ranks, s.rateInZone(i, &c))
+			z.hosts.ranks = append(z.hosts.ranks, s.rate(i, &c))
 		}
 	}
 	slices.SortFunc(p.zones, func(a, b *zonePlan) int { return cmp.Compare(a.name, b.name) })
@@ -61,11 +60,6 @@ func newPlanner(s *survey, size inventory.VMSize) *planner {
 // mayTake says whether a host fits, or only room or the group's other VMs are in the way.
 func mayTake(v verdict) bool {
 	return v == fits || v.rule().stage == stageRoom || v.rule().reason == GroupOnHost
-}
-
-// rateInZone gives the rank of a host among those of zones that hold as many of the group.
-func (s *survey) rateInZone(i int, c *host) rank {
-	return rank{host: i, terms: s.q.score(c, 0), tie: s.q.tie(c.ID)}
 }
 
 // fill plans up to n VMs and stops where no host has room.
@@ -114,7 +108,7 @@ func (p *planner) put(z *zonePlan) {
 		heap.Pop(&z.hosts)
 		return
 	}
-	z.hosts.ranks[0] = s.rateInZone(i, &c)
+	z.hosts.ranks[0] = s.rate(i, &c)
 	heap.Fix(&z.hosts, 0)
 }
 

@@ -16,6 +16,8 @@ type query struct {
 	grouped  bool
 	keep     inventory.HostID
 	ownShare func(inventory.HostID) bool
+	// rules are those that the request asks for, by the verdict of a host that they reject.
+	rules []verdict
 	// seed is the hash of the VM's name, the beginning of every tie's hash.
 	seed uint64
 }
@@ -32,6 +34,7 @@ func newQuery(r Request) *query {
 		seed:     hashName(r.VM),
 	}
 	q.usage = q.load(r)
+	q.rules = asked(q)
 	return q
 }
 
@@ -91,21 +94,26 @@ func (q *query) neededIn(pool *inventory.StoragePool) int64 {
 }
 
 // groupByZone counts the group's VMs by zone: the snapshot's zone of the host, or the peer's where
-// the host is gone.
+// the host is gone. Nil where there are none.
 func (q *query) groupByZone(hosts []inventory.Host) map[string]int {
-	if !q.grouped || len(q.usage.hosts) == 0 {
+	missing := make(map[inventory.HostID]*load)
+	for id, l := range q.usage.hosts {
+		if l.group > 0 {
+			missing[id] = l
+		}
+	}
+	if len(missing) == 0 {
 		return nil
 	}
 	zones := make(map[string]int)
-	seen := make(map[inventory.HostID]bool)
-	for i := range hosts {
-		if l := q.usage.of(hosts[i].ID); l.group > 0 {
+	for i := 0; i < len(hosts) && len(missing) > 0; i++ {
+		if l, ok := missing[hosts[i].ID]; ok {
 			zones[hosts[i].Zone.Name] += l.group
-			seen[hosts[i].ID] = true
+			delete(missing, hosts[i].ID)
 		}
 	}
-	for id, l := range q.usage.hosts {
-		if l.group > 0 && !seen[id] && l.zone != "" {
+	for _, l := range missing {
+		if l.zone != "" {
 			zones[l.zone] += l.group
 		}
 	}

@@ -9,8 +9,9 @@ import (
 var allowedRule = rule{
 	reason: NotAllowed,
 	stage:  stageMatch,
+	asked:  func(q *query) bool { return len(q.want.AllowedHosts) > 0 },
 	rejects: func(q *query, c *host) bool {
-		return len(q.want.AllowedHosts) > 0 && !named(q.want.AllowedHosts, c)
+		return !named(q.want.AllowedHosts, c)
 	},
 	explain: func(q *query, _ *host) string {
 		return fmt.Sprintf("is not %s", anyOf(q.want.AllowedHosts))

@@ -7,7 +7,8 @@ import "fmt"
 var antiAffinityRule = rule{
 	reason:  GroupOnHost,
 	stage:   stageMatch,
-	rejects: func(q *query, c *host) bool { return q.apart == Required && c.load.group > 0 },
+	asked:   func(q *query) bool { return q.apart == Required },
+	rejects: func(q *query, c *host) bool { return c.load.group > 0 },
 	explain: func(_ *query, c *host) string {
 		return fmt.Sprintf("has %s of the group, which must not share a host", count(c.load.group, "VM"))
 	},

@@ -10,8 +10,9 @@ import (
 var architectureRule = rule{
 	reason: OtherArchitecture,
 	stage:  stageMatch,
+	asked:  func(q *query) bool { return q.want.Architecture != "" },
 	rejects: func(q *query, c *host) bool {
-		return q.want.Architecture != "" && !slices.ContainsFunc(c.Architectures, func(a string) bool {
+		return !slices.ContainsFunc(c.Architectures, func(a string) bool {
 			return sameArchitecture(q.want.Architecture, a)
 		})
 	},

@@ -7,6 +7,7 @@ import "slices"
 var excludedRule = rule{
 	reason:  Excluded,
 	stage:   stageMatch,
+	asked:   func(q *query) bool { return len(q.want.ExcludedHosts) > 0 },
 	rejects: func(q *query, c *host) bool { return slices.Contains(q.want.ExcludedHosts, c.ID) },
 	explain: func(_ *query, _ *host) string { return "is excluded by the request" },
 }

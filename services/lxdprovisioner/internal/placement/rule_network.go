@@ -10,6 +10,7 @@ import (
 var networkRule = rule{
 	reason:  NetworkMissing,
 	stage:   stageMatch,
+	asked:   func(q *query) bool { return len(q.want.Bridges) > 0 },
 	rejects: func(q *query, c *host) bool { return missingBridge(q, c) >= 0 },
 	explain: func(q *query, c *host) string {
 		bridge := q.want.Bridges[missingBridge(q, c)]

@@ -9,8 +9,9 @@ import (
 var poolRule = rule{
 	reason: OtherPool,
 	stage:  stagePool,
+	asked:  func(q *query) bool { return len(q.want.Pools) > 0 },
 	rejects: func(q *query, c *host) bool {
-		return len(q.want.Pools) > 0 && !slices.Contains(q.want.Pools, c.Pool.Name)
+		return !slices.Contains(q.want.Pools, c.Pool.Name)
 	},
 	explain: func(q *query, c *host) string {
 		return fmt.Sprintf("is in pool %q, not in %s", c.Pool.Name, anyOf(q.want.Pools))

@@ -7,7 +7,8 @@ import "fmt"
 var projectRule = rule{
 	reason:  OtherProject,
 	stage:   stageProject,
-	rejects: func(q *query, c *host) bool { return q.want.Project != "" && c.Project != q.want.Project },
+	asked:   func(q *query) bool { return q.want.Project != "" },
+	rejects: func(q *query, c *host) bool { return c.Project != q.want.Project },
 	explain: func(q *query, c *host) string {
 		if c.Project == "" {
 			return fmt.Sprintf("needs the LXD project %q, it is not known which one MAAS tracks there", q.want.Project)

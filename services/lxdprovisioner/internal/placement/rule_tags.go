@@ -6,6 +6,7 @@ import "slices"
 var tagsRule = rule{
 	reason:  MissingTags,
 	stage:   stageMatch,
+	asked:   func(q *query) bool { return len(q.want.Tags) > 0 },
 	rejects: func(q *query, c *host) bool { return missingTag(q, c) >= 0 },
 	explain: func(q *query, c *host) string {
 		var missing []string

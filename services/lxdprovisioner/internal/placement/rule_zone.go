@@ -9,6 +9,7 @@ import (
 var zoneRule = rule{
 	reason: OtherZone,
 	stage:  stageZone,
+	asked:  func(q *query) bool { return q.want.Zone != "" || len(q.want.Zones) > 0 },
 	rejects: func(q *query, c *host) bool {
 		return outsideZone(q, c) || len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, c.Zone.Name)
 	},

@@ -31,6 +31,8 @@ const (
 type rule struct {
 	reason Reason
 	stage  stage
+	// asked says whether the request asks for what the rule looks at; nil where every request does.
+	asked func(q *query) bool
 	// rejects says whether the host is out. It is called for every host and must not allocate.
 	rejects func(q *query, c *host) bool
 	// explain says why, for a person. It is called only for a host that the rule rejects.
@@ -80,11 +82,22 @@ type verdict uint8
 
 func (v verdict) rule() *rule { return &rules[v-1] }
 
+// asked gives the rejecting verdicts of the rules that look at something the request asks for.
+func asked(q *query) []verdict {
+	verdicts := make([]verdict, 0, len(rules))
+	for i := range rules {
+		if rules[i].asked == nil || rules[i].asked(q) {
+			verdicts = append(verdicts, verdict(i+1))
+		}
+	}
+	return verdicts
+}
+
 // judge gives the verdict on a host.
 func judge(q *query, c *host) verdict {
-	for i := range rules {
-		if rules[i].rejects(q, c) {
-			return verdict(i + 1)
+	for _, v := range q.rules {
+		if rules[v-1].rejects(q, c) {
+			return v
 		}
 	}
 	return fits

@@ -83,11 +83,11 @@ func (t *terms) compare(o *terms) int {
 	return 0
 }
 
-// score gives the terms of a host. How many more VMs of the group its zone holds than the zone with
-// the fewest comes from outside, since it depends on all candidates.
-func (q *query) score(c *host, zoneExcess int) (t terms) {
+// score gives the terms of a host. Its zone counts as one with the fewest of the group: which zone
+// has them depends on all candidates.
+func (q *query) score(c *host) (t terms) {
 	t[termKept] = yes(q.keep != "" && c.ID == q.keep)
-	t[termZoneSpread] = 1 / float64(1+zoneExcess)
+	t[termZoneSpread] = 1
 	t[termHostSpread] = 1 / float64(1+c.load.group)
 	t[termPreferred] = yes(len(q.want.PreferredHosts) > 0 && named(q.want.PreferredHosts, c))
 	t[termOwnShare] = yes(q.ownShare == nil || q.ownShare(c.ID))
