@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -108,7 +109,8 @@ func (c *Client) library(key string, rt http.RoundTripper) (library, error) {
 // get reads a path below the API's root into a value.
 func (c *Client) get(ctx context.Context, op operation, path string, query url.Values, into any) error {
 	return c.call(ctx, op, func(lib library) error {
-		return lib.root.GetSubObject(path).Get(op.op, clone(query), reading(into))
+		// The library writes its op into the values, and refuses to find it there the next time.
+		return lib.root.GetSubObject(path).Get(op.op, maps.Clone(query), reading(into))
 	})
 }
 
@@ -129,15 +131,6 @@ func (c *Client) put(ctx context.Context, op operation, path string, form url.Va
 // remove deletes an object.
 func (c *Client) remove(ctx context.Context, op operation, path string) error {
 	return c.call(ctx, op, func(lib library) error { return lib.root.GetSubObject(path).Delete() })
-}
-
-// clone keeps the library from writing its op into the caller's values, which a repeat sends again.
-func clone(v url.Values) url.Values {
-	out := url.Values{}
-	for key, values := range v {
-		out[key] = values
-	}
-	return out
 }
 
 func reading(into any) func([]byte) error {

@@ -8,6 +8,7 @@
 package maas
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -140,17 +141,10 @@ func (c *Client) Close() {
 
 func (t Timeouts) withDefaults() Timeouts {
 	return Timeouts{
-		Short: orDefault(t.Short, 30*time.Second),
-		List:  orDefault(t.List, 90*time.Second),
-		Long:  orDefault(t.Long, 150*time.Second),
+		Short: cmp.Or(max(t.Short, 0), 30*time.Second),
+		List:  cmp.Or(max(t.List, 0), 90*time.Second),
+		Long:  cmp.Or(max(t.Long, 0), 150*time.Second),
 	}
-}
-
-func orDefault[T time.Duration | int](v, otherwise T) T {
-	if v > 0 {
-		return v
-	}
-	return otherwise
 }
 
 // checkURL gives the base URL without a trailing slash.

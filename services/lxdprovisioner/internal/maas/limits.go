@@ -1,6 +1,7 @@
 package maas
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -34,9 +35,9 @@ type gates map[class]chan struct{}
 
 func newGates(l Limits) gates {
 	return gates{
-		short: make(chan struct{}, orDefault(l.Short, 4)),
-		list:  make(chan struct{}, orDefault(l.List, 1)),
-		long:  make(chan struct{}, orDefault(l.Long, 6)),
+		short: make(chan struct{}, cmp.Or(max(l.Short, 0), 4)),
+		list:  make(chan struct{}, cmp.Or(max(l.List, 0), 1)),
+		long:  make(chan struct{}, cmp.Or(max(l.Long, 0), 6)),
 	}
 }
 
@@ -78,10 +79,10 @@ type retrier struct {
 const earned = 0.1
 
 func newRetrier(cfg Retry) *retrier {
-	cfg.Attempts = orDefault(cfg.Attempts, 3)
-	cfg.FirstWait = orDefault(cfg.FirstWait, 200*time.Millisecond)
-	cfg.MaxWait = orDefault(cfg.MaxWait, 5*time.Second)
-	cfg.Budget = orDefault(cfg.Budget, 20)
+	cfg.Attempts = cmp.Or(max(cfg.Attempts, 0), 3)
+	cfg.FirstWait = cmp.Or(max(cfg.FirstWait, 0), 200*time.Millisecond)
+	cfg.MaxWait = cmp.Or(max(cfg.MaxWait, 0), 5*time.Second)
+	cfg.Budget = cmp.Or(max(cfg.Budget, 0), 20)
 	return &retrier{cfg: cfg, tokens: float64(cfg.Budget)}
 }
 

@@ -2,6 +2,7 @@ package maas
 
 import (
 	"context"
+	"maps"
 	"net/url"
 	"slices"
 	"time"
@@ -211,7 +212,7 @@ func batches(query url.Values, size int) []url.Values {
 	}
 	var out []url.Values
 	for part := range slices.Chunk(query[key], size) {
-		one := clone(query)
+		one := maps.Clone(query)
 		one[key] = part
 		out = append(out, one)
 	}
