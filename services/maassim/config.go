@@ -87,8 +87,10 @@ type Config struct {
 
 	// Speed is how much faster than the clock the simulated time runs; 0 means 1.
 	Speed float64
-	// Clock tells the time; nil: the system's. OAuth timestamps are checked against it unaccelerated.
+	// Clock tells the time on which the simulated time is based; nil: the system's.
 	Clock func() time.Time
+	// AuthClock is the clock against which OAuth timestamps are checked; nil: the system's.
+	AuthClock func() time.Time
 	// Listen is where Start listens; empty: a free port of 127.0.0.1.
 	Listen string
 }
@@ -170,6 +172,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now //nolint:forbidigo // the default of the clock that is passed in
+	}
+	if c.AuthClock == nil {
+		c.AuthClock = time.Now //nolint:forbidigo // the default of the clock that is passed in
 	}
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"

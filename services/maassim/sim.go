@@ -54,7 +54,7 @@ func New(cfg Config) (*Sim, error) {
 		return nil, err
 	}
 	s.api = rest.NewServer(rest.Config{
-		Keys: keys, Clock: cfg.Clock, Concern: s.region.Concern, Plan: &s.plan, Counts: &s.counts, Wait: s.pause,
+		Keys: keys, Clock: cfg.AuthClock, Concern: s.region.Concern, Plan: &s.plan, Counts: &s.counts, Wait: s.pause,
 	}, s.region.Resources())
 	s.control = s.controlHandler()
 	return s, nil
