@@ -140,7 +140,7 @@ func TestTransport_bounds_each_class_of_request_in_time(t *testing.T) {
 
 func TestTransport_tells_what_was_not_sent_from_what_may_have_been(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	unreachable := "http://" + l.Addr().String()
 	require.NoError(t, l.Close())
