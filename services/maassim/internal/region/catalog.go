@@ -169,6 +169,8 @@ func (r *Region) imageJSON(i *image) object {
 	}
 	if i.Uploaded {
 		o["type"], o["title"] = "Uploaded", i.Title
+	} else {
+		o["platform"], o["supported_platforms"] = "generic", "generic"
 	}
 	if r.minor >= 5 {
 		o["base_image"] = ""
