@@ -51,7 +51,6 @@ func Distribute(req PlanRequest, snap inventory.Snapshot) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	q.grouped = true
 	s := look(q, snap.Hosts)
 	if s.fitting == 0 {
 		return Plan{}, s.noFit()

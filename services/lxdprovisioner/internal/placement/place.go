@@ -76,6 +76,9 @@ type survey struct {
 	group map[string]int
 	// fewest is the least of group over the zones that have a candidate.
 	fewest int
+	// last is the zone that was noted last; hosts of one zone often follow each other.
+	last     string
+	lastBest *rank
 }
 
 // look judges every host and rates those that fit.
@@ -108,13 +111,15 @@ func (s *survey) note(i int, c *host) {
 		zone = c.Zone.Name
 	}
 	r := s.rate(i, c)
-	best, ok := s.best[zone]
-	if !ok {
-		s.best[zone] = new(r)
-		return
+	if s.lastBest == nil || s.last != zone {
+		s.last, s.lastBest = zone, s.best[zone]
 	}
-	if s.compare(&r, best) > 0 {
-		*best = r
+	switch {
+	case s.lastBest == nil:
+		s.lastBest = new(r)
+		s.best[zone] = s.lastBest
+	case s.compare(&r, s.lastBest) > 0:
+		*s.lastBest = r
 	}
 }
 

@@ -13,11 +13,10 @@ type query struct {
 	disks    []poolBytes
 	usage    Usage
 	apart    AntiAffinity
-	grouped  bool
 	keep     inventory.HostID
 	ownShare func(inventory.HostID) bool
-	// rules are those that the request asks for, by the verdict of a host that they reject.
-	rules []verdict
+	// checks are the rules that the request asks for.
+	checks []check
 	// seed is the hash of the VM's name, the beginning of every tie's hash.
 	seed uint64
 }
@@ -27,14 +26,13 @@ func newQuery(r Request) *query {
 		want:     r.Constraints,
 		need:     r.Size.Resources(),
 		disks:    addDisks(nil, r.Size.Disks),
+		usage:    totalLoad(r),
 		apart:    r.Group.AntiAffinity,
-		grouped:  r.Group.Key != "",
 		keep:     r.Keep,
 		ownShare: r.OwnShare,
 		seed:     hashName(r.VM),
 	}
-	q.usage = q.load(r)
-	q.rules = asked(q)
+	q.checks = checks(q)
 	return q
 }
 
@@ -44,15 +42,16 @@ type stay struct {
 	host inventory.HostID
 }
 
-// load sums what is pending and counts the group. A VM counts once, however often it is named, and
+// totalLoad sums what is pending and counts the group. A VM counts once, however often it is named, and
 // the request's own VM never.
-func (q *query) load(r Request) Usage {
+func totalLoad(r Request) Usage {
 	if len(r.Pending) == 0 && len(r.Group.Peers) == 0 {
 		return Usage{}
 	}
+	grouped := r.Group.Key != ""
 	u := Usage{hosts: make(map[inventory.HostID]*load, len(r.Pending)+len(r.Group.Peers))}
 	counted := make(map[stay]bool, len(r.Group.Peers))
-	if q.grouped {
+	if grouped {
 		for _, p := range r.Group.Peers {
 			if p.Name == r.VM || counted[stay{p.Name, p.Host}] {
 				continue
@@ -67,7 +66,7 @@ func (q *query) load(r Request) Usage {
 			continue
 		}
 		u.at(p.Host).add(p.Size)
-		if q.grouped && p.Group == r.Group.Key && !counted[stay{p.VM, p.Host}] {
+		if grouped && p.Group == r.Group.Key && !counted[stay{p.VM, p.Host}] {
 			counted[stay{p.VM, p.Host}] = true
 			u.at(p.Host).addToGroup(p.Zone)
 		}

@@ -82,22 +82,28 @@ type verdict uint8
 
 func (v verdict) rule() *rule { return &rules[v-1] }
 
-// asked gives the rejecting verdicts of the rules that look at something the request asks for.
-func asked(q *query) []verdict {
-	verdicts := make([]verdict, 0, len(rules))
+// check is what judging a host needs of a rule.
+type check struct {
+	rejects func(q *query, c *host) bool
+	verdict verdict
+}
+
+// checks gives the rules that look at something the request asks for.
+func checks(q *query) []check {
+	list := make([]check, 0, len(rules))
 	for i := range rules {
 		if rules[i].asked == nil || rules[i].asked(q) {
-			verdicts = append(verdicts, verdict(i+1))
+			list = append(list, check{rules[i].rejects, verdict(i + 1)})
 		}
 	}
-	return verdicts
+	return list
 }
 
 // judge gives the verdict on a host.
 func judge(q *query, c *host) verdict {
-	for _, v := range q.rules {
-		if rules[v-1].rejects(q, c) {
-			return v
+	for i := range q.checks {
+		if q.checks[i].rejects(q, c) {
+			return q.checks[i].verdict
 		}
 	}
 	return fits
