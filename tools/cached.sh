@@ -1,5 +1,5 @@
 # Sourced by the ensure.sh scripts: things that are built once and kept outside of the tree, so that a second clone
-# need not build them again. Nothing here writes to standard output but key_of.
+# need not build them again. Nothing here writes to standard output but key_of and now.
 
 # A caller's GOFLAGS, workspace or C compiler must not change what is built here.
 export GOWORK=off GOFLAGS='-mod=readonly -buildvcs=false' CGO_ENABLED=0

@@ -50,7 +50,7 @@ download() {
 
 build() {
 	say "building etcd and an API server from their modules, once for this Go version, into $cache_root"
-	watched etcd "about 1 minute on two cores" \
+	watched etcd "1 to 2 minutes on two cores" \
 		go build -C "$here/etcd" -v -ldflags "-s -w" -o "$1/etcd" go.etcd.io/etcd/server/v3
 	watched kube-apiserver "4 to 8 minutes on two cores" \
 		go build -C "$here/kubernetes" -v -ldflags "$flags" -o "$1/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver
