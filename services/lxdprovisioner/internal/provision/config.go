@@ -31,6 +31,12 @@ type Timing struct {
 	DetachedLimit time.Duration
 	// ReplyMargin is how long before the caller's deadline a joined call is answered as running.
 	ReplyMargin time.Duration
+	// ReadLimit bounds a shared read: of the hosts, of one host, of machines by name.
+	ReadLimit time.Duration
+	// YieldLook is how long a VM on a host over its limit waits before it looks again.
+	YieldLook time.Duration
+	// ProofHold is for how long a proved claim is remembered.
+	ProofHold time.Duration
 	// LookupWindow is for how long look-ups are collected into one list call.
 	LookupWindow time.Duration
 	// SettleFirst is how long after it was sent an attempt's absence may first be verified;
@@ -41,6 +47,8 @@ type Timing struct {
 	RefreshGap time.Duration
 	// WatchInterval is the least time between two rounds of the polling loop.
 	WatchInterval time.Duration
+	// IdleInterval is the least time between two rounds for machines that are Deployed.
+	IdleInterval time.Duration
 	// WatchFullRead is how often WatchFullBatch ids are read in full, by turns.
 	WatchFullRead time.Duration
 	// DrainLimit bounds how long Drain waits.
@@ -55,11 +63,15 @@ func DefaultTiming() Timing {
 		LedgerHold:      180 * time.Second,
 		DetachedLimit:   150 * time.Second,
 		ReplyMargin:     250 * time.Millisecond,
+		ReadLimit:       60 * time.Second,
+		YieldLook:       2 * time.Second,
+		ProofHold:       10 * time.Minute,
 		LookupWindow:    100 * time.Millisecond,
 		SettleFirst:     300 * time.Second,
 		SettleGap:       120 * time.Second,
 		RefreshGap:      60 * time.Second,
 		WatchInterval:   10 * time.Second,
+		IdleInterval:    120 * time.Second,
 		WatchFullRead:   60 * time.Second,
 		DrainLimit:      180 * time.Second,
 	}

@@ -63,51 +63,64 @@ type NICSpec struct {
 // MAAS is what the use cases need of the region beside the back end.
 type MAAS interface {
 	Machines
+	Claims
+	Deployments
 	Networks
 	Records
 	Catalogue
 }
 
-// Machines reads, claims, marks, deploys and releases machines.
+// Machines reads and marks machines.
 type Machines interface {
 	// Machine reads one machine; NotFound with ReasonMachineNotFound where MAAS has none.
 	Machine(ctx context.Context, systemID string) (inventory.Machine, error)
-	// Machines lists what matches; an empty filter is refused.
+	// Machines lists what matches; a filter without any value is refused.
 	Machines(ctx context.Context, filter MachineFilter) ([]inventory.Machine, error)
-	// Allocate takes a Ready machine. NoRoom with ReasonNoMachineAvailable where none matches.
-	Allocate(ctx context.Context, a Allocation) (inventory.Machine, error)
-	// Annotate sets workload annotations; empty values remove.
+	// Annotate sets workload annotations of a machine that our user owns.
 	Annotate(ctx context.Context, systemID string, annotations map[string]string) (inventory.Machine, error)
-	// Deploy deploys an allocated machine. Conflict of state is Busy with ReasonNotReady.
+	// LastError gives MAAS's newest error about the machine; empty where there is none.
+	LastError(ctx context.Context, systemID string) (string, error)
+}
+
+// Claims take machines and prove that they are taken.
+type Claims interface {
+	// Claim takes one Ready machine. Its success is a proof. Conflict means that the machine isn't
+	// Ready.
+	Claim(ctx context.Context, systemID, agentName string) (inventory.Machine, error)
+	// Claimed reads the machine if it is allocated under the agent name, which is the other proof;
+	// NotFound where it isn't.
+	Claimed(ctx context.Context, systemID, agentName string) (inventory.Machine, error)
+	// AllocateMetal takes a Ready physical machine; a repeat takes another one. NoRoom with
+	// ReasonNoMachineAvailable where none matches.
+	AllocateMetal(ctx context.Context, agentName string, c Constraints) (inventory.Machine, error)
+}
+
+// Deployments deploy and release machines.
+type Deployments interface {
+	// Deploy deploys an allocated machine. Busy with ReasonNotReady where its state is another one.
 	Deploy(ctx context.Context, systemID string, d Deployment) (inventory.Machine, error)
-	// Abort ends what runs.
+	// DisableSwap makes the next deployment come without a swap file.
+	DisableSwap(ctx context.Context, systemID string) error
+	// Abort ends a commissioning or deployment.
 	Abort(ctx context.Context, systemID, comment string) error
 	// Release releases a machine; may be repeated.
-	Release(ctx context.Context, systemID, comment string) error
+	Release(ctx context.Context, systemID, comment string) (inventory.Machine, error)
 }
 
 // MachineFilter selects machines; what is set must hold, several values of one field are
 // alternatives.
 type MachineFilter struct {
-	SystemIDs []string
-	Hostnames []string
-	AgentName string
-	Owner     string
-	Zone      string
-	Pod       string
-	Statuses  []inventory.Status
-	// NotStatus asks for the machines that have left these statuses.
-	NotStatus []inventory.Status
-}
-
-// Allocation asks for one machine.
-type Allocation struct {
-	// SystemID names the one machine that is wanted; empty for bare metal by constraints.
-	SystemID    string
-	AgentName   string
-	Constraints Constraints
-	// OnlyMetal keeps VMs out: without it MAAS composes a VM where nothing Ready matches.
-	OnlyMetal bool
+	SystemIDs  []string
+	AgentNames []string
+	Owners     []string
+	Zones      []string
+	// VMHosts are names of VM hosts. Some MAAS versions match parts of names: compare HostID.
+	VMHosts  []string
+	Statuses []inventory.Status
+	// NotStatuses, NotOwners and NotPowers exclude. Machines without an owner pass NotOwners.
+	NotStatuses []inventory.Status
+	NotOwners   []string
+	NotPowers   []inventory.Power
 }
 
 // Deployment is what is deployed. UserData is never logged.
@@ -148,13 +161,14 @@ type LinkRequest struct {
 // Records keeps DNS records.
 type Records interface {
 	// Record reads a record; NotFound with ReasonEndpointNotFound where there is none.
-	Record(ctx context.Context, ref EndpointRef) (inventory.DNSRecord, error)
-	CreateRecord(ctx context.Context, ref EndpointRef, addresses []netip.Addr, ttl int) (inventory.DNSRecord, error)
-	// UpdateRecord replaces the whole set; NotFound where the record has vanished.
-	UpdateRecord(ctx context.Context, id int, addresses []netip.Addr, ttl int) (inventory.DNSRecord, error)
-	// DeleteRecord removes a record; absent is success.
+	Record(ctx context.Context, fqdn string) (inventory.DNSRecord, error)
+	// CreateRecord makes a record; ttl is in seconds. Conflict where it exists.
+	CreateRecord(ctx context.Context, fqdn string, ttl *int, addresses []netip.Addr) (inventory.DNSRecord, error)
+	// ReplaceAddresses replaces the whole set; NotFound where the record has vanished.
+	ReplaceAddresses(ctx context.Context, id int, ttl *int, addresses []netip.Addr) (inventory.DNSRecord, error)
+	// DeleteRecord removes a record; NotFound where there is none.
 	DeleteRecord(ctx context.Context, id int) error
-	// ReleaseAddress frees a reservation of our user.
+	// ReleaseAddress frees a reservation of our user; NotFound where it is none of ours.
 	ReleaseAddress(ctx context.Context, address netip.Addr) error
 }
 

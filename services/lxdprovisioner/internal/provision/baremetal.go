@@ -1,0 +1,144 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// BareMetal are the use cases of physical machines. They are allocated, deployed and released, never
+// composed and never deleted.
+type BareMetal struct {
+	cfg        Config
+	watcher    *watcher
+	allocating *flights[BareMetalMachine]
+	deploying  *flights[BareMetalMachine]
+	releasing  *flights[struct{}]
+}
+
+// NewBareMetal makes the use cases of physical machines. Calls of one agent name are joined within
+// the process: make one.
+func NewBareMetal(cfg Config) *BareMetal {
+	cfg = cfg.withDefaults()
+	return &BareMetal{
+		cfg: cfg, watcher: newWatcher(cfg),
+		allocating: newFlights[BareMetalMachine](cfg.Timing),
+		deploying:  newFlights[BareMetalMachine](cfg.Timing),
+		releasing:  newFlights[struct{}](cfg.Timing),
+	}
+}
+
+// Drain waits for calls that run on without their caller, at most Timing.DrainLimit.
+func (b *BareMetal) Drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, b.cfg.Timing.DrainLimit)
+	defer cancel()
+	return errors.Join(b.allocating.drain(ctx), b.deploying.drain(ctx), b.releasing.drain(ctx))
+}
+
+// AllocateMachine takes one Ready physical machine that matches. What an earlier call took under the
+// agent name is found; of several the one with the lowest system id is kept, the others are released.
+func (b *BareMetal) AllocateMachine(ctx context.Context, req AllocateRequest) (BareMetalMachine, error) {
+	agent := req.Machine.AgentName
+	m, err := b.allocating.do(ctx, agent, func(ctx context.Context) (BareMetalMachine, error) { return b.allocate(ctx, req) })
+	if errors.Is(err, errRunsOn) {
+		return m, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "a machine is being allocated as %s", agent).WithRetryAfter(retrySoon)
+	}
+	return m, err
+}
+
+func (b *BareMetal) allocate(ctx context.Context, req AllocateRequest) (BareMetalMachine, error) {
+	agent := req.Machine.AgentName
+	if req.SentBefore {
+		m, found, err := b.keepOne(ctx, agent)
+		if err != nil {
+			return BareMetalMachine{}, err
+		}
+		if found {
+			return b.mark(ctx, req.Owner, m)
+		}
+	}
+	m, err := b.cfg.MAAS.AllocateMetal(ctx, agent, req.Constraints)
+	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) {
+		kept, found, lookErr := b.keepOne(ctx, agent)
+		if lookErr == nil && found {
+			m, err = kept, nil
+		}
+	}
+	if err != nil {
+		return BareMetalMachine{}, fmt.Errorf("allocate a machine as %s: %w", agent, err)
+	}
+	if m.IsVM() || m.PowerType == "lxd" || m.PowerType == "virsh" {
+		if _, err := b.cfg.MAAS.Release(ctx, m.SystemID, "not a physical machine"); err != nil {
+			return BareMetalMachine{}, fmt.Errorf("release %s, which is a VM: %w", m.SystemID, err)
+		}
+		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered a VM where a physical machine was asked for")
+	}
+	b.cfg.Logger.InfoContext(ctx, "Allocated machine", "systemID", m.SystemID, "zone", m.Zone.Name, "cores", m.Cores, "memoryMiB", m.MemoryMiB,
+		"maasMachine", req.Owner.maasMachine())
+	return b.mark(ctx, req.Owner, m)
+}
+
+// held reads the machines that are allocated under the agent name, the lowest system id first.
+func (b *BareMetal) held(ctx context.Context, agent string) ([]inventory.Machine, error) {
+	found, err := b.cfg.MAAS.Machines(ctx, MachineFilter{AgentNames: []string{agent}})
+	if err != nil {
+		return nil, fmt.Errorf("look for machines of %s: %w", agent, err)
+	}
+	found = slices.DeleteFunc(found, inventory.Machine.IsVM)
+	slices.SortFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
+	return found, nil
+}
+
+// keepOne gives the one machine that is held under the agent name, after releasing the others.
+func (b *BareMetal) keepOne(ctx context.Context, agent string) (inventory.Machine, bool, error) {
+	found, err := b.held(ctx, agent)
+	if err != nil || len(found) == 0 {
+		return inventory.Machine{}, false, err
+	}
+	for _, extra := range found[1:] {
+		if _, err := b.cfg.MAAS.Release(ctx, extra.SystemID, "a second machine of "+agent); err != nil {
+			return inventory.Machine{}, false, fmt.Errorf("release the second machine %s of %s: %w", extra.SystemID, agent, err)
+		}
+		b.cfg.Logger.InfoContext(ctx, "Released second machine", "systemID", extra.SystemID, "reason", agent)
+	}
+	return found[0], true, nil
+}
+
+func (b *BareMetal) mark(ctx context.Context, owner Owner, m inventory.Machine) (BareMetalMachine, error) {
+	if current := ownerOf(m); current == nil || !maps.Equal(current.mark(), owner.mark()) {
+		marked, err := b.cfg.MAAS.Annotate(ctx, m.SystemID, owner.mark())
+		if err != nil {
+			return BareMetalMachine{}, fmt.Errorf("mark %s: %w", m.SystemID, err)
+		}
+		m = marked
+	}
+	return metal(m), nil
+}
+
+// metal makes the answer of a machine that was found or allocated under its agent name.
+func metal(m inventory.Machine) BareMetalMachine {
+	claimed := true
+	return BareMetalMachine{Machine: m, Claimed: &claimed, Owner: ownerOf(m)}
+}
+
+// GetMachine reads the machine of an agent name. NotFound only where MAAS was read and has none.
+func (b *BareMetal) GetMachine(ctx context.Context, ref MachineRef) (BareMetalMachine, error) {
+	found, err := b.held(ctx, ref.AgentName)
+	if err != nil {
+		return BareMetalMachine{}, err
+	}
+	if i := slices.IndexFunc(found, func(m inventory.Machine) bool { return ref.SystemID == "" || m.SystemID == ref.SystemID }); i >= 0 {
+		return metal(found[i]), nil
+	}
+	return BareMetalMachine{}, noMachine(ref)
+}
+
+func noMachine(ref MachineRef) error {
+	return fault.New(fault.NotFound, fault.ReasonMachineNotFound, "MAAS has no machine %s under the agent name %s", ref.SystemID, ref.AgentName)
+}

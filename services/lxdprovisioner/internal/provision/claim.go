@@ -1,0 +1,154 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// claim takes a Ready VM, once its host is within its limit, and makes it ready to be deployed.
+func (l *LXD) claim(ctx context.Context, req ComposeRequest, m inventory.Machine) (VM, error) {
+	if err := l.checkHost(ctx, req, m); err != nil {
+		return VM{}, err
+	}
+	claimed, err := l.cfg.MAAS.Claim(ctx, m.SystemID, agentName(m.Hostname))
+	if fault.Is(err, fault.Conflict) {
+		claimed, err = l.claimedBefore(ctx, m)
+	}
+	if err != nil {
+		return VM{}, fmt.Errorf("claim %s: %w", m.Hostname, err)
+	}
+	l.proofs.add(m.Hostname, m.SystemID, false)
+	l.cfg.Logger.InfoContext(ctx, "Claimed VM", "vm", m.Hostname, "host", claimed.HostName, "zone", claimed.Zone.Name,
+		"systemID", m.SystemID, "attempt", req.Attempt.Number, "maasMachine", req.Owner.maasMachine())
+	return l.prepare(ctx, req.Attempt, req.Owner, req.Network, claimed)
+}
+
+// claimedBefore reads a VM that is not Ready any more: by our own earlier claim, or by a stranger's.
+func (l *LXD) claimedBefore(ctx context.Context, m inventory.Machine) (inventory.Machine, error) {
+	claimed, err := l.cfg.MAAS.Claimed(ctx, m.SystemID, agentName(m.Hostname))
+	if err == nil || !fault.Is(err, fault.NotFound) {
+		return claimed, err
+	}
+	now, err := l.cfg.MAAS.Machine(ctx, m.SystemID)
+	if err != nil {
+		return inventory.Machine{}, err
+	}
+	if now.Owner == "" {
+		return inventory.Machine{}, fault.New(fault.Busy, fault.ReasonNotReady, "%s is %s", m.Hostname, now.StatusName).WithRetryAfter(retrySoon)
+	}
+	return inventory.Machine{}, taken(now)
+}
+
+// prepare marks a claimed VM and links it to its network. Both may be repeated. A VM that can't have
+// its network is deleted: it is of no use to anybody.
+func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Network, m inventory.Machine) (VM, error) {
+	m, err := l.annotate(ctx, owner, m)
+	if err != nil {
+		return VM{}, err
+	}
+	linked, err := l.nets.link(ctx, m, network)
+	switch {
+	case fault.Is(err, fault.Refused) || fault.Is(err, fault.Invalid):
+		if removeErr := l.remove(ctx, m, owner, fault.ReasonOf(err)); removeErr != nil {
+			return VM{}, removeErr
+		}
+		return VM{}, err
+	case err != nil:
+		return VM{}, err
+	case linked > 0:
+		l.cfg.Logger.InfoContext(ctx, "Linked VM to its network", "vm", m.Hostname, "host", m.HostName, "zone", m.Zone.Name,
+			"systemID", m.SystemID, "links", linked, "attempt", a.Number, "maasMachine", owner.maasMachine())
+		if m, err = l.cfg.MAAS.Machine(ctx, m.SystemID); err != nil {
+			return VM{}, err
+		}
+	}
+	l.proofs.add(m.Hostname, m.SystemID, true)
+	claimed := true
+	return l.view(m, &claimed), nil
+}
+
+// annotate writes the mark where it differs: at the claim, and after a move, which changes the UID.
+func (l *LXD) annotate(ctx context.Context, owner Owner, m inventory.Machine) (inventory.Machine, error) {
+	mark := owner.mark()
+	if current := ownerOf(m); current != nil && maps.Equal(current.mark(), mark) {
+		return m, nil
+	}
+	marked, err := l.cfg.MAAS.Annotate(ctx, m.SystemID, mark)
+	if err != nil {
+		return inventory.Machine{}, fmt.Errorf("mark %s: %w", m.Hostname, err)
+	}
+	l.cfg.Logger.InfoContext(ctx, "Marked VM", "vm", m.Hostname, "host", m.HostName, "zone", m.Zone.Name, "systemID", m.SystemID,
+		"maasMachine", owner.maasMachine())
+	return marked, nil
+}
+
+// checkHost waits until the VM's host is within its limit. MAAS lets two compositions share the same
+// cores, so the youngest unclaimed VM yields and the others look again (protocol.md 2.6).
+func (l *LXD) checkHost(ctx context.Context, req ComposeRequest, m inventory.Machine) error {
+	for {
+		host, err := l.hosts.read(ctx, m.HostID)
+		if err != nil {
+			return err
+		}
+		if !host.OverLimit() {
+			return nil
+		}
+		youngest, err := l.youngestUnclaimed(ctx, host, m.Hostname)
+		if err != nil {
+			return err
+		}
+		switch youngest.SystemID {
+		case "":
+			return nil
+		case m.SystemID:
+			left := host.Available()
+			return l.discard(ctx, youngest, req.Owner, fault.ReasonHostOvercommitted,
+				fmt.Sprintf("the host is over its limit by it: %d cores and %d MiB left", left.Cores, left.MemoryMiB))
+		default:
+		}
+		if err := pause(ctx, l.cfg.Timing.YieldLook); err != nil {
+			return fault.Wrap(err, fault.Busy, fault.ReasonCompositionInProgress, "%s waits until %s is within its limit", m.Hostname, host.Name)
+		}
+	}
+}
+
+// youngestUnclaimed gives the VM that yields, or none where the VM of the name is not Ready any more.
+// Strangers' VMs don't count: they know nothing of the rule, and ours would wait for them for ever.
+func (l *LXD) youngestUnclaimed(ctx context.Context, host inventory.Host, name string) (inventory.Machine, error) {
+	ready, err := l.cfg.MAAS.Machines(ctx, MachineFilter{VMHosts: []string{host.Name}, Statuses: []inventory.Status{inventory.StatusReady}})
+	if err != nil {
+		return inventory.Machine{}, fmt.Errorf("list the unclaimed VMs of %s: %w", host.Name, err)
+	}
+	var youngest inventory.Machine
+	waiting := false
+	for _, m := range ready {
+		if m.HostID != host.ID || m.Owner != "" || m.Hostname != name && !vmName.MatchString(m.Hostname) {
+			continue
+		}
+		waiting = waiting || m.Hostname == name
+		if m.VirtualMachineID > youngest.VirtualMachineID {
+			youngest = m
+		}
+	}
+	if !waiting {
+		return inventory.Machine{}, nil
+	}
+	return youngest, nil
+}
+
+// pause waits for a time, or for ctx.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,145 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// DeleteVM deletes whatever the attempts made and proves that it is gone. VMs that are not ours by
+// name, host and mark are left alone.
+func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error) {
+	if len(req.Attempts) == 0 {
+		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "no attempt is named").WithField("attempts")
+	}
+	// The first attempt's name is the MaasMachine's for ever: all its deletions are one.
+	key := req.Attempts[0].Name
+	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, req) })
+	if errors.Is(err, errRunsOn) {
+		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
+	}
+	return absences, err
+}
+
+// delete removes every VM first and proves the absences then: what can be freed is freed even where
+// another attempt's host is out of reach.
+func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) {
+	sent := map[string]bool{}
+	var names []string
+	for _, a := range req.Attempts {
+		_, running, _ := l.composing.join(ctx, a.Name)
+		sent[a.Name] = a.Sent() || running
+		if sent[a.Name] {
+			names = append(names, a.Name)
+		}
+		l.ledger.forget(a.Name)
+	}
+	found, err := l.findAll(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	d := deletion{LXD: l, req: req, seen: map[string]bool{}}
+	var failures []error
+	for _, a := range req.Attempts {
+		if !sent[a.Name] {
+			continue
+		}
+		if err := d.remove(ctx, a, found); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	absences := make([]Absence, 0, len(req.Attempts))
+	for _, a := range req.Attempts {
+		proof := NeverSent
+		if sent[a.Name] {
+			if proof, err = d.prove(ctx, a); err != nil {
+				failures = append(failures, err)
+				continue
+			}
+		}
+		absences = append(absences, Absence{Name: a.Name, Proof: proof})
+	}
+	if len(failures) > 0 {
+		// The first failure is the one to act on: a host that doesn't answer before the proofs that
+		// wait for it.
+		return nil, failures[0]
+	}
+	return absences, nil
+}
+
+// findAll reads the machines of the names; no names, no request.
+func (l *LXD) findAll(ctx context.Context, names []string) (map[string]inventory.Machine, error) {
+	found := map[string]inventory.Machine{}
+	if len(names) == 0 {
+		return found, nil
+	}
+	machines, err := l.cfg.Backend.Find(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("look for %v: %w", names, err)
+	}
+	for _, m := range machines {
+		found[m.Hostname] = m
+	}
+	return found, nil
+}
+
+// deletion is one pass over the attempts of a MaasMachine.
+type deletion struct {
+	*LXD
+
+	req DeleteRequest
+	// seen are the names of which a VM was found, which settles their attempts.
+	seen map[string]bool
+}
+
+// remove deletes the attempt's VM where there is one of ours.
+func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inventory.Machine) error {
+	m, ok := found[a.Name]
+	if !ok {
+		d.refreshes.gone(a.Name)
+		return nil
+	}
+	ours, err := d.ours(ctx, m, a)
+	if err != nil {
+		return err
+	}
+	if !ours {
+		d.refreshes.gone(a.Name)
+		d.cfg.Logger.WarnContext(ctx, "Leaving machine alone: it is not ours by name, host and mark", "vm", a.Name, "host", m.HostName,
+			"systemID", m.SystemID, "attempt", a.Number, "maasMachine", d.req.Owner.maasMachine())
+		return nil
+	}
+	d.seen[a.Name] = true
+	d.refreshes.there(a.Name)
+	if err := d.LXD.remove(ctx, m, d.req.Owner, fault.Reason("DELETED")); err != nil {
+		return err
+	}
+	d.refreshes.gone(a.Name)
+	return nil
+}
+
+// ours says whether a machine of the attempt's name is the attempt's VM (protocol.md 3.2): on its
+// host and either without an owner, or marked for the same MaasMachine, or claimed by us. A VM that
+// is being commissioned bears the name of the user that composed or refreshed.
+func (d *deletion) ours(ctx context.Context, m inventory.Machine, a Attempt) (bool, error) {
+	if foreign(m, a) != nil {
+		return false, nil
+	}
+	if mark := ownerOf(m); mark != nil {
+		return mark.same(d.req.Owner), nil
+	}
+	switch m.Status {
+	case inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusFailedCommissioning,
+		inventory.StatusTesting, inventory.StatusFailedTesting:
+		us, err := d.user.get(ctx)
+		return m.Owner == "" || m.Owner == us, err
+	default:
+	}
+	if m.Owner == "" {
+		return true, nil
+	}
+	return d.proved(ctx, m)
+}

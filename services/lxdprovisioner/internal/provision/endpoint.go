@@ -1,0 +1,126 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// EnsureEndpoint makes the record hold exactly the addresses; ttl is in seconds, nil means
+// Limits.EndpointTTL. Only what differs is written, and it says whether anything was. Reservations
+// that MAAS made of addresses which no machine held are released where they are found.
+func (r *MAASRegion) EnsureEndpoint(ctx context.Context, ref EndpointRef, addresses []netip.Addr, ttl *int) (Endpoint, bool, error) {
+	wanted := sorted(addresses)
+	if ttl == nil {
+		ttl = new(r.cfg.Limits.EndpointTTL)
+	}
+	record, err := r.cfg.MAAS.Record(ctx, ref.FQDN())
+	switch {
+	case fault.Is(err, fault.NotFound):
+		record, err = r.create(ctx, ref, wanted, ttl)
+	case err != nil:
+	case sameRecord(record, wanted, ttl):
+		return endpointOf(ref, record), false, nil
+	default:
+		record, err = r.replace(ctx, ref, record, wanted, ttl)
+	}
+	if err != nil {
+		return Endpoint{}, false, fmt.Errorf("keep the DNS record %s: %w", ref.FQDN(), err)
+	}
+	r.cfg.Logger.InfoContext(ctx, "Wrote DNS record", "record", ref.FQDN(), "addresses", wanted, "ttlSeconds", *ttl)
+	return endpointOf(ref, record), true, nil
+}
+
+// create makes the record. One that somebody made in the meantime is replaced.
+func (r *MAASRegion) create(ctx context.Context, ref EndpointRef, wanted []netip.Addr, ttl *int) (inventory.DNSRecord, error) {
+	record, err := r.cfg.MAAS.CreateRecord(ctx, ref.FQDN(), ttl, wanted)
+	if !fault.Is(err, fault.Conflict) {
+		return record, err
+	}
+	if record, err = r.cfg.MAAS.Record(ctx, ref.FQDN()); err != nil {
+		return record, err
+	}
+	return r.replace(ctx, ref, record, wanted, ttl)
+}
+
+// replace writes the whole set. MAAS removes a record with its last machine, so a record that has
+// vanished since it was read is made anew.
+func (r *MAASRegion) replace(ctx context.Context, ref EndpointRef, old inventory.DNSRecord, wanted []netip.Addr, ttl *int) (inventory.DNSRecord, error) {
+	record, err := r.cfg.MAAS.ReplaceAddresses(ctx, old.ID, ttl, wanted)
+	if fault.Is(err, fault.NotFound) {
+		record, err = r.cfg.MAAS.CreateRecord(ctx, ref.FQDN(), ttl, wanted)
+	}
+	if err != nil {
+		return record, err
+	}
+	return record, r.releaseLeftovers(ctx, ref, old, wanted)
+}
+
+// releaseLeftovers frees the reservations of addresses that left the record: they outlive it, and
+// block fixed addresses of VMs.
+func (r *MAASRegion) releaseLeftovers(ctx context.Context, ref EndpointRef, old inventory.DNSRecord, keep []netip.Addr) error {
+	for _, a := range old.Addresses {
+		if !a.Reserved || slices.Contains(keep, a.IP) {
+			continue
+		}
+		if err := r.cfg.MAAS.ReleaseAddress(ctx, a.IP); err != nil && !fault.Is(err, fault.NotFound) {
+			return fmt.Errorf("release the leftover reservation of %s: %w", a.IP, err)
+		}
+		r.cfg.Logger.InfoContext(ctx, "Released leftover reservation", "record", ref.FQDN(), "address", a.IP)
+	}
+	return nil
+}
+
+// GetEndpoint reads the record; NotFound where MAAS has none.
+func (r *MAASRegion) GetEndpoint(ctx context.Context, ref EndpointRef) (Endpoint, error) {
+	record, err := r.cfg.MAAS.Record(ctx, ref.FQDN())
+	if err != nil {
+		return Endpoint{}, err
+	}
+	return endpointOf(ref, record), nil
+}
+
+// DeleteEndpoint removes the record and the reservations that it made; absent is success.
+func (r *MAASRegion) DeleteEndpoint(ctx context.Context, ref EndpointRef) error {
+	record, err := r.cfg.MAAS.Record(ctx, ref.FQDN())
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.MAAS.DeleteRecord(ctx, record.ID); err != nil && !fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("delete the DNS record %s: %w", ref.FQDN(), err)
+	}
+	r.cfg.Logger.InfoContext(ctx, "Deleted DNS record", "record", ref.FQDN())
+	return r.releaseLeftovers(ctx, ref, record, nil)
+}
+
+func endpointOf(ref EndpointRef, record inventory.DNSRecord) Endpoint {
+	return Endpoint{Ref: ref, Addresses: recordAddresses(record), TTL: record.TTL}
+}
+
+func recordAddresses(record inventory.DNSRecord) []netip.Addr {
+	addresses := make([]netip.Addr, 0, len(record.Addresses))
+	for _, a := range record.Addresses {
+		addresses = append(addresses, a.IP)
+	}
+	return sorted(addresses)
+}
+
+func sameRecord(record inventory.DNSRecord, wanted []netip.Addr, ttl *int) bool {
+	return record.TTL != nil && *record.TTL == *ttl && slices.Equal(recordAddresses(record), wanted)
+}
+
+func sorted(addresses []netip.Addr) []netip.Addr {
+	out := make([]netip.Addr, 0, len(addresses))
+	for _, a := range addresses {
+		out = append(out, a.Unmap())
+	}
+	slices.SortFunc(out, netip.Addr.Compare)
+	return slices.Compact(out)
+}

@@ -1,0 +1,215 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// GetVM reads one VM. NotFound only where its host was read in the same pass; Conflict where the name
+// is a machine's elsewhere.
+func (l *LXD) GetVM(ctx context.Context, req GetRequest) (VM, error) {
+	m, found, err := l.names.byName(ctx, req.Attempt.Name)
+	if err != nil {
+		return VM{}, err
+	}
+	if !found {
+		return VM{}, l.notFound(ctx, req.Attempt)
+	}
+	if err := foreign(m, req.Attempt); err != nil {
+		return VM{}, err
+	}
+	if req.Owner == nil {
+		return l.view(m, nil), nil
+	}
+	claimed, err := l.claimedFor(ctx, m, *req.Owner)
+	if err != nil {
+		return VM{}, err
+	}
+	return l.view(m, &claimed), nil
+}
+
+// claimedFor says whether the claim of the VM is the owner's. The mark says it too: only who holds a
+// machine can write it, and releasing wipes it.
+func (l *LXD) claimedFor(ctx context.Context, m inventory.Machine, owner Owner) (bool, error) {
+	if mark := ownerOf(m); mark != nil && m.Owner != "" {
+		return mark.same(owner), nil
+	}
+	return l.proved(ctx, m)
+}
+
+// The pages of ListVMs.
+const (
+	defaultPage = 500
+	maxPage     = 1000
+	// listingHold is for how long the pages after the first come from one list call.
+	listingHold = time.Minute
+)
+
+// unownedStatuses are the states in which a composed VM has no owner.
+var unownedStatuses = []inventory.Status{
+	inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusFailedCommissioning, inventory.StatusReady,
+	inventory.StatusTesting, inventory.StatusFailedTesting,
+}
+
+// ListVMs lists composed VMs that bear our mark or our shape of name, by system id; the second value
+// is the token of the next page, empty on the last. VMs without an owner are among them unless a
+// cluster is asked for: what a crash leaves is one without owner and mark.
+func (l *LXD) ListVMs(ctx context.Context, req ListRequest) ([]VM, string, error) {
+	size := req.PageSize
+	if size <= 0 {
+		size = defaultPage
+	}
+	size = min(size, maxPage)
+	all, ok := l.listing.of(req)
+	if !ok || req.PageToken == "" {
+		var err error
+		if all, err = l.listAll(ctx, req); err != nil {
+			return nil, "", err
+		}
+		l.listing.keep(req, all)
+	}
+	from, found := slices.BinarySearchFunc(all, req.PageToken, func(m inventory.Machine, id string) int { return cmp.Compare(m.SystemID, id) })
+	if found {
+		from++
+	}
+	page := all[from:min(from+size, len(all))]
+	vms := make([]VM, 0, len(page))
+	for _, m := range page {
+		vms = append(vms, l.view(m, nil))
+	}
+	if from+size >= len(all) {
+		return vms, "", nil
+	}
+	return vms, page[len(page)-1].SystemID, nil
+}
+
+func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine, error) {
+	us, err := l.user.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	filter := MachineFilter{Owners: []string{us}}
+	if req.Zone != "" {
+		filter.Zones = []string{req.Zone}
+	}
+	found, err := l.cfg.MAAS.Machines(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list the machines of %s: %w", us, err)
+	}
+	if req.ClusterID == "" {
+		unowned, err := l.listUnowned(ctx, filter.Zones)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, unowned...)
+	}
+	found = slices.DeleteFunc(found, func(m inventory.Machine) bool { return !listed(m, us, req.ClusterID) })
+	slices.SortFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
+	return slices.CompactFunc(found, func(a, b inventory.Machine) bool { return a.SystemID == b.SystemID }), nil
+}
+
+// listUnowned lists the VMs in states without an owner. They are asked for by host: a list of all
+// Ready machines would hold the bare metal of the whole region.
+func (l *LXD) listUnowned(ctx context.Context, zones []string) ([]inventory.Machine, error) {
+	snap, err := l.hosts.snapshot(ctx)
+	if err != nil || len(snap.Hosts) == 0 {
+		return nil, err
+	}
+	filter := MachineFilter{Zones: zones, Statuses: unownedStatuses}
+	for _, h := range snap.Hosts {
+		filter.VMHosts = append(filter.VMHosts, h.Name)
+	}
+	found, err := l.cfg.MAAS.Machines(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("list the VMs without an owner: %w", err)
+	}
+	return found, nil
+}
+
+func listed(m inventory.Machine, us, clusterID string) bool {
+	if !m.IsVM() || m.Owner != "" && m.Owner != us {
+		return false
+	}
+	mark := ownerOf(m)
+	if clusterID != "" {
+		return mark != nil && mark.ClusterID == clusterID
+	}
+	return mark != nil || vmName.MatchString(m.Hostname)
+}
+
+// listing keeps the last list call of each filter for the pages that follow the first.
+type listing struct {
+	clock func() time.Time
+
+	mu   sync.Mutex
+	kept map[ListRequest]keptList
+}
+
+type keptList struct {
+	machines []inventory.Machine
+	at       time.Time
+}
+
+func newListing(clock func() time.Time) *listing {
+	return &listing{clock: clock, kept: map[ListRequest]keptList{}}
+}
+
+func listKey(req ListRequest) ListRequest {
+	return ListRequest{ClusterID: req.ClusterID, Zone: req.Zone}
+}
+
+func (l *listing) of(req ListRequest) ([]inventory.Machine, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list, ok := l.kept[listKey(req)]
+	return list.machines, ok && l.clock().Sub(list.at) < listingHold
+}
+
+func (l *listing) keep(req ListRequest, machines []inventory.Machine) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock()
+	for key, old := range l.kept {
+		if now.Sub(old.at) >= listingHold {
+			delete(l.kept, key)
+		}
+	}
+	l.kept[listKey(req)] = keptList{machines: machines, at: now}
+}
+
+// userName is MAAS's name for us, asked once: a key belongs to one user for its life.
+type userName struct {
+	maas Catalogue
+
+	mu   sync.Mutex
+	name string
+}
+
+func newUserName(cfg Config) *userName { return &userName{maas: cfg.MAAS} }
+
+func (u *userName) get(ctx context.Context) (string, error) {
+	u.mu.Lock()
+	name := u.name
+	u.mu.Unlock()
+	if name != "" {
+		return name, nil
+	}
+	who, err := u.maas.WhoAmI(ctx)
+	if err != nil {
+		return "", fmt.Errorf("ask MAAS who we are: %w", err)
+	}
+	if who.Name == "" {
+		return "", fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS does not tell the name of our user")
+	}
+	u.mu.Lock()
+	u.name = who.Name
+	u.mu.Unlock()
+	return who.Name, nil
+}

@@ -1,0 +1,228 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// hostMachineBatch is how many of the hosts' own machines are read in one list call.
+const hostMachineBatch = 50
+
+// hostCache is the inventory: seconds old, read once for all who ask together, and read again for
+// the hosts on which something was made or deleted.
+type hostCache struct {
+	backend Backend
+	maas    Machines
+	clock   func() time.Time
+	timing  Timing
+	// seen is told of every host that was read and when that reading began.
+	seen func(id inventory.HostID, began time.Time)
+
+	flight singleflight.Group
+	single *turns[inventory.Host]
+
+	mu       sync.Mutex
+	current  inventory.Snapshot
+	began    map[inventory.HostID]time.Time
+	dropped  map[inventory.HostID]time.Time
+	machines map[string]inventory.Machine
+}
+
+func newHostCache(cfg Config, seen func(inventory.HostID, time.Time)) *hostCache {
+	return &hostCache{
+		backend: cfg.Backend, maas: cfg.MAAS, clock: cfg.Clock, timing: cfg.Timing, seen: seen,
+		single:   newTurns[inventory.Host](cfg.Timing.ReadLimit),
+		began:    map[inventory.HostID]time.Time{},
+		dropped:  map[inventory.HostID]time.Time{},
+		machines: map[string]inventory.Machine{},
+	}
+}
+
+// drop says that something was written to the host: what was read before is not believed any more.
+func (c *hostCache) drop(id inventory.HostID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dropped[id] = c.clock()
+}
+
+// snapshot gives all hosts, no older than seconds.
+func (c *hostCache) snapshot(ctx context.Context) (inventory.Snapshot, error) {
+	if !c.fresh() {
+		read := c.flight.DoChan("all", func() (any, error) {
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timing.ReadLimit)
+			defer cancel()
+			return nil, c.readAll(bounded)
+		})
+		select {
+		case res := <-read:
+			if res.Err != nil {
+				return inventory.Snapshot{}, res.Err
+			}
+		case <-ctx.Done():
+			return inventory.Snapshot{}, ctx.Err()
+		}
+	}
+	for _, id := range c.outdated() {
+		if _, err := c.read(ctx, id); err != nil {
+			return inventory.Snapshot{}, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	snap := c.current
+	snap.Hosts = slices.Clone(snap.Hosts)
+	return snap, nil
+}
+
+func (c *hostCache) fresh() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.current.ReadAt.IsZero() && c.clock().Sub(c.current.ReadAt) < c.timing.InventoryMaxAge
+}
+
+// outdated gives the hosts that were written to after they had been read.
+func (c *hostCache) outdated() []inventory.HostID {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var ids []inventory.HostID
+	for id, at := range c.dropped {
+		began, known := c.began[id]
+		switch {
+		case !known || began.After(at):
+			delete(c.dropped, id)
+		default:
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (c *hostCache) readAll(ctx context.Context) error {
+	snap, err := c.backend.Hosts(ctx)
+	if err != nil {
+		return fmt.Errorf("read the hosts: %w", err)
+	}
+	if err := c.readMachines(ctx, snap.Hosts); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.current = snap
+	clear(c.began)
+	for _, h := range snap.Hosts {
+		c.began[h.ID] = snap.Began
+	}
+	c.mu.Unlock()
+	for _, h := range snap.Hosts {
+		c.seen(h.ID, snap.Began)
+	}
+	return nil
+}
+
+// read gives one host as it is: the reading begins after the call, and is shared by those who wait
+// for the same host. NotFound where MAAS has no such host.
+func (c *hostCache) read(ctx context.Context, id inventory.HostID) (inventory.Host, error) {
+	return c.single.do(ctx, string(id), func(ctx context.Context) (inventory.Host, error) {
+		began := c.clock()
+		h, err := c.backend.Host(ctx, id)
+		if err != nil {
+			return inventory.Host{}, fmt.Errorf("read host %s: %w", id, err)
+		}
+		hosts := []inventory.Host{h}
+		if err := c.readMachines(ctx, hosts); err != nil {
+			return inventory.Host{}, err
+		}
+		c.replace(hosts[0], began)
+		c.seen(id, began)
+		return hosts[0], nil
+	})
+}
+
+// replace puts a host that was read alone into the snapshot, unless that is younger.
+func (c *hostCache) replace(h inventory.Host, began time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.began[h.ID].After(began) {
+		return
+	}
+	i := slices.IndexFunc(c.current.Hosts, func(o inventory.Host) bool { return o.ID == h.ID })
+	if i < 0 {
+		return
+	}
+	hosts := slices.Clone(c.current.Hosts)
+	hosts[i] = h
+	c.current.Hosts = hosts
+	c.began[h.ID] = began
+}
+
+// readMachines fills in what the hosts' own machines tell: status, power, tags and bridges. A bridge
+// without a VLAN is left out, since MAAS attaches no NIC to it.
+func (c *hostCache) readMachines(ctx context.Context, hosts []inventory.Host) error {
+	known, missing := c.knownMachines(hosts)
+	for part := range slices.Chunk(missing, hostMachineBatch) {
+		found, err := c.maas.Machines(ctx, MachineFilter{SystemIDs: part})
+		if err != nil {
+			return fmt.Errorf("read the hosts' own machines: %w", err)
+		}
+		for _, m := range found {
+			known[m.SystemID] = m
+		}
+	}
+	c.mu.Lock()
+	maps.Copy(c.machines, known)
+	c.mu.Unlock()
+	for i := range hosts {
+		m, ok := known[hosts[i].SystemID]
+		if !ok {
+			continue
+		}
+		hosts[i].Machine = &inventory.HostMachine{Status: m.Status, Power: m.Power, Tags: m.Tags}
+		for _, nic := range m.Interfaces {
+			if nic.Type == "bridge" && nic.HasVLAN {
+				hosts[i].Bridges = append(hosts[i].Bridges, nic.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *hostCache) knownMachines(hosts []inventory.Host) (known map[string]inventory.Machine, missing []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known = make(map[string]inventory.Machine, len(hosts))
+	for _, h := range hosts {
+		if h.SystemID == "" {
+			continue
+		}
+		m, ok := c.machines[h.SystemID]
+		if ok && c.clock().Sub(m.ReadAt) < c.timing.MachinesMaxAge {
+			known[h.SystemID] = m
+		} else {
+			missing = append(missing, h.SystemID)
+		}
+	}
+	return known, missing
+}
+
+// parents gives the interfaces of the host's own machine, to which MAAS attaches the NICs of VMs.
+func (c *hostCache) parents(h inventory.Host) []inventory.Interface {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.machines[h.SystemID].Interfaces
+}
+
+// project gives the LXD project of the host, where the inventory knows it.
+func (c *hostCache) project(id inventory.HostID) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h, _ := c.current.Host(id)
+	return h.Project
+}

@@ -1,0 +1,92 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// LXD are the use cases of LXD VMs. It is safe for concurrent use; make one a process, since calls
+// of one name are joined within it.
+type LXD struct {
+	cfg     Config
+	hosts   *hostCache
+	ledger  *ledger
+	names   *collector
+	nets    *networks
+	proofs  *proofs
+	watcher *watcher
+
+	composing *flights[VM]
+	deploying *flights[VM]
+	deleting  *flights[[]Absence]
+	refusals  *refusals
+	refreshes *refreshes
+	listing   *listing
+	user      *userName
+
+	// choosing makes "read the ledger, choose, write it down" one step.
+	choosing sync.Mutex
+	// sending counts the compositions that are under way, by host: no refresh meanwhile.
+	sending *tally
+}
+
+// NewLXD makes the use cases of LXD VMs.
+func NewLXD(cfg Config) *LXD {
+	cfg = cfg.withDefaults()
+	l := &LXD{
+		cfg:       cfg,
+		ledger:    newLedger(cfg.Clock, cfg.Timing.LedgerHold),
+		nets:      newNetworks(cfg),
+		proofs:    newProofs(cfg.Clock, cfg.Timing.ProofHold),
+		watcher:   newWatcher(cfg),
+		composing: newFlights[VM](cfg.Timing),
+		deploying: newFlights[VM](cfg.Timing),
+		deleting:  newFlights[[]Absence](cfg.Timing),
+		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit),
+		listing:   newListing(cfg.Clock),
+		user:      newUserName(cfg),
+		sending:   newTally(),
+	}
+	l.hosts = newHostCache(cfg, l.ledger.hostRead)
+	l.refreshes = newRefreshes(cfg, l.hosts)
+	l.names = &collector{window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find}
+	return l
+}
+
+// Drain waits for calls that run on without their caller, at most Timing.DrainLimit.
+func (l *LXD) Drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timing.DrainLimit)
+	defer cancel()
+	return errors.Join(l.composing.drain(ctx), l.deploying.drain(ctx), l.deleting.drain(ctx))
+}
+
+// tally counts what is under way by host.
+type tally struct {
+	mu     sync.Mutex
+	counts map[inventory.HostID]int
+}
+
+func newTally() *tally { return &tally{counts: map[inventory.HostID]int{}} }
+
+// begin counts one more and gives the function that takes it off.
+func (t *tally) begin(id inventory.HostID) func() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[id]++
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.counts[id]--; t.counts[id] == 0 {
+			delete(t.counts, id)
+		}
+	}
+}
+
+func (t *tally) any(id inventory.HostID) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.counts[id] > 0
+}

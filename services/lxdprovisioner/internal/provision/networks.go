@@ -1,0 +1,183 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// networks resolve what a request says of subnets and put the links of machines right.
+type networks struct {
+	maas   MAAS
+	clock  func() time.Time
+	maxAge time.Duration
+
+	mu      sync.Mutex
+	subnets []inventory.Subnet
+	readAt  time.Time
+}
+
+func newNetworks(cfg Config) *networks {
+	return &networks{maas: cfg.MAAS, clock: cfg.Clock, maxAge: cfg.Timing.MachinesMaxAge}
+}
+
+// all gives MAAS's subnets, no older than a minute.
+func (n *networks) all(ctx context.Context) ([]inventory.Subnet, error) {
+	n.mu.Lock()
+	subnets, readAt := n.subnets, n.readAt
+	n.mu.Unlock()
+	now := n.clock()
+	if !readAt.IsZero() && now.Sub(readAt) < n.maxAge {
+		return subnets, nil
+	}
+	subnets, err := n.maas.Subnets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the subnets: %w", err)
+	}
+	n.mu.Lock()
+	n.subnets, n.readAt = subnets, now
+	n.mu.Unlock()
+	return subnets, nil
+}
+
+// nicSubnets are the subnets of one NIC, best first; must says that no other network will do.
+type nicSubnets struct {
+	choice []inventory.Subnet
+	must   bool
+}
+
+// forNICs gives the subnets that the NICs name, or that are preferred for the first one. Nothing is
+// read where nothing is asked for.
+func (n *networks) forNICs(ctx context.Context, want Network, nics []NIC) ([]nicSubnets, error) {
+	out := make([]nicSubnets, len(nics))
+	if !want.asks() {
+		return out, nil
+	}
+	subnets, err := n.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i, nic := range nics {
+		switch {
+		case want.staticOn(i):
+			s, err := staticSubnet(*want.StaticIP, subnets)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = nicSubnets{choice: []inventory.Subnet{s}, must: true}
+		case nic.Subnet != "":
+			s, err := resolve(nic.Subnet, subnets)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = nicSubnets{choice: []inventory.Subnet{s}, must: true}
+		case i == 0:
+			out[i].choice = preferred(want.PreferredSubnets, subnets)
+		}
+	}
+	return out, nil
+}
+
+// asks says whether the network has any wish at all.
+func (n Network) asks() bool {
+	return n.StaticIP != nil || len(n.PreferredSubnets) > 0 || len(n.Families) > 0 ||
+		slices.ContainsFunc(n.Interfaces, func(i NIC) bool { return i.Subnet != "" })
+}
+
+// staticOn says whether the fixed address is for the NIC of this position.
+func (n Network) staticOn(i int) bool {
+	if n.StaticIP == nil {
+		return false
+	}
+	if n.StaticIP.Interface == "" {
+		return i == 0
+	}
+	return n.nics()[i].Name == n.StaticIP.Interface
+}
+
+// resolve finds a subnet by MAAS id, CIDR or name.
+func resolve(text string, subnets []inventory.Subnet) (inventory.Subnet, error) {
+	id, idErr := strconv.Atoi(text)
+	cidr, cidrErr := netip.ParsePrefix(text)
+	for _, s := range subnets {
+		if idErr == nil && s.ID == id || cidrErr == nil && s.CIDR == cidr.Masked() || s.Name == text {
+			return s, nil
+		}
+	}
+	return inventory.Subnet{}, fault.New(fault.Invalid, fault.ReasonSubnetNotFound, "MAAS has no subnet %q", text).WithField("network.interfaces")
+}
+
+// preferred gives the managed subnets of the CIDRs, in the CIDRs' order. A CIDR stands for the
+// subnets inside it too.
+func preferred(cidrs []netip.Prefix, subnets []inventory.Subnet) []inventory.Subnet {
+	var out []inventory.Subnet
+	for _, c := range cidrs {
+		for _, s := range subnets {
+			if s.Managed && c.Bits() <= s.CIDR.Bits() && c.Contains(s.CIDR.Addr()) {
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
+// link compares the links of a claimed machine with what is wanted and puts the differences right.
+// It gives how many links were made; Refused where the network can't be had there.
+func (n *networks) link(ctx context.Context, m inventory.Machine, want Network) (int, error) {
+	if !want.asks() {
+		return 0, nil
+	}
+	subnets, err := n.all(ctx)
+	if err != nil {
+		return 0, err
+	}
+	made := 0
+	for i, nic := range want.nics() {
+		iface, ok := nicOf(m, i, nic.Name)
+		if !ok {
+			return made, fault.New(fault.Refused, fault.ReasonNetworkRefused, "%s has no NIC %s", m.Hostname, nic.Name)
+		}
+		wanted, err := wantedLinks(iface, i, nic, want, subnets)
+		if err != nil {
+			return made, err
+		}
+		for _, request := range differences(iface, wanted) {
+			if _, err := n.maas.LinkSubnet(ctx, m.SystemID, request); err != nil {
+				return made, linkError(m, iface, err)
+			}
+			made++
+		}
+	}
+	return made, nil
+}
+
+// linkError makes the host's fault of a link that MAAS refuses for another reason than the address.
+func linkError(m inventory.Machine, iface inventory.Interface, err error) error {
+	if fault.Is(err, fault.Invalid) {
+		switch fault.ReasonOf(err) {
+		case fault.ReasonStaticIPTaken, fault.ReasonStaticIPInvalid, fault.ReasonStaticIPGatewayMismatch:
+		default:
+			return fault.Wrap(err, fault.Refused, fault.ReasonNetworkRefused, "link %s of %s", iface.Name, m.Hostname)
+		}
+	}
+	return fmt.Errorf("link %s of %s: %w", iface.Name, m.Hostname, err)
+}
+
+// nicOf finds a NIC by name, the first one also as the boot interface.
+func nicOf(m inventory.Machine, position int, name string) (inventory.Interface, bool) {
+	i := slices.IndexFunc(m.Interfaces, func(i inventory.Interface) bool { return i.Name == name })
+	if i >= 0 {
+		return m.Interfaces[i], true
+	}
+	if position == 0 {
+		return m.BootInterface()
+	}
+	return inventory.Interface{}, false
+}

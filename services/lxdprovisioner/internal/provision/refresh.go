@@ -1,0 +1,122 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// historyHold is for how long refreshes and absences are remembered. Forgetting them costs another
+// refresh.
+const historyHold = time.Hour
+
+// refreshes remember which hosts were refreshed when, and since when names are absent, so that one
+// refresh serves all who wait for it and every deletion is proved by one that began after it.
+type refreshes struct {
+	backend Backend
+	hosts   *hostCache
+	clock   func() time.Time
+	timing  Timing
+	log     *slog.Logger
+	turns   *turns[span]
+
+	mu      sync.Mutex
+	history map[inventory.HostID][]span
+	absent  map[string]time.Time
+}
+
+// span is when a refresh began and ended.
+type span struct{ began, ended time.Time }
+
+func newRefreshes(cfg Config, hosts *hostCache) *refreshes {
+	return &refreshes{
+		backend: cfg.Backend, hosts: hosts, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
+		turns:   newTurns[span](cfg.Timing.DetachedLimit),
+		history: map[inventory.HostID][]span{},
+		absent:  map[string]time.Time{},
+	}
+}
+
+// gone notes that the name was seen absent or was deleted, and gives since when that is so.
+func (r *refreshes) gone(name string) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.clock()
+	for n, at := range r.absent {
+		if now.Sub(at) >= historyHold {
+			delete(r.absent, n)
+		}
+	}
+	if since, ok := r.absent[name]; ok {
+		return since
+	}
+	r.absent[name] = now
+	return now
+}
+
+// there notes that a VM of the name exists.
+func (r *refreshes) there(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.absent, name)
+}
+
+// after says whether a refresh of the host began at or after the time and has ended.
+func (r *refreshes) after(id inventory.HostID, t time.Time) (span, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.history[id] {
+		if !s.began.Before(t) {
+			return s, true
+		}
+	}
+	return span{}, false
+}
+
+// refresh makes MAAS compare its records with the host, at most once in RefreshGap; those who ask
+// meanwhile share the next one.
+func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
+	_, err := r.turns.do(ctx, string(host.ID), func(ctx context.Context) (span, error) {
+		if wait := r.wait(host.ID); wait > 0 {
+			return span{}, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", host.Name, r.timing.RefreshGap).WithRetryAfter(wait)
+		}
+		s := span{began: r.clock()}
+		if _, err := r.backend.Verify(ctx, host.ID); err != nil {
+			return span{}, fmt.Errorf("refresh host %s: %w", host.Name, err)
+		}
+		s.ended = r.clock()
+		r.hosts.drop(host.ID)
+		r.note(host.ID, s)
+		r.log.InfoContext(ctx, "Refreshed host", "host", host.Name, "zone", host.Zone.Name, "took", s.ended.Sub(s.began))
+		return s, nil
+	})
+	return err
+}
+
+// wait is how long the host must not be refreshed yet.
+func (r *refreshes) wait(id inventory.HostID) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	spans := r.history[id]
+	if len(spans) == 0 {
+		return 0
+	}
+	return r.timing.RefreshGap - r.clock().Sub(spans[len(spans)-1].began)
+}
+
+func (r *refreshes) note(id inventory.HostID, s span) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.history[id][:0:0]
+	for _, old := range r.history[id] {
+		if s.began.Sub(old.began) < historyHold {
+			kept = append(kept, old)
+		}
+	}
+	r.history[id] = append(kept, s)
+}

@@ -1,0 +1,99 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// MAASRegion are the use cases of DNS records and of what the region has.
+type MAASRegion struct{ cfg Config }
+
+// NewMAASRegion makes the use cases of the region.
+func NewMAASRegion(cfg Config) *MAASRegion { return &MAASRegion{cfg: cfg.withDefaults()} }
+
+// Zones lists the availability zones by name, and which of them have an LXD host. A MAAS without VM
+// hosts has none.
+func (r *MAASRegion) Zones(ctx context.Context) ([]ZoneInfo, error) {
+	zones, err := r.cfg.MAAS.Zones(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the zones: %w", err)
+	}
+	snap, err := r.cfg.Backend.Hosts(ctx)
+	if err != nil && !fault.Is(err, fault.Unsupported) {
+		return nil, fmt.Errorf("list the hosts of the zones: %w", err)
+	}
+	out := make([]ZoneInfo, 0, len(zones))
+	for _, z := range zones {
+		out = append(out, ZoneInfo{Zone: z, HasLXDHosts: slices.ContainsFunc(snap.Hosts, func(h inventory.Host) bool {
+			return h.Type == "lxd" && h.Zone.ID == z.ID
+		})})
+	}
+	slices.SortFunc(out, func(a, b ZoneInfo) int { return cmp.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// Pools lists the resource pools by name.
+func (r *MAASRegion) Pools(ctx context.Context) ([]inventory.Pool, error) {
+	pools, err := r.cfg.MAAS.Pools(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the resource pools: %w", err)
+	}
+	slices.SortFunc(pools, func(a, b inventory.Pool) int { return cmp.Compare(a.Name, b.Name) })
+	return pools, nil
+}
+
+// Subnets lists the subnets by CIDR.
+func (r *MAASRegion) Subnets(ctx context.Context) ([]inventory.Subnet, error) {
+	subnets, err := r.cfg.MAAS.Subnets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the subnets: %w", err)
+	}
+	slices.SortFunc(subnets, func(a, b inventory.Subnet) int {
+		return cmp.Or(a.CIDR.Addr().Compare(b.CIDR.Addr()), cmp.Compare(a.CIDR.Bits(), b.CIDR.Bits()))
+	})
+	return subnets, nil
+}
+
+// Images lists the images that can be deployed, each architecture once, by name and architecture.
+func (r *MAASRegion) Images(ctx context.Context) ([]inventory.Image, error) {
+	images, err := r.cfg.MAAS.Images(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the images: %w", err)
+	}
+	order := func(a, b inventory.Image) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Architecture, b.Architecture))
+	}
+	slices.SortStableFunc(images, order)
+	return slices.CompactFunc(images, func(a, b inventory.Image) bool { return order(a, b) == 0 }), nil
+}
+
+// Region describes the region. It answers even where MAAS does not: Problem then says why.
+func (r *MAASRegion) Region(ctx context.Context) Region {
+	var out Region
+	if out.MAASVersion, out.Problem = r.cfg.MAAS.Version(ctx); out.Problem != nil {
+		return out
+	}
+	who, err := r.cfg.MAAS.WhoAmI(ctx)
+	if err != nil {
+		out.Problem = err
+		return out
+	}
+	out.User, out.Admin = who.Name, who.Admin
+	out.BareMetal = true
+	out.DNS = who.Admin
+	_, err = r.cfg.Backend.Hosts(ctx)
+	out.LXDVMs = who.Admin && err == nil
+	switch {
+	case !who.Admin:
+		out.Problem = fault.New(fault.Denied, fault.ReasonMAASRightsMissing,
+			"MAAS user %q is not an administrator, which composing VMs and writing DNS records need", who.Name)
+	case err != nil:
+		out.Problem = err
+	}
+	return out
+}

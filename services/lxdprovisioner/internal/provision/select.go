@@ -1,0 +1,217 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
+)
+
+// HostFilter selects hosts by the names of their zone and pool; empty fields don't.
+type HostFilter struct {
+	Zone string
+	Pool string
+}
+
+// HostView is a host and what may still be placed on it.
+type HostView struct {
+	inventory.Host
+
+	// Available counts over-commit ratios in and takes the ledger off.
+	Available inventory.Resources
+	// PoolsAvailable are the bytes left in each storage pool, by name, the ledger taken off.
+	PoolsAvailable map[string]int64
+	// Unusable says why the host can take no VM at all; nil where it can.
+	Unusable *placement.Rejection
+}
+
+// HostList is the inventory, by host name.
+type HostList struct {
+	Hosts    []HostView
+	Snapshot inventory.Snapshot
+}
+
+// SelectRequest asks for a host for one VM.
+type SelectRequest struct {
+	placement.Request
+
+	// DryRun chooses without noting the choice.
+	DryRun bool
+}
+
+// Selection is the choice and what it was made from.
+type Selection struct {
+	placement.Decision
+
+	Snapshot inventory.Snapshot
+}
+
+// PlanResult is a plan and what it was made from.
+type PlanResult struct {
+	placement.Plan
+
+	Snapshot inventory.Snapshot
+}
+
+// ListHosts lists the hosts that MAAS knows, usable or not.
+func (l *LXD) ListHosts(ctx context.Context, filter HostFilter) (HostList, error) {
+	snap, err := l.hosts.snapshot(ctx)
+	if err != nil {
+		return HostList{}, err
+	}
+	usage := placement.NewUsage(l.ledger.pending())
+	list := HostList{Snapshot: snap}
+	for _, h := range snap.Hosts {
+		if filter.Zone != "" && h.Zone.Name != filter.Zone || filter.Pool != "" && h.Pool.Name != filter.Pool {
+			continue
+		}
+		list.Hosts = append(list.Hosts, viewOf(h, usage))
+	}
+	slices.SortFunc(list.Hosts, func(a, b HostView) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return list, nil
+}
+
+func viewOf(h inventory.Host, usage placement.Usage) HostView {
+	v := HostView{Host: h, Available: usage.Available(h), PoolsAvailable: make(map[string]int64, len(h.StoragePools))}
+	for _, p := range h.StoragePools {
+		v.PoolsAvailable[p.Name] = usage.StoragePoolAvailable(h, p)
+	}
+	if r, out := placement.Unusable(h); out {
+		v.Unusable = &r
+	}
+	return v
+}
+
+// SelectHost chooses a host for one VM and, unless it is a dry run, notes the choice in the ledger.
+// Faults are PlacementFault's and MAAS's.
+func (l *LXD) SelectHost(ctx context.Context, req SelectRequest) (Selection, error) {
+	snap, err := l.hosts.snapshot(ctx)
+	if err != nil {
+		return Selection{}, err
+	}
+	decision, err := l.choose(req, snap)
+	if err != nil {
+		return Selection{}, l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
+	}
+	l.cfg.Logger.DebugContext(ctx, "Selected host", "vm", req.VM, "host", decision.Chosen.HostName,
+		"zone", decision.Chosen.Zone, "summary", decision.Summary, "dryRun", req.DryRun)
+	return Selection{Decision: decision, Snapshot: snap}, nil
+}
+
+func (l *LXD) choose(req SelectRequest, snap inventory.Snapshot) (placement.Decision, error) {
+	l.choosing.Lock()
+	defer l.choosing.Unlock()
+	req.Pending = l.ledger.pending()
+	req.Keep = l.ledger.kept(req.VM)
+	decision, err := placement.Place(req.Request, snap)
+	if err != nil || req.DryRun {
+		return decision, err
+	}
+	l.ledger.note(placement.Reservation{
+		VM: req.VM, Host: decision.Chosen.HostID, Zone: decision.Chosen.Zone, Group: req.Group.Key, Size: req.Size,
+	})
+	return decision, nil
+}
+
+// Distribute plans n VMs over zones and hosts. Nothing is noted.
+func (l *LXD) Distribute(ctx context.Context, req placement.PlanRequest) (PlanResult, error) {
+	snap, err := l.hosts.snapshot(ctx)
+	if err != nil {
+		return PlanResult{}, err
+	}
+	req.Pending = l.ledger.pending()
+	plan, err := placement.Distribute(req, snap)
+	if err != nil {
+		return PlanResult{}, l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
+	}
+	return PlanResult{Plan: plan, Snapshot: snap}, nil
+}
+
+// refuse makes a fault of a placement error and logs what was asked and why nothing fits.
+func (l *LXD) refuse(ctx context.Context, vm string, size inventory.VMSize, want placement.Constraints, err error) error {
+	f := PlacementFault(err)
+	if f.Kind() == fault.NoCandidate {
+		f = l.sharpen(ctx, want, f)
+	}
+	l.cfg.Logger.InfoContext(ctx, "Refused host selection", "vm", vm, "reason", f.Reason(), "summary", f.Error(), sizeLog(size))
+	if noFit, ok := f.Detail().(*placement.NoFit); ok {
+		for _, r := range noFit.Rejections {
+			l.cfg.Logger.DebugContext(ctx, "Rejected host", "vm", vm, "host", r.HostName, "zone", r.Zone, "reason", r.Reason, "message", r.Message)
+		}
+	}
+	return f
+}
+
+// sharpen tells "no host in the zone" from "no such zone", which needs MAAS's lists. Where they can't
+// be read the fault stays as it is: the refusal holds either way.
+func (l *LXD) sharpen(ctx context.Context, want placement.Constraints, f *fault.Error) *fault.Error {
+	switch f.Reason() {
+	case fault.ReasonNoHostInZone:
+		zones, err := l.cfg.MAAS.Zones(ctx)
+		if err != nil {
+			return f
+		}
+		for _, name := range append(slices.Clone(want.Zones), want.Zone) {
+			if name != "" && !slices.ContainsFunc(zones, func(z inventory.Zone) bool { return z.Name == name }) {
+				return fault.Wrap(f, fault.NoCandidate, fault.ReasonZoneNotFound, "MAAS has no zone %q", name).WithDetail(f.Detail())
+			}
+		}
+	case fault.ReasonNoHostInPool:
+		pools, err := l.cfg.MAAS.Pools(ctx)
+		if err != nil {
+			return f
+		}
+		for _, name := range want.Pools {
+			if !slices.ContainsFunc(pools, func(p inventory.Pool) bool { return p.Name == name }) {
+				return fault.Wrap(f, fault.NoCandidate, fault.ReasonPoolNotFound, "MAAS has no resource pool %q", name).WithDetail(f.Detail())
+			}
+		}
+	default:
+	}
+	return f
+}
+
+// classes maps placement's classes to the contract's kinds and reasons.
+var classes = map[placement.Class]struct {
+	kind   fault.Kind
+	reason fault.Reason
+}{
+	placement.NoHosts:            {fault.NoCandidate, fault.ReasonNoHosts},
+	placement.NoHostInPool:       {fault.NoCandidate, fault.ReasonNoHostInPool},
+	placement.NoHostInZone:       {fault.NoCandidate, fault.ReasonNoHostInZone},
+	placement.NoHostMatches:      {fault.NoCandidate, fault.ReasonNoHostMatches},
+	placement.ProfileMissing:     {fault.NoCandidate, fault.ReasonProfileNotFound},
+	placement.ProjectMissing:     {fault.NoCandidate, fault.ReasonProjectNotFound},
+	placement.StoragePoolMissing: {fault.NoCandidate, fault.ReasonStoragePoolNotFound},
+	placement.TooLarge:           {fault.Invalid, fault.ReasonBadResources},
+	placement.NoRoom:             {fault.NoRoom, fault.ReasonInsufficientResources},
+}
+
+// PlacementFault makes a fault of an error of package placement. A NoFit is its detail, so that the
+// server can tell every rejection.
+func PlacementFault(err error) *fault.Error {
+	if invalid, ok := errors.AsType[*placement.Invalid](err); ok {
+		return fault.New(fault.Invalid, fault.ReasonBadResources, "%s", invalid.Message).WithField(invalid.Field)
+	}
+	noFit, ok := errors.AsType[*placement.NoFit](err)
+	if !ok {
+		return fault.Wrap(err, fault.Internal, fault.ReasonInternal, "choose a host")
+	}
+	class, ok := classes[noFit.Class]
+	if !ok {
+		return fault.Wrap(err, fault.Internal, fault.ReasonInternal, "choose a host")
+	}
+	return fault.New(class.kind, class.reason, "%s", noFit.Summary).WithDetail(noFit)
+}
+
+// sizeLog words a VM's size for a log line.
+func sizeLog(s inventory.VMSize) slog.Attr {
+	return slog.Group("size", "cores", s.Cores, "memoryMiB", s.MemoryMiB, "diskGB", s.Resources().DiskBytes/inventory.BytesPerGB)
+}

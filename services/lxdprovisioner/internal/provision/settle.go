@@ -1,0 +1,155 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// settle takes a VM that was found under an attempt's name as far as it goes: claimed, marked and
+// linked where it is Ready, deleted where it must not be adopted.
+func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machine) (VM, error) {
+	if err := foreign(m, req.Attempt); err != nil {
+		return VM{}, err
+	}
+	switch m.Status {
+	case inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusTesting:
+		return l.settleCommissioning(ctx, req, m)
+	case inventory.StatusReady:
+		host, err := l.composeHost(ctx, req.Attempt)
+		if err != nil {
+			return VM{}, err
+		}
+		if m.Zone.ID != host.Zone.ID {
+			return VM{}, l.discard(ctx, m, req.Owner, fault.ReasonVMCompositionFailed,
+				fmt.Sprintf("it is in zone %s, its host in %s, so MAAS imported it", m.Zone.Name, host.Zone.Name))
+		}
+		return l.claim(ctx, req, m)
+	case inventory.StatusFailedCommissioning, inventory.StatusFailedTesting:
+		if m.Owner == "" {
+			return VM{}, l.discard(ctx, m, req.Owner, fault.ReasonVMDeploymentFailed, l.why(ctx, m))
+		}
+	default:
+	}
+	return l.settleClaimed(ctx, req.Attempt, req.Owner, req.Network, m)
+}
+
+// settleCommissioning tells a VM that we let MAAS commission from one that a refresh imported: where
+// we skip commissioning, only an imported one is in such a state.
+func (l *LXD) settleCommissioning(ctx context.Context, req ComposeRequest, m inventory.Machine) (VM, error) {
+	host, err := l.composeHost(ctx, req.Attempt)
+	if err != nil {
+		return VM{}, err
+	}
+	nics, err := l.nicSpecs(ctx, host, req.Network)
+	if err == nil && l.skipsCommissioning(host, nics) {
+		return VM{}, l.discard(ctx, m, req.Owner, fault.ReasonVMCompositionFailed, "MAAS imported it, it is "+m.StatusName)
+	}
+	return l.view(m, nil), nil
+}
+
+// settleClaimed goes on with a VM that somebody has allocated, once it is proved that it was us.
+func (l *LXD) settleClaimed(ctx context.Context, a Attempt, owner Owner, network Network, m inventory.Machine) (VM, error) {
+	proved, err := l.proved(ctx, m)
+	if err != nil {
+		return VM{}, err
+	}
+	if !proved {
+		return VM{}, taken(m)
+	}
+	switch m.Status {
+	case inventory.StatusAllocated:
+		return l.prepare(ctx, a, owner, network, m)
+	case inventory.StatusFailedDeployment:
+		return VM{}, l.discard(ctx, m, owner, fault.ReasonVMDeploymentFailed, l.why(ctx, m))
+	case inventory.StatusDeploying, inventory.StatusDeployed:
+		if m, err = l.annotate(ctx, owner, m); err != nil {
+			return VM{}, err
+		}
+	default:
+	}
+	return l.view(m, &proved), nil
+}
+
+// foreign says that the machine of the attempt's name is not on the attempt's host, or no VM.
+func foreign(m inventory.Machine, a Attempt) error {
+	if m.IsVM() && m.HostID == a.HostID && m.HostName == a.HostName {
+		return nil
+	}
+	return fault.New(fault.Conflict, fault.ReasonNameTaken, "the name %s belongs to machine %s, which is not on %s", a.Name, m.SystemID, a.HostName)
+}
+
+func taken(m inventory.Machine) error {
+	return fault.New(fault.Conflict, fault.ReasonNameTaken, "%s (%s) is %s and its claim is not ours; owner %q", m.Hostname, m.SystemID, m.StatusName, m.Owner)
+}
+
+// proved says whether the claim of a VM is ours: by allocate's own answer, or by a read with our
+// agent name, since a machine does not tell its agent name.
+func (l *LXD) proved(ctx context.Context, m inventory.Machine) (bool, error) {
+	if known, ok := l.proofs.of(m.Hostname); ok && known.systemID == m.SystemID {
+		return true, nil
+	}
+	if m.Owner == "" {
+		return false, nil
+	}
+	_, err := l.cfg.MAAS.Claimed(ctx, m.SystemID, agentName(m.Hostname))
+	switch {
+	case err == nil:
+		l.proofs.add(m.Hostname, m.SystemID, false)
+		return true, nil
+	case fault.Is(err, fault.NotFound):
+		return false, nil
+	default:
+		return false, fmt.Errorf("prove the claim of %s: %w", m.Hostname, err)
+	}
+}
+
+// discard deletes a VM that can't be used and gives the refusal that lets the caller open another
+// attempt. Where the VM can't be deleted that error is the answer: the call comes back.
+func (l *LXD) discard(ctx context.Context, m inventory.Machine, owner Owner, reason fault.Reason, why string) error {
+	if err := l.remove(ctx, m, owner, reason); err != nil {
+		return err
+	}
+	return fault.New(fault.Refused, reason, "%s on %s was deleted: %s", m.Hostname, m.HostName, why)
+}
+
+// remove deletes a VM of ours. Its host is proved alive first: with the host off MAAS answers 204,
+// frees the address and leaves the VM running (protocol.md 4.2).
+func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reason fault.Reason) error {
+	if m.Locked {
+		return fault.New(fault.Busy, fault.ReasonMachineLocked, "%s (%s) is locked in MAAS; unlock it to let it be deleted", m.Hostname, m.SystemID)
+	}
+	if err := l.cfg.Backend.Alive(ctx, m); err != nil {
+		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
+	}
+	err := l.cfg.Backend.Remove(ctx, m)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return fmt.Errorf("delete %s: %w", m.Hostname, err)
+	}
+	l.proofs.forget(m.Hostname)
+	l.ledger.forget(m.Hostname)
+	l.hosts.drop(m.HostID)
+	l.cfg.Logger.InfoContext(ctx, "Deleted VM", "vm", m.Hostname, "host", m.HostName, "zone", m.Zone.Name, "systemID", m.SystemID,
+		"reason", reason, "maasMachine", owner.maasMachine())
+	return nil
+}
+
+// why says what MAAS says of a failure; MAAS's log has the cause, the machine often only the state.
+func (l *LXD) why(ctx context.Context, m inventory.Machine) string {
+	event, err := l.cfg.MAAS.LastError(ctx, m.SystemID)
+	switch {
+	case err == nil && event != "":
+		return m.StatusName + ": " + event
+	case m.Message != "":
+		return m.StatusName + ": " + m.Message
+	default:
+		return m.StatusName
+	}
+}
+
+// view makes the answer of a machine. The project is told where the inventory knows it.
+func (l *LXD) view(m inventory.Machine, claimed *bool) VM {
+	return VM{Machine: m, Project: l.hosts.project(m.HostID), Claimed: claimed, Owner: ownerOf(m)}
+}

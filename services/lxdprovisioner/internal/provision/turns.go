@@ -1,0 +1,74 @@
+package provision
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// turns share calls by key so that each caller gets one that began after it asked: what a read saw
+// before a compose ended proves nothing about that compose.
+type turns[T any] struct {
+	limit time.Duration
+
+	mu   sync.Mutex
+	keys map[string]*turn[T]
+}
+
+type turn[T any] struct {
+	done  chan struct{}
+	value T
+	err   error
+	run   func(context.Context) (T, error)
+	// next is the turn of those who came when this one had begun.
+	next *turn[T]
+}
+
+func newTurns[T any](limit time.Duration) *turns[T] {
+	return &turns[T]{limit: limit, keys: map[string]*turn[T]{}}
+}
+
+// do gives the outcome of a run that began after the call.
+func (t *turns[T]) do(ctx context.Context, key string, run func(context.Context) (T, error)) (T, error) {
+	t.mu.Lock()
+	current, running := t.keys[key]
+	var mine *turn[T]
+	switch {
+	case !running:
+		mine = &turn[T]{done: make(chan struct{}), run: run}
+		t.keys[key] = mine
+		go t.take(context.WithoutCancel(ctx), key, mine)
+	case current.next == nil:
+		mine = &turn[T]{done: make(chan struct{}), run: run}
+		current.next = mine
+	default:
+		mine = current.next
+	}
+	t.mu.Unlock()
+	select {
+	case <-mine.done:
+		return mine.value, mine.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// take runs turn after turn until nobody waits.
+func (t *turns[T]) take(ctx context.Context, key string, current *turn[T]) {
+	for current != nil {
+		bounded, cancel := context.WithTimeout(ctx, t.limit)
+		current.value, current.err = current.run(bounded)
+		cancel()
+		t.mu.Lock()
+		next := current.next
+		if next == nil {
+			delete(t.keys, key)
+		} else {
+			t.keys[key] = next
+		}
+		t.mu.Unlock()
+		close(current.done)
+		current = next
+	}
+}

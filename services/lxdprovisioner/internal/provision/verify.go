@@ -1,0 +1,158 @@
+package provision
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// NoRefreshTag on a VM host keeps it from being refreshed.
+const NoRefreshTag = "capmaas-no-refresh"
+
+// prove proves that no VM of the attempt exists, refreshing the host where that is needed and
+// allowed. Every other outcome is an error that says what is waited for.
+func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
+	host, err := d.presentHost(ctx, a.HostID, a.HostName)
+	if err != nil {
+		return 0, err
+	}
+	if slices.Contains(host.Tags, NoRefreshTag) {
+		return d.proveUnverified(ctx, a)
+	}
+	due, proved := d.due(a)
+	if !proved {
+		if wait := due.Sub(d.cfg.Clock()); wait > 0 {
+			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known after %s", a.Name, a.HostName, wait.Round(time.Second)).
+				WithRetryAfter(wait)
+		}
+		if err := d.refresh(ctx, host); err != nil {
+			return 0, err
+		}
+		if _, proved = d.due(a); !proved {
+			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s needs another refresh of %s", a.Name, a.HostName).
+				WithRetryAfter(max(d.cfg.Timing.SettleGap, d.cfg.Timing.RefreshGap))
+		}
+	}
+	if err := d.stillAbsent(ctx, a); err != nil {
+		return 0, err
+	}
+	d.logProof(ctx, a, host, "refreshed")
+	return Refreshed, nil
+}
+
+// due says whether the refreshes so far prove the absence, and if not, when the next one may be. An
+// attempt whose VM was seen needs one that began after the VM was gone; one that never showed needs
+// two, since the VM may appear minutes after MAAS gave up (protocol.md 1.5).
+func (d *deletion) due(a Attempt) (time.Time, bool) {
+	since := d.refreshes.gone(a.Name)
+	if a.Settled || d.seen[a.Name] {
+		_, ok := d.refreshes.after(a.HostID, since)
+		return since, ok
+	}
+	first := a.SentAt.Add(d.cfg.Timing.SettleFirst)
+	one, ok := d.refreshes.after(a.HostID, first)
+	if !ok {
+		return first, false
+	}
+	second := one.began.Add(d.cfg.Timing.SettleGap)
+	_, ok = d.refreshes.after(a.HostID, second)
+	return second, ok
+}
+
+// refresh refreshes the host unless that would harm somebody (protocol.md 4.4).
+func (d *deletion) refresh(ctx context.Context, host inventory.Host) error {
+	if d.cfg.Backend.Capabilities().RefreshIsHarmful {
+		if err := d.mayRefresh(ctx, host); err != nil {
+			return err
+		}
+	}
+	return d.refreshes.refresh(ctx, host)
+}
+
+// mayRefresh holds a refresh back that would import a VM in the making or delete one that is alive.
+func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
+	i := slices.IndexFunc(d.req.Hosts, func(h HostExpectation) bool { return h.HostID == host.ID })
+	if i < 0 {
+		return fault.New(fault.Invalid, fault.ReasonBadRequest, "the request does not say what is known of host %s", host.ID).WithField("hosts")
+	}
+	known := d.req.Hosts[i]
+	if d.sending.any(host.ID) {
+		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "a VM is being composed on %s, which is refreshed afterwards", host.Name).WithRetryAfter(retrySoon)
+	}
+	for _, a := range append(slices.Clone(known.Unsettled), d.req.Attempts...) {
+		if a.HostID != host.ID || !a.Sent() || a.Settled || d.seen[a.Name] {
+			continue
+		}
+		if wait := d.cfg.Timing.SettleFirst - d.cfg.Clock().Sub(a.SentAt); wait > 0 {
+			return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s may still appear on %s, which is refreshed afterwards", a.Name, host.Name).WithRetryAfter(wait)
+		}
+	}
+	return d.checkDeployed(ctx, host, known.Deployed)
+}
+
+// checkDeployed looks for the VMs that the caller knows to be deployed on the host: a refresh deletes
+// those that MAAS has lost, or whose address another VM with the same MAC address has taken.
+func (d *deletion) checkDeployed(ctx context.Context, host inventory.Host, names []string) error {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return slices.ContainsFunc(d.req.Attempts, func(a Attempt) bool { return a.Name == name })
+	})
+	found, err := d.findAll(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		m, ok := found[name]
+		switch {
+		case !ok || m.HostID != host.ID:
+			return lost("VM %s is deployed on %s but missing in MAAS: the host is not refreshed, since that would delete it", name, host.Name)
+		case len(m.Interfaces) == 0 || len(m.Addresses) == 0:
+			return lost("VM %s on %s has no interface or address in MAAS (a second VM with its MAC address?): the host is not refreshed, since that would delete it", name, host.Name)
+		}
+	}
+	return nil
+}
+
+func lost(format, name, host string) error {
+	return fault.New(fault.Busy, fault.ReasonMAASLostMachines, format, name, host).WithRetryAfter(time.Minute)
+}
+
+// proveUnverified is the proof for hosts that must not be refreshed: the VM was deleted while its
+// host answered, and its name is absent.
+func (d *deletion) proveUnverified(ctx context.Context, a Attempt) (AbsenceProof, error) {
+	if !a.Settled && !d.seen[a.Name] {
+		if wait := d.cfg.Timing.SettleFirst + d.cfg.Timing.SettleGap - d.cfg.Clock().Sub(a.SentAt); wait > 0 {
+			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known after %s", a.Name, a.HostName, wait.Round(time.Second)).
+				WithRetryAfter(wait)
+		}
+	}
+	if err := d.stillAbsent(ctx, a); err != nil {
+		return 0, err
+	}
+	d.logProof(ctx, a, inventory.Host{}, "unverified")
+	return Unverified, nil
+}
+
+// stillAbsent looks once more: a refresh imports what a deletion left behind.
+func (d *deletion) stillAbsent(ctx context.Context, a Attempt) error {
+	m, found, err := d.names.byName(ctx, a.Name)
+	if err != nil || !found {
+		return err
+	}
+	ours, err := d.ours(ctx, m, a)
+	if err != nil || !ours {
+		return err
+	}
+	d.refreshes.there(a.Name)
+	d.cfg.Logger.WarnContext(ctx, "Deleted VM is there again", "vm", a.Name, "host", a.HostName, "systemID", m.SystemID,
+		"attempt", a.Number, "maasMachine", d.req.Owner.maasMachine())
+	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s was left on %s and MAAS has found it again; it is deleted once more", a.Name, a.HostName).
+		WithRetryAfter(retrySoon)
+}
+
+func (d *deletion) logProof(ctx context.Context, a Attempt, host inventory.Host, proof string) {
+	d.cfg.Logger.InfoContext(ctx, "Verified that VM is gone", "vm", a.Name, "host", a.HostName, "zone", host.Zone.Name,
+		"attempt", a.Number, "reason", proof, "maasMachine", d.req.Owner.maasMachine())
+}

@@ -1,0 +1,137 @@
+package provision
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// WatchVMs sends each VM once, then Synced, then every change, until ctx ends or send fails. Gone is
+// sent only after the VM's host was read.
+func (l *LXD) WatchVMs(ctx context.Context, vms []WatchedVM, send func(VMEvent) error) error {
+	sub := l.watcher.subscribe(ctx)
+	defer sub.close()
+	s := vmStream{LXD: l, sub: sub, send: send, attempts: make(map[string]Attempt, len(vms))}
+	synced, err := s.snapshot(ctx, vms)
+	if err != nil {
+		return err
+	}
+	if err := send(VMEvent{Synced: synced}); err != nil {
+		return err
+	}
+	for {
+		changed, missing, err := sub.next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range changed {
+			if err := s.tell(m); err != nil {
+				return err
+			}
+		}
+		for _, id := range missing {
+			if err := s.miss(ctx, s.attempts[id]); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// vmStream is one open stream.
+type vmStream struct {
+	*LXD
+
+	sub  *subscription
+	send func(VMEvent) error
+	// attempts are those that are watched, by system id.
+	attempts map[string]Attempt
+}
+
+// snapshot sends every VM once. What this process has just seen in the state that the caller knows is
+// not read again; the rest is read batch by batch, with pauses, so that a restarted manager doesn't
+// take MAAS for itself.
+func (s *vmStream) snapshot(ctx context.Context, vms []WatchedVM) (time.Time, error) {
+	synced := s.cfg.Clock()
+	var unknown []Attempt
+	for _, vm := range vms {
+		m, ok := s.watcher.recent(vm.Attempt.SystemID)
+		if !ok || !slices.Contains(vm.Known, m.Status) || foreign(m, vm.Attempt) != nil || m.Hostname != vm.Attempt.Name {
+			unknown = append(unknown, vm.Attempt)
+			continue
+		}
+		if err := s.begin(vm.Attempt, m); err != nil {
+			return synced, err
+		}
+	}
+	for part := range slices.Chunk(unknown, s.cfg.Limits.WatchFullBatch) {
+		began := s.cfg.Clock()
+		if err := s.readPart(ctx, part); err != nil {
+			return synced, err
+		}
+		synced = s.cfg.Clock()
+		if len(part) == s.cfg.Limits.WatchFullBatch {
+			if err := pause(ctx, synced.Sub(began)); err != nil {
+				return synced, err
+			}
+		}
+	}
+	return synced, nil
+}
+
+func (s *vmStream) readPart(ctx context.Context, part []Attempt) error {
+	names := make([]string, 0, len(part))
+	for _, a := range part {
+		names = append(names, a.Name)
+	}
+	found, err := s.findAll(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, a := range part {
+		m, ok := found[a.Name]
+		if ok && foreign(m, a) == nil {
+			err = s.begin(a, m)
+		} else {
+			err = s.miss(ctx, a)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *vmStream) begin(a Attempt, m inventory.Machine) error {
+	s.attempts[m.SystemID] = a
+	s.sub.add(m)
+	return s.tell(m)
+}
+
+func (s *vmStream) tell(m inventory.Machine) error {
+	vm := s.view(m, nil)
+	return s.send(VMEvent{VM: &vm})
+}
+
+// miss tells that a VM is gone once that is proved. Where it can't be, the next full read misses the
+// VM again and the proof is tried anew.
+func (s *vmStream) miss(ctx context.Context, a Attempt) error {
+	m, found, err := s.names.byName(ctx, a.Name)
+	if err == nil && found && foreign(m, a) == nil {
+		return s.begin(a, m)
+	}
+	if err == nil {
+		err = s.notFound(ctx, a)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !fault.Is(err, fault.NotFound) {
+		s.cfg.Logger.WarnContext(ctx, "Not reporting VM as gone: its host was not read", "vm", a.Name, "host", a.HostName, "error", err)
+		return nil
+	}
+	s.sub.drop(a.SystemID)
+	return s.send(VMEvent{Gone: a.Name})
+}

@@ -1,0 +1,253 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// watcher asks MAAS what has changed of the machines that callers wait for: one loop for all callers,
+// and only the difference (protocol.md 7.1), so that machines that don't move cost next to nothing.
+type watcher struct {
+	maas   Machines
+	user   *userName
+	clock  func() time.Time
+	timing Timing
+	limits Limits
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	records map[string]*record
+	readers int
+	stop    context.CancelFunc
+	// cursor is the system id up to which records were read in full.
+	cursor             string
+	fullAt, idleAt     time.Time
+	lastRound          time.Duration
+	consecutiveFailure bool
+}
+
+// record is a machine that somebody watches, or watched a moment ago.
+type record struct {
+	machine inventory.Machine
+	// confirmed is when MAAS was last asked whether it has left its state.
+	confirmed time.Time
+	readers   map[*subscription]bool
+	// left is when the last reader left.
+	left time.Time
+}
+
+// subscription is one caller's share of the changes.
+type subscription struct {
+	watcher *watcher
+	wake    chan struct{}
+
+	mu      sync.Mutex
+	changed map[string]inventory.Machine
+	missing map[string]bool
+}
+
+func newWatcher(cfg Config) *watcher {
+	return &watcher{
+		maas: cfg.MAAS, user: newUserName(cfg), clock: cfg.Clock, timing: cfg.Timing, limits: cfg.Limits, log: cfg.Logger,
+		records: map[string]*record{},
+	}
+}
+
+// subscribe begins a share of the changes; the loop runs while there is one.
+func (w *watcher) subscribe(ctx context.Context) *subscription {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.readers++
+	if w.stop == nil {
+		loop, stop := context.WithCancel(context.WithoutCancel(ctx))
+		w.stop = stop
+		w.fullAt, w.idleAt = w.clock(), w.clock()
+		go w.loop(loop)
+	}
+	return &subscription{watcher: w, wake: make(chan struct{}, 1), changed: map[string]inventory.Machine{}, missing: map[string]bool{}}
+}
+
+// close ends the share. What was seen is kept for a while: streams are opened anew whenever the set
+// of machines changes.
+func (s *subscription) close() {
+	w := s.watcher
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.clock()
+	for id, r := range w.records {
+		delete(r.readers, s)
+		if len(r.readers) > 0 {
+			continue
+		}
+		if r.left.IsZero() {
+			r.left = now
+		}
+		if now.Sub(r.left) >= w.timing.IdleInterval {
+			delete(w.records, id)
+		}
+	}
+	if w.readers--; w.readers == 0 {
+		w.stop()
+		w.stop = nil
+	}
+}
+
+// add watches a machine from what was just read of it.
+func (s *subscription) add(m inventory.Machine) {
+	w := s.watcher
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.records[m.SystemID]
+	if !ok {
+		r = &record{readers: map[*subscription]bool{}}
+		w.records[m.SystemID] = r
+	}
+	if !r.machine.ReadAt.After(m.ReadAt) {
+		r.machine, r.confirmed = m, m.ReadAt
+	}
+	r.readers[s] = true
+	r.left = time.Time{}
+}
+
+// drop ends the watch of one machine.
+func (s *subscription) drop(systemID string) {
+	w := s.watcher
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r, ok := w.records[systemID]; ok {
+		delete(r.readers, s)
+		if len(r.readers) == 0 {
+			delete(w.records, systemID)
+		}
+	}
+}
+
+// next waits for changes and gives the machines that changed and the ids that a full read missed.
+func (s *subscription) next(ctx context.Context) ([]inventory.Machine, []string, error) {
+	select {
+	case <-s.wake:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed := slices.Collect(maps.Values(s.changed))
+	missing := slices.Sorted(maps.Keys(s.missing))
+	clear(s.changed)
+	clear(s.missing)
+	return changed, missing, nil
+}
+
+func (s *subscription) notify(change func()) {
+	s.mu.Lock()
+	change()
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// seen gives what is known of a machine without asking MAAS: what was read last, as of the last time
+// that MAAS said that it has not moved. False where nobody watches it or that is too long ago.
+func (w *watcher) seen(systemID string) (inventory.Machine, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.records[systemID]
+	if !ok || len(r.readers) == 0 {
+		return inventory.Machine{}, false
+	}
+	m := r.machine
+	m.ReadAt = r.confirmed
+	return m, w.clock().Sub(r.confirmed) < 2*w.interval(m.Status)
+}
+
+// recent gives what was read of a machine for a stream that is opened anew.
+func (w *watcher) recent(systemID string) (inventory.Machine, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.records[systemID]
+	if !ok || w.clock().Sub(r.confirmed) >= w.timing.IdleInterval {
+		return inventory.Machine{}, false
+	}
+	return r.machine, true
+}
+
+// forget drops what is known of a machine, since it was just written to; the next round reads it.
+func (w *watcher) forget(systemID string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r, ok := w.records[systemID]; ok {
+		r.confirmed = time.Time{}
+	}
+}
+
+func (w *watcher) interval(s inventory.Status) time.Duration {
+	if s == inventory.StatusDeployed {
+		return w.timing.IdleInterval
+	}
+	return max(w.timing.WatchInterval, 10*w.lastRound)
+}
+
+// loop asks round after round until the last caller leaves. What asking costs MAAS stretches the
+// interval; the jitter keeps replicas apart.
+func (w *watcher) loop(ctx context.Context) {
+	for {
+		w.mu.Lock()
+		interval := max(w.timing.WatchInterval, 10*w.lastRound)
+		w.mu.Unlock()
+		jitter := time.Duration(rand.Int64N(int64(interval)/5 + 1)) //nolint:gosec // jitter needs no secrecy
+		if pause(ctx, interval-interval/10+jitter) != nil {
+			return
+		}
+		began := w.clock()
+		err := w.round(ctx)
+		w.finish(ctx, w.clock().Sub(began), err)
+	}
+}
+
+// finish notes how long the round took, and logs the first failure and the first success after it.
+func (w *watcher) finish(ctx context.Context, took time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lastRound = took
+	switch {
+	case ctx.Err() != nil:
+	case err != nil && !w.consecutiveFailure:
+		w.log.WarnContext(ctx, "Asking MAAS for changes does not work", "error", err)
+	case err == nil && w.consecutiveFailure:
+		w.log.InfoContext(ctx, "Asking MAAS for changes works again")
+	}
+	w.consecutiveFailure = err != nil
+}
+
+// question is one list call: ids and the states that they are expected in.
+type question struct {
+	filter MachineFilter
+	// sweep says that the call reads in full, so that what it misses is missing in MAAS.
+	sweep bool
+}
+
+func (w *watcher) round(ctx context.Context) error {
+	questions, err := w.questions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range questions {
+		asked := w.clock()
+		found, err := w.maas.Machines(ctx, q.filter)
+		if err != nil {
+			return fmt.Errorf("ask for changes: %w", err)
+		}
+		w.answer(q, found, asked)
+	}
+	return nil
+}
