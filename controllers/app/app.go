@@ -1,0 +1,155 @@
+// Package app puts the manager together: the connection to the provisioner, the caches, the reconcilers. It is exported so
+// that tests start the manager in-process.
+package app
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/controllers/clustercache"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/maascluster"
+	"github.com/capmaas/capmaas/controllers/maasmachine"
+)
+
+// Version is the manager's version; the linker sets it.
+var Version = "unknown"
+
+// managerName is the manager's name where it names itself: as leader, as writer of fields, to workload clusters.
+const managerName = "capmaas"
+
+// leaderElectionID is the existing provider's, so that one of each never work at the same time.
+const leaderElectionID = "controller-leader-election-capmaas"
+
+// Dialer connects to the provisioner.
+type Dialer = func(ctx context.Context, address string) (net.Conn, error)
+
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=capmaas-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=capmaas-system,resources=events,verbs=create;patch
+
+// Scheme knows every kind that the manager reads or writes.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, clusterv1.AddToScheme, infrav1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("build the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// Run runs the manager until the context ends.
+func Run(ctx context.Context, options Options) error {
+	if err := options.Validate(); err != nil {
+		return fmt.Errorf("check the options:\n%w", err)
+	}
+	client, err := provisioner.Dial(provisioner.DialOptions{
+		Address: options.ProvisionerAddress, Insecure: options.ProvisionerInsecure, Dialer: options.Dialer,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	mgr, err := newManager(options)
+	if err != nil {
+		return err
+	}
+	if err := setup(ctx, mgr, client, options); err != nil {
+		return err
+	}
+	ctrl.LoggerFrom(ctx).Info("Starting the manager", "version", Version, "provisioner", options.ProvisionerAddress)
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("run the manager: %w", err)
+	}
+	return nil
+}
+
+func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // controller-runtime has no other type for it
+	scheme, err := Scheme()
+	if err != nil {
+		return nil, err
+	}
+	watched := map[string]cache.Config{}
+	if options.Namespace != "" {
+		watched[options.Namespace] = cache.Config{}
+	}
+	mgr, err := ctrl.NewManager(options.Config, ctrl.Options{
+		Scheme:                 scheme,
+		LeaderElection:         options.LeaderElect,
+		LeaderElectionID:       leaderElectionID,
+		HealthProbeBindAddress: options.HealthAddress,
+		Metrics:                server.Options{BindAddress: options.MetricsAddress},
+		WebhookServer:          webhook.NewServer(webhook.Options{Port: options.WebhookPort}),
+		Cache: cache.Options{
+			DefaultNamespaces: watched, SyncPeriod: &options.SyncPeriod, DefaultTransform: cache.TransformStripManagedFields(),
+		},
+		// Secrets and ConfigMaps are read from the API server when they are needed: a cache of them would need the right to
+		// list every Secret, and would hold join tokens.
+		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		Controller: config.Controller{UsePriorityQueue: ptr.To(true), SkipNameValidation: &options.AnyControllerName},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the manager: %w", err)
+	}
+	for _, add := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {
+		if err := add("ping", healthz.Ping); err != nil {
+			return nil, fmt.Errorf("add the health check: %w", err)
+		}
+	}
+	return mgr, nil
+}
+
+// setup makes the reconcilers and registers them.
+func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, options Options) error {
+	workloads, err := clustercache.SetupWithManager(ctx, mgr, clustercache.Options{
+		SecretClient:     mgr.GetClient(),
+		WatchFilterValue: options.WatchFilter,
+		Cache:            clustercache.CacheOptions{DefaultTransform: cache.TransformStripManagedFields()},
+		Client: clustercache.ClientOptions{
+			UserAgent: managerName + "/" + Version,
+			Cache:     clustercache.ClientCacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}},
+		},
+	}, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency})
+	if err != nil {
+		return fmt.Errorf("set up the cache of workload clusters: %w", err)
+	}
+	now := clock.RealClock{}.Now
+	prober := options.Prober
+	if prober == nil {
+		prober = maascluster.NewProber()
+	}
+	delays := provisioner.DefaultDelays().Scaled(options.TimeScale)
+	clusters := &maascluster.Reconciler{
+		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), ClusterCache: workloads, Provisioner: service, Prober: prober,
+		Region:   &provisioner.Region{Client: service.Region, Version: Version, Scale: options.TimeScale, Clock: now},
+		Recorder: mgr.GetEventRecorder("maascluster"), WatchFilter: options.WatchFilter,
+		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
+	}
+	if err := clusters.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
+		return err
+	}
+	machines := &maasmachine.Reconciler{
+		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), ClusterCache: workloads, Provisioner: service,
+		Recorder: mgr.GetEventRecorder("maasmachine"), Namespace: options.Namespace, WatchFilter: options.WatchFilter,
+		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
+	}
+	return machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency})
+}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/rest"
+
+	"github.com/capmaas/capmaas/controllers/maascluster"
+)
+
+// Options are everything that the manager can be told.
+type Options struct {
+	// Config reaches the management cluster.
+	Config *rest.Config
+	// Namespace is the only one that is watched; empty for all.
+	Namespace string
+	// WatchFilter is the value of the label cluster.x-k8s.io/watch-filter that objects must have; empty for all.
+	WatchFilter string
+	// MetricsAddress and HealthAddress are host:port; "0" serves none.
+	MetricsAddress, HealthAddress string
+	// WebhookPort is the port of the admission webhooks.
+	WebhookPort int
+	// MachineConcurrency is how many MaasMachines are reconciled at once, ClusterConcurrency how many MaasClusters.
+	MachineConcurrency, ClusterConcurrency int
+	// SyncPeriod is how often every object is looked at without a reason.
+	SyncPeriod time.Duration
+	// LeaderElect lets one of several managers work at a time.
+	LeaderElect bool
+	// ProvisionerAddress is the host:port of the provisioner.
+	ProvisionerAddress string
+	// ProvisionerInsecure speaks to it in the clear.
+	ProvisionerInsecure bool
+	// TimeScale multiplies every delay; below 1 for a MAAS whose time runs faster.
+	TimeScale float64
+
+	// Dialer replaces the network towards the provisioner; nil for the real one.
+	Dialer Dialer
+	// Prober replaces the probe of API servers; nil for the real one.
+	Prober maascluster.Prober
+	// AnyControllerName lets several managers of one process use the same controller names.
+	AnyControllerName bool
+}
+
+// DefaultOptions are the options of a manager that is told nothing but where the provisioner is.
+func DefaultOptions() Options {
+	return Options{
+		MetricsAddress: ":8080", HealthAddress: ":9440", WebhookPort: 9443,
+		MachineConcurrency: 50, ClusterConcurrency: 10, SyncPeriod: 10 * time.Minute, TimeScale: 1,
+	}
+}
+
+// AddFlags registers a flag for each option that the command line may give.
+func (o *Options) AddFlags(fs *flag.FlagSet) {
+	fs.StringVar(&o.Namespace, "namespace", o.Namespace, "The only `namespace` to watch; all where left out")
+	fs.StringVar(&o.WatchFilter, "watch-filter", o.WatchFilter, "Watch only objects whose label cluster.x-k8s.io/watch-filter has this `value`")
+	fs.StringVar(&o.MetricsAddress, "metrics-bind-addr", o.MetricsAddress, "`host:port` of the metrics, or 0 for none")
+	fs.StringVar(&o.HealthAddress, "health-addr", o.HealthAddress, "`host:port` of /healthz and /readyz, or 0 for none")
+	fs.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "`port` of the admission webhooks")
+	fs.IntVar(&o.MachineConcurrency, "machine-concurrency", o.MachineConcurrency, "`number` of MaasMachines that are reconciled at once")
+	fs.IntVar(&o.ClusterConcurrency, "cluster-concurrency", o.ClusterConcurrency, "`number` of MaasClusters that are reconciled at once")
+	fs.DurationVar(&o.SyncPeriod, "sync-period", o.SyncPeriod, "How often every object is looked at without a reason")
+	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Work only while holding the lease of the leader")
+	fs.StringVar(&o.ProvisionerAddress, "provisioner-address", o.ProvisionerAddress, "`host:port` of the provisioner")
+	fs.BoolVar(&o.ProvisionerInsecure, "provisioner-insecure", o.ProvisionerInsecure,
+		"Speak to the provisioner in the clear, user data with its join tokens too; on loopback only")
+	fs.Float64Var(&o.TimeScale, "time-scale", o.TimeScale, "`factor` of every delay; below 1 for a simulated MAAS whose time runs faster")
+}
+
+// Validate names every bad option at once.
+func (o *Options) Validate() error {
+	var all []error
+	bad := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
+	if o.ProvisionerAddress == "" {
+		bad("--provisioner-address: must be set")
+	}
+	for flagName, address := range map[string]string{"--metrics-bind-addr": o.MetricsAddress, "--health-addr": o.HealthAddress} {
+		if err := checkAddress(address); err != nil {
+			bad("%s: %w", flagName, err)
+		}
+	}
+	if o.Namespace != "" {
+		for _, message := range validation.IsDNS1123Label(o.Namespace) {
+			bad("--namespace: %q: %s", o.Namespace, message)
+		}
+	}
+	for flagName, value := range map[string]int{
+		"--machine-concurrency": o.MachineConcurrency, "--cluster-concurrency": o.ClusterConcurrency,
+	} {
+		if value < 1 {
+			bad("%s: %d: must be at least 1", flagName, value)
+		}
+	}
+	if o.WebhookPort < 0 || o.WebhookPort > 65535 {
+		bad("--webhook-port: %d: must be from 0 to 65535", o.WebhookPort)
+	}
+	if o.SyncPeriod < time.Second {
+		bad("--sync-period: %s: must be at least 1s", o.SyncPeriod)
+	}
+	if o.TimeScale <= 0 {
+		bad("--time-scale: %g: must be more than 0", o.TimeScale)
+	}
+	return errors.Join(all...)
+}
+
+// checkAddress takes host:port, :port and 0.
+func checkAddress(address string) error {
+	if address == "0" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is neither host:port nor 0", address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("%q: the port must be a number from 0 to 65535", address)
+	}
+	return nil
+}

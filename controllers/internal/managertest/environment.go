@@ -1,0 +1,81 @@
+// Package managertest runs the manager for tests: a real API server shared by the tests of one package, and for each test
+// a namespace with a manager of its own and a provisioner that keeps the contract.
+package managertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2/textlogger"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+)
+
+// config reaches the API server that Main has started.
+var config *rest.Config
+
+// Main starts an API server with Cluster API's CRDs and ours, runs the tests and stops it. It is what TestMain calls.
+func Main(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "managertest:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctrl.SetLogger(textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(logOutput()))))
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return 0, errors.New("KUBEBUILDER_ASSETS is not set; KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh) finds an API server, and make test does so")
+	}
+	ours, err := moduleDir("github.com/capmaas/capmaas/controllers")
+	if err != nil {
+		return 0, err
+	}
+	capi, err := moduleDir("sigs.k8s.io/cluster-api")
+	if err != nil {
+		return 0, err
+	}
+	environment := &envtest.Environment{
+		ErrorIfCRDPathMissing: true,
+		CRDDirectoryPaths: []string{
+			filepath.Join(ours, "..", "deploy", "crd", "bases"),
+			filepath.Join(capi, "core", "config", "crd", "bases"),
+		},
+	}
+	if config, err = environment.Start(); err != nil {
+		return 0, fmt.Errorf("start the API server: %w", err)
+	}
+	config.QPS, config.Burst = 200, 400
+	defer func() { err = errors.Join(err, environment.Stop()) }()
+	return m.Run(), nil
+}
+
+// logOutput is the standard error where MANAGERTEST_LOG is set: a manager's log belongs to no single test.
+func logOutput() *os.File {
+	if os.Getenv("MANAGERTEST_LOG") != "" {
+		return os.Stderr
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return os.Stderr
+	}
+	return null
+}
+
+// moduleDir is where a module's files are.
+func moduleDir(module string) (string, error) {
+	out, err := exec.CommandContext(context.Background(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("find module %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
+}

@@ -1,0 +1,106 @@
+package provisioner
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // lets the service config's health check take effect
+	"google.golang.org/grpc/keepalive"
+
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+// callDeadline bounds every call of a reconcile: Cluster API ends a reconcile after a minute, and the service goes on
+// with what it has sent when its caller is gone.
+const callDeadline = 10 * time.Second
+
+// One replica is talked to at a time, so that the service's ledger, its joined calls and its polling stay whole
+// (protocol.md 6.3); its own health decides when to turn to another.
+const serviceConfig = `{
+  "loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}],
+  "healthCheckConfig": {"serviceName": ""}
+}`
+
+// Client reaches the three services of the provisioner over one connection.
+type Client struct {
+	// VMs makes and removes LXD VMs.
+	VMs lxdprovisionerv1.LXDProvisionerClient
+	// Metal takes and gives back physical machines.
+	Metal lxdprovisionerv1.BareMetalProvisionerClient
+	// Region keeps DNS records and tells what MAAS has.
+	Region lxdprovisionerv1.RegionProvisionerClient
+
+	conn *grpc.ClientConn
+}
+
+// DialOptions say how the provisioner is reached.
+type DialOptions struct {
+	// Address is host:port, or any target that gRPC resolves.
+	Address string
+	// Insecure sends everything, user data with its join tokens too, in the clear.
+	Insecure bool
+	// Dialer replaces the network; for tests that serve in memory.
+	Dialer func(context.Context, string) (net.Conn, error)
+}
+
+// Dial prepares the connection. Nothing is sent before the first call, so an address where nobody listens is no error.
+func Dial(options DialOptions) (*Client, error) {
+	if options.Address == "" {
+		return nil, fmt.Errorf("dial the provisioner: no address")
+	}
+	transport := credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13})
+	if options.Insecure {
+		transport = insecure.NewCredentials()
+	}
+	dial := []grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
+		grpc.WithChainUnaryInterceptor(withDeadline),
+	}
+	if options.Dialer != nil {
+		dial = append(dial, grpc.WithContextDialer(options.Dialer))
+	}
+	conn, err := grpc.NewClient(Target(options.Address), dial...)
+	if err != nil {
+		return nil, fmt.Errorf("dial the provisioner at %s: %w", options.Address, err)
+	}
+	return &Client{
+		VMs:    lxdprovisionerv1.NewLXDProvisionerClient(conn),
+		Metal:  lxdprovisionerv1.NewBareMetalProvisionerClient(conn),
+		Region: lxdprovisionerv1.NewRegionProvisionerClient(conn),
+		conn:   conn,
+	}, nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Target gives the gRPC target of an address: names go through DNS, so that every replica behind a headless Service is
+// known; a literal IP and anything that names its scheme stay as they are.
+func Target(address string) string {
+	if strings.Contains(address, ":///") || strings.HasPrefix(address, "unix:") || strings.HasPrefix(address, "passthrough:") {
+		return address
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err == nil && net.ParseIP(host) != nil {
+		return "passthrough:///" + address
+	}
+	return "dns:///" + address
+}
+
+// withDeadline gives every call a deadline of its own; an earlier one of the caller stays.
+func withDeadline(
+	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, callDeadline)
+	defer cancel()
+	return invoke(ctx, method, req, reply, cc, opts...)
+}

@@ -1,0 +1,100 @@
+package provisioner
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/version"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+// regionAge is how old the answer may be: all clusters share one question a minute.
+const regionAge = time.Minute
+
+// Region remembers what the provisioner says of itself and of its MAAS.
+type Region struct {
+	// Client is the service.
+	Client lxdprovisionerv1.RegionProvisionerClient
+	// Version is the manager's own, with which the service's must agree.
+	Version string
+	// Scale multiplies the age of an answer.
+	Scale float64
+	// Clock tells the time.
+	Clock func() time.Time
+
+	mu              sync.Mutex
+	asked           time.Time
+	reason, message string
+	listed          time.Time
+	zones           []*lxdprovisionerv1.Zone
+}
+
+// Problem is what keeps the provisioner from working, as a condition's reason and message; both are empty where nothing
+// does. A version that does not agree is one too: the contract may differ.
+func (r *Region) Problem(ctx context.Context) (reason, message string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fresh(r.asked) {
+		return r.reason, r.message
+	}
+	answer, err := r.Client.GetRegion(ctx, &lxdprovisionerv1.GetRegionRequest{})
+	r.asked = r.Clock()
+	r.reason, r.message = problemOf(answer, err, r.Version)
+	return r.reason, r.message
+}
+
+// Zones lists MAAS's availability zones. The error is the service's own, for Delays.Of.
+func (r *Region) Zones(ctx context.Context) ([]*lxdprovisionerv1.Zone, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fresh(r.listed) {
+		return r.zones, nil
+	}
+	answer, err := r.Client.ListZones(ctx, &lxdprovisionerv1.ListZonesRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("list zones: %w", err)
+	}
+	r.listed, r.zones = r.Clock(), answer.GetZones()
+	return r.zones, nil
+}
+
+func (r *Region) fresh(since time.Time) bool {
+	age := time.Duration(float64(regionAge) * r.Scale)
+	return !since.IsZero() && r.Clock().Sub(since) < age
+}
+
+func problemOf(answer *lxdprovisionerv1.GetRegionResponse, err error, own string) (reason, message string) {
+	if err != nil {
+		out := DefaultDelays().Of(err)
+		if out.Reason == OutcomeUnknownReason {
+			return infrav1.ProvisionerUnreachableReason, out.Message
+		}
+		return out.Reason, out.Message
+	}
+	if answer.GetProblem() != "" {
+		return cmp.Or(answer.GetProblemReason(), infrav1.ProvisionerUnreachableReason), answer.GetProblem()
+	}
+	if !sameMinor(own, answer.GetServiceVersion()) {
+		return infrav1.ProvisionerVersionMismatchReason, fmt.Sprintf(
+			"the manager is version %s and the provisioner %s; install the same minor version of both", own, answer.GetServiceVersion())
+	}
+	return "", ""
+}
+
+// sameMinor compares releases by major and minor version. A build that is no release can't be compared and is accepted.
+func sameMinor(a, b string) bool {
+	one, err := version.ParseSemantic(a)
+	if err != nil {
+		return true
+	}
+	other, err := version.ParseSemantic(b)
+	if err != nil {
+		return true
+	}
+	return one.Major() == other.Major() && one.Minor() == other.Minor()
+}

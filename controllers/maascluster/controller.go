@@ -1,0 +1,217 @@
+// Package maascluster reconciles MaasClusters: the control plane's DNS record, of which it is the only writer, and the
+// zones over which machines are spread.
+package maascluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/klog/v2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/controllers/clustercache"
+	"sigs.k8s.io/cluster-api/util"
+	capicontroller "sigs.k8s.io/cluster-api/util/controller"
+	"sigs.k8s.io/cluster-api/util/finalizers"
+	"sigs.k8s.io/cluster-api/util/patch"
+	"sigs.k8s.io/cluster-api/util/paused"
+	"sigs.k8s.io/cluster-api/util/predicates"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+)
+
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasclusters,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasclusters/status,verbs=patch
+// +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasmachines,verbs=get;list;watch
+// +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// Prober asks a control plane's machine whether its API server answers.
+type Prober interface {
+	// Answers says whether https://<ip>:<port>/readyz answers as an API server does. It comes back within seconds.
+	Answers(ctx context.Context, ip string, port int32) bool
+}
+
+// Reconciler reconciles MaasClusters. All fields but Recorder are required.
+type Reconciler struct {
+	// Client reads from the cache, Secrets and ConfigMaps excepted, and writes.
+	Client client.Client
+	// APIReader reads from the API server itself.
+	APIReader client.Reader
+	// ClusterCache reaches workload clusters, where they can be reached.
+	ClusterCache clustercache.ClusterCache
+	// Provisioner is the service, Region what is known of it and its MAAS.
+	Provisioner *provisioner.Client
+	Region      *provisioner.Region
+	// Prober finds out which control planes may join the DNS record.
+	Prober Prober
+	// Recorder records events.
+	Recorder events.EventRecorder
+	// WatchFilter is the value of the watch-filter label that objects must have; empty for all.
+	WatchFilter string
+	// Delays are the waits that do not grow, Backoff those that do.
+	Delays  provisioner.Delays
+	Backoff *provisioner.Backoff
+	// Clock tells the time.
+	Clock func() time.Time
+
+	written writtenRecords
+}
+
+// writtenRecords remembers when each cluster's record was last read and made right, so that MAAS is not asked again for
+// what has not changed. To lose it costs one call a cluster.
+type writtenRecords struct {
+	mu sync.Mutex
+	at map[types.UID]time.Time
+}
+
+// SetupWithManager registers the reconciler and what wakes it.
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	log := mgr.GetLogger().WithValues("controller", "maascluster")
+	scheme := mgr.GetScheme()
+	ofCluster := util.ClusterToInfrastructureMapFunc(ctx, infrav1.GroupVersion.WithKind("MaasCluster"), r.Client, &infrav1.MaasCluster{})
+	err := capicontroller.NewControllerManagedBy(mgr, log).
+		For(&infrav1.MaasCluster{}).
+		WithOptions(options).
+		WithEventFilter(predicates.All(scheme, log,
+			predicates.ResourceHasFilterLabel(scheme, log, r.WatchFilter), predicates.ResourceIsNotExternallyManaged(scheme, log))).
+		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster)).
+		Watches(&infrav1.MaasMachine{}, handler.EnqueueRequestsFromMapFunc(r.ofMaasMachine)).
+		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(r.ofMachine)).
+		WatchesRawSource(r.ClusterCache.GetClusterSource("maascluster", ofCluster)).
+		Complete(ctx, r)
+	if err != nil {
+		return fmt.Errorf("set up the MaasCluster controller: %w", err)
+	}
+	return nil
+}
+
+// ofMachine gives the MaasCluster of a control plane's Machine, whose conditions may say that its API server is healthy.
+func (r *Reconciler) ofMachine(ctx context.Context, o client.Object) []reconcile.Request {
+	if _, ok := o.GetLabels()[clusterv1.MachineControlPlaneLabel]; !ok {
+		return nil
+	}
+	return r.ofMaasMachine(ctx, o)
+}
+
+// ofMaasMachine gives the MaasCluster of an object by the label with the Cluster's name.
+func (r *Reconciler) ofMaasMachine(ctx context.Context, o client.Object) []reconcile.Request {
+	name := o.GetLabels()[clusterv1.ClusterNameLabel]
+	cluster, err := util.GetClusterByName(ctx, r.Client, o.GetNamespace(), name)
+	if err != nil || !cluster.Spec.InfrastructureRef.IsDefined() {
+		return nil
+	}
+	key := types.NamespacedName{Namespace: o.GetNamespace(), Name: cluster.Spec.InfrastructureRef.Name}
+	return []reconcile.Request{{NamespacedName: key}}
+}
+
+// scope is what the phases of one reconcile share. Phases write to it; status.go reads it.
+type scope struct {
+	infra   *infrav1.MaasCluster
+	cluster *clusterv1.Cluster
+
+	// region is what is wrong with the provisioner or its MAAS; its zero value means nothing.
+	region problem
+	// endpoint is what is wrong with the DNS record.
+	endpoint problem
+	// custom says that somebody else keeps the record.
+	custom bool
+	// recorded says that the record is as it has to be, failureDomainsKnown that the zones are known.
+	recorded, failureDomainsKnown bool
+	// connected says whether the workload cluster's API server answers; nil where it can't be known.
+	connected *bool
+	// waiting says what a deletion waits for.
+	waiting string
+}
+
+// problem is what one part of the cluster lacks.
+type problem struct{ reason, message string }
+
+func (p problem) isZero() bool { return p.reason == "" }
+
+// Reconcile brings one MaasCluster a step further.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	infra := &infrav1.MaasCluster{}
+	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	cluster, err := util.GetOwnerCluster(ctx, r.Client, infra.ObjectMeta)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("get the owner Cluster: %w", err)
+	}
+	if cluster == nil && infra.DeletionTimestamp.IsZero() {
+		ctrl.LoggerFrom(ctx).V(2).Info("Waiting for Cluster API to set the owner")
+		return ctrl.Result{}, nil
+	}
+	if cluster != nil {
+		ctx = ctrl.LoggerInto(ctx, ctrl.LoggerFrom(ctx).WithValues("Cluster", klog.KObj(cluster)))
+	}
+	if _, err := finalizers.EnsureFinalizer(ctx, r.Client, infra, infrav1.ClusterFinalizer); err != nil {
+		return ctrl.Result{}, fmt.Errorf("add the finalizer: %w", err)
+	}
+	// Paused comes before deletion too: clusterctl move deletes the objects that it has moved.
+	isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, cluster, infra)
+	if err != nil || isPaused || requeue {
+		return ctrl.Result{}, err
+	}
+	s := &scope{infra: infra, cluster: cluster}
+	if !infra.DeletionTimestamp.IsZero() {
+		return r.reconcileDelete(ctx, s)
+	}
+	if err := r.ensureIdentity(ctx, s); err != nil {
+		return ctrl.Result{}, err
+	}
+	helper, err := patch.NewHelper(infra, r.Client)
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("prepare the patch: %w", err)
+	}
+	after, err := r.reconcileNormal(ctx, s)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: after}, r.patchStatus(ctx, helper, s)
+}
+
+// reconcileNormal runs the phases. They do not depend on each other, so that one that fails does not hide the rest.
+func (r *Reconciler) reconcileNormal(ctx context.Context, s *scope) (time.Duration, error) {
+	after := r.Delays.Idle
+	look := []func(context.Context, *scope) (time.Duration, error){
+		r.checkRegion, r.reconcileFailureDomains, r.reconcileEndpoint, r.checkAPIServer,
+	}
+	for _, run := range look {
+		next, err := run(ctx, s)
+		if err != nil {
+			return 0, err
+		}
+		if next > 0 {
+			after = min(after, next)
+		}
+	}
+	return after, nil
+}
+
+// outcome reads an answer: what is wrong, and when to look again. Failures grow the wait until the next success.
+// The DNS record is the only thing that is written, so it alone has a growing wait.
+func (r *Reconciler) outcome(ctx context.Context, s *scope, err error) (problem, time.Duration) {
+	out := r.Delays.Of(err)
+	if out.Action == provisioner.Done {
+		r.Backoff.Succeed(s.infra.UID)
+		return problem{}, 0
+	}
+	after := out.Delay
+	if after == 0 {
+		after = r.Backoff.Fail(s.infra.UID, s.infra.Generation)
+	}
+	ctrl.LoggerFrom(ctx).Info("Waiting after an answer of the provisioner", "reason", out.Reason, "answer", out.Message, "retryAfter", after)
+	return problem{reason: out.Reason, message: out.Message}, after
+}

@@ -1,0 +1,169 @@
+package maascluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/utils/ptr"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/conditions"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/endpoint"
+)
+
+// member is a machine of the control plane that may be in the record.
+type member struct {
+	address string
+	// in says that the record holds the address, leaving that the machine is being deleted.
+	in, leaving bool
+	// healthy says that the control plane's provider has found the API server healthy.
+	healthy bool
+	created time.Time
+}
+
+// members computes the record's addresses (protocol.md 8.2) and, where a machine still has to join, when to look again.
+func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Duration, error) {
+	all, skipped, err := r.listMembers(ctx, s)
+	if err != nil {
+		return nil, 0, err
+	}
+	recorded := endpoint.Recorded(s.infra)
+	if len(all) == 0 && skipped {
+		// No machine has an address that may go in: what is in the record stays (R6.2).
+		return recorded, 0, nil
+	}
+	wanted := staying(all, !s.cluster.DeletionTimestamp.IsZero())
+	var outside []member
+	for _, m := range all {
+		if !m.in && !m.leaving {
+			outside = append(outside, m)
+		}
+	}
+	slices.SortFunc(outside, func(a, b member) int { return a.created.Compare(b.created) })
+	if len(wanted) == 0 && len(outside) > 0 {
+		// The first one is believed without a probe: nothing can reach its API server before the record names it.
+		wanted, outside = []string{outside[0].address}, outside[1:]
+	}
+	joining := r.answering(ctx, outside, s.infra.Spec.ControlPlaneEndpoint.Port)
+	wanted = append(wanted, joining...)
+	slices.Sort(wanted)
+	if len(joining) < len(outside) {
+		return slices.Compact(wanted), r.Delays.Working, nil
+	}
+	return slices.Compact(wanted), 0, nil
+}
+
+// staying are the addresses that are in and stay: those of machines that are not being deleted, or, while the cluster
+// lives, all of them rather than none. A failing probe removes nobody.
+func staying(all []member, clusterGoes bool) []string {
+	var stay, leave []string
+	for _, m := range all {
+		switch {
+		case m.in && !m.leaving:
+			stay = append(stay, m.address)
+		case m.in:
+			leave = append(leave, m.address)
+		}
+	}
+	joins := slices.ContainsFunc(all, func(m member) bool { return !m.in && !m.leaving })
+	if len(stay) == 0 && !joins && !clusterGoes {
+		return leave
+	}
+	return stay
+}
+
+// listMembers lists the control plane's machines that MAAS shows deployed. skipped says that there are some, but none has
+// an address in the preferred subnets.
+func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, skipped bool, err error) {
+	subnets, bad, err := endpoint.PreferredSubnets(ctx, r.Client, s.infra.Namespace)
+	if err != nil {
+		return nil, false, fmt.Errorf("read the preferred subnets: %w", err)
+	}
+	for _, entry := range bad {
+		ctrl.LoggerFrom(ctx).Info("Skipping a preferred subnet that is no CIDR", "entry", entry)
+		r.event(s, eventWarning, "BadPreferredSubnet", "%q in ConfigMap %s is no CIDR", entry, infrav1.PreferredSubnetConfigMap)
+	}
+	machines, owners, err := r.controlPlane(ctx, s)
+	if err != nil {
+		return nil, false, err
+	}
+	recorded := endpoint.Recorded(s.infra)
+	for _, m := range machines {
+		address := subnets.Choose(m.Status.Addresses)
+		if address == "" {
+			skipped = skipped || len(m.Status.Addresses) > 0
+			continue
+		}
+		in, leaving := slices.Contains(recorded, address), !m.DeletionTimestamp.IsZero()
+		deployed := ptr.Deref(m.Status.Initialization.Provisioned, false)
+		if !in && !deployed {
+			continue
+		}
+		all = append(all, member{
+			address: address, in: in, leaving: leaving, healthy: healthy(owners[m.Name]), created: m.CreationTimestamp.Time,
+		})
+	}
+	return all, skipped, nil
+}
+
+// controlPlane lists the MaasMachines of the control plane and their Machines by the MaasMachine's name.
+func (r *Reconciler) controlPlane(ctx context.Context, s *scope) ([]*infrav1.MaasMachine, map[string]*clusterv1.Machine, error) {
+	selector := client.MatchingLabels{clusterv1.ClusterNameLabel: s.cluster.Name}
+	namespace := client.InNamespace(s.infra.Namespace)
+	owners := &clusterv1.MachineList{}
+	if err := r.Client.List(ctx, owners, namespace, selector); err != nil {
+		return nil, nil, fmt.Errorf("list Machines: %w", err)
+	}
+	byName := map[string]*clusterv1.Machine{}
+	for i := range owners.Items {
+		byName[owners.Items[i].Spec.InfrastructureRef.Name] = &owners.Items[i]
+	}
+	list := &infrav1.MaasMachineList{}
+	if err := r.Client.List(ctx, list, namespace, selector); err != nil {
+		return nil, nil, fmt.Errorf("list MaasMachines: %w", err)
+	}
+	var machines []*infrav1.MaasMachine
+	for i := range list.Items {
+		m := &list.Items[i]
+		_, labelled := m.Labels[clusterv1.MachineControlPlaneLabel]
+		if owner := byName[m.Name]; owner != nil {
+			_, labelled = owner.Labels[clusterv1.MachineControlPlaneLabel]
+		}
+		if labelled {
+			machines = append(machines, m)
+		}
+	}
+	return machines, byName, nil
+}
+
+func healthy(owner *clusterv1.Machine) bool {
+	return owner != nil && conditions.IsTrue(owner, controlplanev1.KubeadmControlPlaneMachineAPIServerPodHealthyCondition)
+}
+
+// answering probes all at once, so that a machine that does not answer costs one time-out and not one for each.
+func (r *Reconciler) answering(ctx context.Context, outside []member, port int32) []string {
+	answers := make([]bool, len(outside))
+	var wg sync.WaitGroup
+	for i, m := range outside {
+		if m.healthy {
+			answers[i] = true
+			continue
+		}
+		wg.Go(func() { answers[i] = r.Prober.Answers(ctx, m.address, port) })
+	}
+	wg.Wait()
+	var joining []string
+	for i, m := range outside {
+		if answers[i] {
+			joining = append(joining, m.address)
+		}
+	}
+	return joining
+}

@@ -1,0 +1,201 @@
+package maasmachine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+const (
+	// mostFailed is how often a VM that failed before it was ever deployed is made anew (protocol.md 3.7).
+	mostFailed = 3
+	// mostAttempts bounds the attempts of one machine: DeleteVM takes a hundred, and whoever was refused so often needs a
+	// person to look.
+	mostAttempts = 30
+	// exclusion is how long a host is left out after an attempt on it came to nothing.
+	exclusion = 30 * time.Minute
+	// longestLabel is the longest part of a name before "-" and five characters of hash: 63 together.
+	longestLabel = 57
+)
+
+// attempt is one stored try to make the VM; the JSON form is protocol.md 1.1's.
+type attempt struct {
+	Number   int32        `json:"attempt"`
+	Name     string       `json:"name"`
+	HostID   string       `json:"hostID"`
+	HostName string       `json:"hostName"`
+	SystemID string       `json:"systemID,omitempty"`
+	SentAt   *metav1.Time `json:"sentAt,omitempty"`
+	Settled  bool         `json:"settled,omitempty"`
+	// GivenUp says that nothing is sent for the attempt any more. A VM of it is deleted before the next attempt is opened;
+	// where none was ever seen its name is checked when the machine is deleted.
+	GivenUp bool `json:"givenUp,omitempty"`
+}
+
+// proto is the attempt as the service takes it.
+func (a *attempt) proto() *lxdprovisionerv1.Attempt {
+	p := &lxdprovisionerv1.Attempt{
+		Number: a.Number, Name: a.Name, HostId: a.HostID, HostName: a.HostName, SystemId: a.SystemID, Settled: a.Settled,
+	}
+	if a.SentAt != nil {
+		p.SentAt = timestamppb.New(a.SentAt.Time)
+	}
+	return p
+}
+
+// attempts are all attempts of one machine, oldest first.
+type attempts []attempt
+
+// attemptsOf reads the attempts of an object.
+func attemptsOf(m *infrav1.MaasMachine) (attempts, error) {
+	text := m.Annotations[infrav1.ComposeAttemptsAnnotation]
+	if text == "" {
+		return nil, nil
+	}
+	var all attempts
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return nil, fmt.Errorf("decode annotation %s of %s/%s: %w", infrav1.ComposeAttemptsAnnotation, m.Namespace, m.Name, err)
+	}
+	return all, nil
+}
+
+// current is the attempt that counts: the last one. It is nil where there is none.
+func (a attempts) current() *attempt {
+	if len(a) == 0 {
+		return nil
+	}
+	return &a[len(a)-1]
+}
+
+func (a attempts) protos() []*lxdprovisionerv1.Attempt {
+	all := make([]*lxdprovisionerv1.Attempt, 0, len(a))
+	for i := range a {
+		all = append(all, a[i].proto())
+	}
+	return all
+}
+
+// failed counts the VMs that were seen and given up again.
+func (a attempts) failed() int {
+	n := 0
+	for i := range a {
+		if a[i].GivenUp && a[i].SystemID != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// excludedHosts are the hosts on which an attempt came to nothing lately.
+func (a attempts) excludedHosts(now time.Time) []string {
+	var hosts []string
+	for i := range a {
+		if a[i].GivenUp && a[i].SentAt != nil && now.Sub(a[i].SentAt.Time) < exclusion {
+			hosts = append(hosts, a[i].HostID)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
+}
+
+// attemptName is the name of a machine's VM in one attempt. Dots are mapped before hashing, since MAAS silently replaces
+// a dotted name by one of its own; the hash of UID and number keeps the names of two machines and of two attempts apart.
+func attemptName(machine string, uid types.UID, number int32) string {
+	return dnsLabel(machine) + "-" + shortHash(fmt.Sprintf("%s/%d", uid, number))
+}
+
+// dnsLabel makes of a name what MAAS and LXD take as the beginning of a host name.
+func dnsLabel(name string) string {
+	mapped := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + ('a' - 'A')
+		default:
+			return '-'
+		}
+	}, name)
+	if mapped == "" || mapped[0] < 'a' || mapped[0] > 'z' {
+		mapped = "m" + mapped
+	}
+	return strings.TrimRight(mapped[:min(len(mapped), longestLabel)], "-")
+}
+
+func shortHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:5]
+}
+
+// record is a MaasMachine as it was read uncached, together with its attempts. Only what was read so, or written by
+// store, is believed when something is made or deleted (protocol.md 1.3).
+type record struct {
+	object   *infrav1.MaasMachine
+	attempts attempts
+}
+
+// readRecord reads the machine from the API server itself.
+func (r *Reconciler) readRecord(ctx context.Context, key client.ObjectKey) (*record, error) {
+	object := &infrav1.MaasMachine{}
+	if err := r.APIReader.Get(ctx, key, object); err != nil {
+		return nil, fmt.Errorf("read MaasMachine %s uncached: %w", key, err)
+	}
+	all, err := attemptsOf(object)
+	if err != nil {
+		return nil, err
+	}
+	return &record{object: object, attempts: all}, nil
+}
+
+// store writes the attempts by a patch of their own, with optimistic lock: a new leader with a stale cache would choose a
+// second host otherwise. A conflict is returned as an error, which ends the reconcile before anything was sent.
+func (r *Reconciler) store(ctx context.Context, rec *record, all attempts, clusterID string) error {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("encode the attempts of %s/%s: %w", rec.object.Namespace, rec.object.Name, err)
+	}
+	return r.annotate(ctx, rec, func(annotations map[string]string) {
+		annotations[infrav1.ComposeAttemptsAnnotation] = string(text)
+		annotations[infrav1.ClusterIDAnnotation] = clusterID
+		if annotations[infrav1.VMNameAnnotation] == "" && len(all) > 0 {
+			annotations[infrav1.VMNameAnnotation] = all[0].Name
+		}
+		if current := all.current(); current != nil && !current.Settled {
+			annotations[clusterctlv1.BlockMoveAnnotation] = blockMoveValue
+		} else if annotations[clusterctlv1.BlockMoveAnnotation] == blockMoveValue {
+			delete(annotations, clusterctlv1.BlockMoveAnnotation)
+		}
+		rec.attempts = all
+	})
+}
+
+// blockMoveValue tells a block of ours from one that somebody else set.
+const blockMoveValue = "capmaas"
+
+// annotate patches the annotations of an object that was read uncached, with optimistic lock.
+func (r *Reconciler) annotate(ctx context.Context, rec *record, change func(map[string]string)) error {
+	before := rec.object.DeepCopy()
+	if rec.object.Annotations == nil {
+		rec.object.Annotations = map[string]string{}
+	}
+	change(rec.object.Annotations)
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, rec.object, patch); err != nil {
+		return fmt.Errorf("store annotations of MaasMachine %s/%s: %w", before.Namespace, before.Name, err)
+	}
+	return nil
+}

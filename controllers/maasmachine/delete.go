@@ -1,0 +1,201 @@
+package maasmachine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/endpoint"
+	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+// reconcileDelete gives back what the machine holds, and lets the object go once that is proved. What it holds is told by
+// the annotations alone, whatever the spec says by then.
+func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (step, error) {
+	s.stage = stageDeleting
+	if !controllerutil.ContainsFinalizer(s.machine, infrav1.MachineFinalizer) {
+		s.stage = stageGone
+		return step{stop: true}, nil
+	}
+	var err error
+	if s.record, err = r.readRecord(ctx, client.ObjectKeyFromObject(s.machine)); apierrors.IsNotFound(err) {
+		s.stage = stageGone
+		return step{stop: true}, nil
+	} else if err != nil {
+		return step{}, err
+	}
+	s.current = s.record.attempts.current()
+	if next := r.waitForDetach(s); next.stop {
+		return next, nil
+	}
+	out, err := r.giveBack(ctx, s)
+	if err != nil {
+		return step{}, err
+	}
+	if out.Action != provisioner.Done {
+		return r.stopped(ctx, s, stageDeleting, out), nil
+	}
+	if err := r.removeFinalizer(ctx, s); err != nil {
+		return step{}, err
+	}
+	s.stage = stageGone
+	r.Backoff.Succeed(s.machine.UID)
+	return step{stop: true}, nil
+}
+
+// giveBack deletes every VM that was attempted and releases every physical machine that is held.
+func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcome, error) {
+	all := s.record.attempts
+	if len(all) > 0 {
+		out, err := r.deleteVMs(ctx, s, all)
+		if err != nil || out.Action != provisioner.Done {
+			return waitingForDeletion(out, s, all), err
+		}
+	}
+	agent := s.machineRef().GetAgentName()
+	if agent != "" {
+		_, err := r.Provisioner.Metal.ReleaseMachine(ctx, &lxdprovisionerv1.ReleaseMachineRequest{Machine: s.machineRef(), Owner: ownerOf(s)})
+		if out := r.nothingElse(r.Delays.Of(err)); out.Action != provisioner.Done && !out.Absent {
+			out.Message = fmt.Sprintf("waiting for the machine of %s to be released: %s%s", agent, out.Message, wayOut(out))
+			return out, nil
+		}
+		ctrl.LoggerFrom(ctx).Info("Released the machine", "agentName", agent)
+		r.event(s, eventNormal, "SuccessfulRelease", "the machine is released")
+	}
+	if len(all) == 0 && agent == "" && s.wasDeployed() {
+		return r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, fmt.Sprintf(
+			"%s; release it in MAAS, then remove the finalizer %s", s.untracked(), infrav1.MachineFinalizer)), nil
+	}
+	return provisioner.Outcome{Action: provisioner.Done}, nil
+}
+
+// deleteVMs deletes what the attempts made, with proof.
+func (r *Reconciler) deleteVMs(ctx context.Context, s *scope, some attempts) (provisioner.Outcome, error) {
+	hosts, err := r.expectations(ctx, s, some)
+	if err != nil {
+		return provisioner.Outcome{}, err
+	}
+	answer, err := r.Provisioner.VMs.DeleteVM(ctx, &lxdprovisionerv1.DeleteVMRequest{
+		Attempts: some.protos(), Owner: ownerOf(s), Hosts: hosts,
+	})
+	out := r.nothingElse(r.Delays.Of(err))
+	if out.Action != provisioner.Done {
+		return out, nil
+	}
+	for _, absence := range answer.GetAbsences() {
+		ctrl.LoggerFrom(ctx).Info("Deleted a VM", "vm", absence.GetName(), "proof", absence.GetProof().String())
+		r.event(s, eventNormal, "Deleted", "VM %s is gone (%s)", absence.GetName(), absence.GetProof())
+	}
+	return out, nil
+}
+
+// expectations is what is known of the attempts' hosts: which VMs of other machines are deployed there, and which attempts
+// are unsettled. The service holds a refresh back by it, because a refresh deletes what a host doesn't report. It is read
+// uncached, of all namespaces that this manager sees: clusters share hosts.
+func (r *Reconciler) expectations(ctx context.Context, s *scope, some attempts) ([]*lxdprovisionerv1.HostExpectation, error) {
+	hosts := map[string]*lxdprovisionerv1.HostExpectation{}
+	for i := range some {
+		hosts[some[i].HostID] = &lxdprovisionerv1.HostExpectation{HostId: some[i].HostID}
+	}
+	machines := &infrav1.MaasMachineList{}
+	if err := r.APIReader.List(ctx, machines, client.InNamespace(r.Namespace)); err != nil {
+		return nil, fmt.Errorf("list MaasMachines uncached: %w", err)
+	}
+	for i := range machines.Items {
+		m := &machines.Items[i]
+		if m.UID == s.machine.UID {
+			continue
+		}
+		all, err := attemptsOf(m)
+		if err != nil {
+			return nil, err
+		}
+		other := &scope{machine: m}
+		for j := range all {
+			host := hosts[all[j].HostID]
+			switch {
+			case host == nil:
+			case !all[j].Settled:
+				host.Unsettled = append(host.Unsettled, all[j].proto())
+			case !all[j].GivenUp && other.wasDeployed() && m.DeletionTimestamp.IsZero():
+				host.Deployed = append(host.Deployed, all[j].Name)
+			}
+		}
+	}
+	ids := make([]string, 0, len(hosts))
+	for id := range hosts {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	expectations := make([]*lxdprovisionerv1.HostExpectation, 0, len(ids))
+	for _, id := range ids {
+		expectations = append(expectations, hosts[id])
+	}
+	return expectations, nil
+}
+
+// waitForDetach waits until the DNS record has let go of a control plane's address, so that no client is sent to a machine
+// that is going. The last address stays: it goes with its machine, and the record with the cluster.
+func (r *Reconciler) waitForDetach(s *scope) step {
+	if !s.isControlPlane() || s.infra == nil || endpoint.IsCustom(s.infra) || !s.infra.DeletionTimestamp.IsZero() {
+		return proceed
+	}
+	recorded := endpoint.Recorded(s.infra)
+	ours := endpoint.IPs(s.machine.Status.Addresses)
+	others := slices.ContainsFunc(recorded, func(ip string) bool { return !slices.Contains(ours, ip) })
+	if !endpoint.Holds(recorded, s.machine.Status.Addresses) || !others {
+		return proceed
+	}
+	s.waiting = "waiting for the DNS record to let go of the machine's address"
+	return stopFor(r.Delays.Working)
+}
+
+// removeFinalizer lets the object go. The lock makes sure that nobody has stored an attempt since it was read.
+func (r *Reconciler) removeFinalizer(ctx context.Context, s *scope) error {
+	object := s.record.object
+	before := object.DeepCopy()
+	controllerutil.RemoveFinalizer(object, infrav1.MachineFinalizer)
+	controllerutil.RemoveFinalizer(object, infrav1.HostEvacuationFinalizer)
+	if object.Annotations[clusterctlv1.BlockMoveAnnotation] == blockMoveValue {
+		delete(object.Annotations, clusterctlv1.BlockMoveAnnotation)
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, object, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("remove the finalizer: %w", err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Removed the finalizer, nothing of the machine is left")
+	return nil
+}
+
+// waitingForDeletion says what is waited for and which ways out there are.
+func waitingForDeletion(out provisioner.Outcome, s *scope, some attempts) provisioner.Outcome {
+	var names []string
+	for i := range some {
+		names = append(names, fmt.Sprintf("%s on host %s", some[i].Name, some[i].HostName))
+	}
+	out.Message = fmt.Sprintf("waiting for the proof that these VMs are gone: %s: %s%s", strings.Join(names, ", "), out.Message, wayOut(out))
+	return out
+}
+
+// wayOut says what a person can do about a deletion that waits.
+func wayOut(out provisioner.Outcome) string {
+	switch {
+	case out.Is(lxdprovisionerv1.Reason_REASON_MACHINE_LOCKED):
+		return "; unlock the machine in MAAS"
+	case out.Is(lxdprovisionerv1.Reason_REASON_HOST_UNREACHABLE):
+		return "; bring the host back"
+	case out.Is(lxdprovisionerv1.Reason_REASON_MAAS_LOST_MACHINES):
+		return "; bring the missing machines back into MAAS, or tag the host capmaas-no-refresh to go without the proof"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,228 @@
+package maasmachine
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+// zoneOf is the zone that the machine must be in: the Machine's failure domain, else the spec's own; empty for any.
+func zoneOf(owner *clusterv1.Machine, spec *infrav1.MaasMachineSpec) string {
+	if owner != nil && owner.Spec.FailureDomain != "" {
+		return owner.Spec.FailureDomain
+	}
+	return ptr.Deref(spec.FailureDomain, "")
+}
+
+// optional is the pointer that proto wants for a value that may be unset.
+func optional(value string) *string {
+	if value == "" {
+		return nil
+	}
+	return &value
+}
+
+// resourcesOf is the VM's size.
+func resourcesOf(spec *infrav1.MaasMachineSpec) *lxdprovisionerv1.VMResources {
+	shape := spec.Shape()
+	return &lxdprovisionerv1.VMResources{
+		Cores:     shape.Cores,
+		MemoryMib: int64(shape.MemoryMiB),
+		Disks:     []*lxdprovisionerv1.Disk{{SizeGb: int64(shape.DiskGB), StoragePool: optional(spec.StoragePool())}},
+	}
+}
+
+// placementOf says which hosts may take the VM.
+func placementOf(spec *infrav1.MaasMachineSpec, zone string, excluded []string) *lxdprovisionerv1.Placement {
+	config := ptr.Deref(spec.LXDConfig, infrav1.LXDConfig{})
+	selection := ptr.Deref(config.HostSelection, infrav1.LXDHostSelection{})
+	p := &lxdprovisionerv1.Placement{
+		Zone:           optional(zone),
+		ResourcePools:  spec.HostPools(),
+		Tags:           spec.HostTags(),
+		PreferredHosts: selection.PreferredHosts,
+		ExcludedHosts:  excluded,
+		Project:        optional(config.Project),
+		Profile:        optional(config.Profile),
+		Policy:         policies[config.PlacementPolicy],
+	}
+	if zone == "" {
+		p.Zones = selection.AvailabilityZones
+	}
+	if config.VMHost != "" {
+		p.AllowedHosts = []string{config.VMHost}
+	}
+	return p
+}
+
+var policies = map[infrav1.PlacementPolicy]lxdprovisionerv1.PlacementPolicy{
+	infrav1.PlacementBalanced: lxdprovisionerv1.PlacementPolicy_PLACEMENT_POLICY_BALANCED,
+	infrav1.PlacementPack:     lxdprovisionerv1.PlacementPolicy_PLACEMENT_POLICY_PACK,
+	infrav1.PlacementSpread:   lxdprovisionerv1.PlacementPolicy_PLACEMENT_POLICY_SPREAD,
+}
+
+var families = map[infrav1.AddressFamily]lxdprovisionerv1.AddressFamily{
+	infrav1.IPv4: lxdprovisionerv1.AddressFamily_ADDRESS_FAMILY_IPV4,
+	infrav1.IPv6: lxdprovisionerv1.AddressFamily_ADDRESS_FAMILY_IPV6,
+}
+
+// antiAffinityOf says how firmly the VM keeps away from those of its group.
+func antiAffinityOf(spec *infrav1.MaasMachineSpec) lxdprovisionerv1.AntiAffinity {
+	if spec.LXDConfig != nil && spec.LXDConfig.AntiAffinity == infrav1.AntiAffinityRequired {
+		return lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_REQUIRED
+	}
+	return lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_PREFERRED
+}
+
+// networkOf is the VM's network: one NIC on the bridge, one more on each further device or subnet, and the fixed address.
+// It is nil where nothing is asked for, so that MAAS chooses.
+func networkOf(spec *infrav1.MaasMachineSpec, preferredSubnets []string) (*lxdprovisionerv1.VMNetwork, error) {
+	wanted := spec.Network()
+	network := &lxdprovisionerv1.VMNetwork{PreferredSubnets: preferredSubnets, Interfaces: interfacesOf(spec, &wanted)}
+	for _, family := range wanted.AddressFamilies {
+		network.Families = append(network.Families, families[family])
+	}
+	if fixed := wanted.StaticIPConfig; fixed != nil {
+		subnet, err := subnetOf(fixed.IPAddress, fixed.Subnet)
+		if err != nil {
+			return nil, err
+		}
+		network.StaticIp = &lxdprovisionerv1.StaticIP{
+			Address: fixed.IPAddress, Subnet: optional(subnet), Gateway: optional(fixed.Gateway),
+			DnsServers: fixed.DNSServers, Interface: optional(fixed.Interface),
+		}
+	}
+	if len(network.GetInterfaces())+len(network.GetPreferredSubnets())+len(network.GetFamilies()) == 0 && network.GetStaticIp() == nil {
+		return nil, nil //nolint:nilnil // no network asked for is no message, and no error
+	}
+	return network, nil
+}
+
+// interfacesOf lists the NICs: position i has device i's bridge and the i-th subnet of lxd.vmConfig.network.
+func interfacesOf(spec *infrav1.MaasMachineSpec, wanted *infrav1.LXDNetwork) []*lxdprovisionerv1.VMInterface {
+	bridges := append([]string{wanted.Bridge}, wanted.Devices...)
+	subnets := []string{wanted.Subnet}
+	if spec.LXD != nil && spec.LXD.VMConfig != nil {
+		further := strings.Split(spec.LXD.VMConfig.Network, ",")
+		subnets = append(subnets, further[1:]...)
+	}
+	var all []*lxdprovisionerv1.VMInterface
+	asked := false
+	for i := range max(len(bridges), len(subnets)) {
+		nic := &lxdprovisionerv1.VMInterface{}
+		if i < len(bridges) {
+			nic.Bridge = optional(bridges[i])
+		}
+		if i < len(subnets) {
+			nic.Subnet = optional(strings.TrimSpace(subnets[i]))
+		}
+		asked = asked || nic.Bridge != nil || nic.Subnet != nil
+		all = append(all, nic)
+	}
+	if !asked {
+		return nil
+	}
+	return all
+}
+
+// subnetOf makes a CIDR of what a spec may hold: a CIDR, a prefix length or a mask of the address. Empty stays empty.
+func subnetOf(address, subnet string) (string, error) {
+	if subnet == "" {
+		return "", nil
+	}
+	if prefix, err := netip.ParsePrefix(subnet); err == nil {
+		return prefix.Masked().String(), nil
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return "", fmt.Errorf("the static address %q is no IP address", address)
+	}
+	bits, err := strconv.Atoi(strings.TrimPrefix(subnet, "/"))
+	if err != nil {
+		ones, size := net.IPMask(net.ParseIP(subnet).To4()).Size()
+		if size == 0 {
+			return "", fmt.Errorf("the subnet %q is neither a mask nor a prefix length nor a CIDR", subnet)
+		}
+		bits = ones
+	}
+	prefix, err := ip.Prefix(bits)
+	if err != nil {
+		return "", fmt.Errorf("the subnet %q does not fit the address %s", subnet, address)
+	}
+	return prefix.String(), nil
+}
+
+// unsupported names what the spec asks for and no MAAS can do; empty where there is nothing.
+func unsupported(spec *infrav1.MaasMachineSpec) string {
+	if wanted := spec.Network(); wanted.MACAddress != "" {
+		return "a MAC address was asked for, but MAAS gives VMs addresses of its own: leave macAddress out"
+	}
+	return ""
+}
+
+// constraintsOf says which physical machines match.
+func constraintsOf(spec *infrav1.MaasMachineSpec, zone string) *lxdprovisionerv1.MachineConstraints {
+	c := &lxdprovisionerv1.MachineConstraints{
+		Zone: optional(zone), ResourcePool: optional(ptr.Deref(spec.ResourcePool, "")), Tags: spec.Tags,
+	}
+	if cores := ptr.Deref(spec.MinCPU, 0); cores > 0 {
+		c.MinCores = &cores
+	}
+	if memory := int64(ptr.Deref(spec.MinMemory, 0)); memory > 0 {
+		c.MinMemoryMib = &memory
+	}
+	return c
+}
+
+func imageOf(spec *infrav1.MaasMachineSpec) *lxdprovisionerv1.Image {
+	system, series := spec.ImageParts()
+	return &lxdprovisionerv1.Image{Os: system, Series: series}
+}
+
+// ownerOf says for whom something is made. The cluster's id is taken from the machine where it stands there already: it
+// outlives the MaasCluster.
+func ownerOf(s *scope) *lxdprovisionerv1.Owner {
+	owner := &lxdprovisionerv1.Owner{
+		Namespace: s.machine.Namespace, Machine: s.machine.Name, MachineUid: string(s.machine.UID),
+		ClusterId: clusterIDOf(s), Cluster: s.machine.Labels[clusterv1.ClusterNameLabel], SpecDigest: digestOf(&s.machine.Spec),
+	}
+	if s.infra != nil {
+		owner.Cluster = s.infra.Name
+	}
+	return owner
+}
+
+func clusterIDOf(s *scope) string {
+	if s.record != nil {
+		if id := s.record.object.Annotations[infrav1.ClusterIDAnnotation]; id != "" {
+			return id
+		}
+	}
+	if id := s.machine.Annotations[infrav1.ClusterIDAnnotation]; id != "" || s.infra == nil {
+		return id
+	}
+	return s.infra.Annotations[infrav1.ClusterIDAnnotation]
+}
+
+// digestOf is a digest of what the machine is made from. What the controller itself fills in is left out.
+func digestOf(spec *infrav1.MaasMachineSpec) string {
+	made := spec.DeepCopy()
+	made.ProviderID, made.SystemID, made.FailureDomain = nil, nil, nil
+	text, err := json.Marshal(made)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
