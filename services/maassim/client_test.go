@@ -93,7 +93,7 @@ func (m *maas) do(method, path, contentType string, body []byte) answer {
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(m.t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(m.t, err)
 	return answer{status: resp.StatusCode, header: resp.Header, body: string(text)}

@@ -44,7 +44,7 @@ func TestFaults_break_the_connection(t *testing.T) {
 	req.Header.Set("Authorization", sign(m.APIKey()))
 	resp, err := new(http.Transport).RoundTrip(req)
 	if err == nil {
-		resp.Body.Close()
+		_ = resp.Body.Close()
 	}
 	require.Error(t, err)
 	assert.Empty(t, m.LXD(), "the effect stays")
@@ -105,7 +105,7 @@ func control(t *testing.T, base, method, path, body string) (int, string) {
 	require.NoError(t, err)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	return resp.StatusCode, string(raw)

@@ -17,7 +17,7 @@ const html = "text/html; charset=utf-8"
 
 func whoami(t *testing.T, m *maas, authorization string) answer {
 	t.Helper()
-	req := httptest.NewRequest(http.MethodGet, "/MAAS/api/2.0/users/?op=whoami", nil)
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/MAAS/api/2.0/users/?op=whoami", nil)
 	if authorization != "" {
 		req.Header.Set("Authorization", authorization)
 	}

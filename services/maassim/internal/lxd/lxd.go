@@ -13,10 +13,10 @@ import (
 )
 
 // ErrOffline is the answer of a host that cannot be reached.
-var ErrOffline = errors.New("Failed to connect to the LXD REST API: [Errno 113] No route to host") //nolint:staticcheck,revive // pylxd's own words, MAAS passes them on
+var ErrOffline = errors.New("Failed to connect to the LXD REST API: [Errno 113] No route to host") //nolint:staticcheck // pylxd's own words, MAAS passes them on
 
 // ErrNotFound is the answer for an instance that the host does not have.
-var ErrNotFound = errors.New("Instance not found") //nolint:staticcheck,revive // LXD's own words
+var ErrNotFound = errors.New("Instance not found")
 
 // Pool is a storage pool of a host.
 type Pool struct {
@@ -109,7 +109,7 @@ func (w *World) Create(inst Instance) error {
 	}
 	k := key{inst.Project, inst.Name}
 	if _, taken := h.instances[k]; taken {
-		return fmt.Errorf("Instance %q already exists", inst.Name) //nolint:staticcheck,revive // LXD's own words
+		return fmt.Errorf("Instance %q already exists", inst.Name)
 	}
 	inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
 	h.instances[k] = &inst
@@ -239,14 +239,14 @@ func (h *host) choose(size int64, tags []string) (string, error) {
 		}
 	}
 	if len(named) > 0 {
-		return "", fmt.Errorf("Not enough storage space on storage pools: %s", strings.Join(named, ", ")) //nolint:staticcheck,revive // the driver's words
+		return "", fmt.Errorf("Not enough storage space on storage pools: %s", strings.Join(named, ", ")) //nolint:staticcheck // the driver's words
 	}
 	for _, p := range h.pools {
 		if !p.Default {
 			continue
 		}
 		if h.free(p) < size {
-			return "", fmt.Errorf("Not enough space in default storage pool: %s", p.Name) //nolint:staticcheck,revive // the driver's words
+			return "", fmt.Errorf("Not enough space in default storage pool: %s", p.Name) //nolint:staticcheck // the driver's words
 		}
 		return p.Name, nil
 	}
@@ -255,7 +255,7 @@ func (h *host) choose(size int64, tags []string) (string, error) {
 			return p.Name, nil
 		}
 	}
-	return "", errors.New("Not enough storage space on any storage pools") //nolint:staticcheck,revive // the driver's words
+	return "", errors.New("Not enough storage space on any storage pools") //nolint:staticcheck // the driver's words
 }
 
 func (h *host) free(p Pool) int64 {

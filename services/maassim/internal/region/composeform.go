@@ -27,17 +27,17 @@ func (r *Region) composeForm(h *vmHost, q *rest.Request) (vmSpec, error) {
 		hostname: values.Get("hostname"), skipCommission: values.Bool("skip_commissioning"),
 	}
 	if arch := values.Get("architecture"); arch != "" && arch != h.arch {
-		form.Add("architecture", "Select a valid choice. %s is not one of the available choices.", arch)
+		form.Addf("architecture", "Select a valid choice. %s is not one of the available choices.", arch)
 	}
 	r.composeName(&form, &spec)
 	r.composePlace(&form, &values, &spec)
 	var err error
 	if spec.disks, err = parseStorage(orDefault(values.Get("storage"), "root:8(local)")); err != nil {
-		form.Add("storage", "%v", err)
+		form.Addf("storage", "%v", err)
 	}
 	constraints, err := parseInterfaces(values.Get("interfaces"))
 	if err != nil {
-		form.Add("interfaces", "%v", err)
+		form.Addf("interfaces", "%v", err)
 	}
 	if err := form.Err(); err != nil {
 		return spec, err
@@ -55,9 +55,9 @@ func (r *Region) composeName(form *rest.Form, spec *vmSpec) {
 		return
 	}
 	if text := badHostname(spec.hostname); text != "" {
-		form.Add("hostname", "%s", text)
+		form.Addf("hostname", "%s", text)
 	} else if r.byName[spec.hostname] != nil {
-		form.Add("hostname", `Node with hostname "%s" already exists`, spec.hostname)
+		form.Addf("hostname", `Node with hostname "%s" already exists`, spec.hostname)
 	}
 }
 
@@ -65,7 +65,7 @@ func (r *Region) composePlace(form *rest.Form, values *rest.Values, spec *vmSpec
 	if id := values.Get("zone"); id != "" {
 		at := slices.IndexFunc(r.zones, func(z *zone) bool { return strconv.Itoa(z.id) == id })
 		if at < 0 {
-			form.Add("zone", notAChoice)
+			form.Addf("zone", notAChoice)
 		} else {
 			spec.zone = r.zones[at]
 		}
@@ -73,7 +73,7 @@ func (r *Region) composePlace(form *rest.Form, values *rest.Values, spec *vmSpec
 	if id := values.Get("pool"); id != "" {
 		at := slices.IndexFunc(r.pools, func(p *pool) bool { return strconv.Itoa(p.id) == id })
 		if at < 0 {
-			form.Add("pool", notAChoice)
+			form.Addf("pool", notAChoice)
 		} else {
 			spec.pool = r.pools[at]
 		}
@@ -81,7 +81,7 @@ func (r *Region) composePlace(form *rest.Form, values *rest.Values, spec *vmSpec
 	if id := values.Get("domain"); id != "" {
 		at := slices.IndexFunc(r.domains, func(d *domain) bool { return strconv.Itoa(d.id) == id })
 		if at < 0 {
-			form.Add("domain", notAChoice)
+			form.Addf("domain", notAChoice)
 		} else {
 			spec.domain = r.domains[at]
 		}
@@ -95,14 +95,14 @@ func formInt(form *rest.Form, values *rest.Values, name string, fallback, low, h
 	if text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil {
-			form.Add(name, "Enter a whole number.")
+			form.Addf(name, "Enter a whole number.")
 			return 0
 		}
 	}
 	if n > high {
-		form.Add(name, "Ensure this value is less than or equal to %d.", high)
+		form.Addf(name, "Ensure this value is less than or equal to %d.", high)
 	} else if n < low {
-		form.Add(name, "Ensure this value is greater than or equal to %d.", low)
+		form.Addf(name, "Ensure this value is greater than or equal to %d.", low)
 	}
 	return n
 }

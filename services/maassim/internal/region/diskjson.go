@@ -1,6 +1,9 @@
 package region
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // efiSize is the size of the partition that the default storage layout begins with.
 const efiSize = 512 << 20
@@ -22,19 +25,20 @@ func (m *machine) diskJSON(n int) object {
 	o["available_size"], o["used_size"] = 0, d.size
 	o["partition_table_type"], o["used_for"] = "GPT", "GPT partitioned with 2 partitions"
 	o["partitions"] = []object{
-		m.partitionJSON(d, 1, efiSize, true, "fat32", "efi", "/boot/efi"),
-		m.partitionJSON(d, 2, d.size-efiSize, false, "ext4", "root", "/"),
+		m.partitionJSON(d, 1, efiSize, object{"fstype": "fat32", "label": "efi", "mount_point": "/boot/efi"}),
+		m.partitionJSON(d, 2, d.size-efiSize, object{"fstype": "ext4", "label": "root", "mount_point": "/"}),
 	}
 	return o
 }
 
-func (m *machine) partitionJSON(d disk, n int, size int64, boot bool, fs, label, mount string) object {
+func (m *machine) partitionJSON(d disk, n int, size int64, fs object) object {
 	id := d.id*2 + n - 2
+	fs["uuid"], fs["mount_options"] = d.uuids[2*n-1], nil
 	return object{
 		"id": id, "type": "partition", "system_id": m.systemID, "device_id": d.id, "uuid": d.uuids[2*n-2], "size": size,
-		"bootable": boot, "tags": []string{}, "path": "/dev/disk/by-dname/" + d.name + "-part" + strconv.Itoa(n),
-		"filesystem":   object{"fstype": fs, "label": label, "uuid": d.uuids[2*n-1], "mount_point": mount, "mount_options": nil},
-		"used_for":     fs + " formatted filesystem mounted at " + mount,
+		"bootable": n == 1, "tags": []string{}, "path": "/dev/disk/by-dname/" + d.name + "-part" + strconv.Itoa(n),
+		"filesystem":   fs,
+		"used_for":     fmt.Sprintf("%s formatted filesystem mounted at %s", fs["fstype"], fs["mount_point"]),
 		"resource_uri": uri("nodes/%s/blockdevices/%d/partition/%d", m.systemID, d.id, id),
 	}
 }

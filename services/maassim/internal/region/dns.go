@@ -198,7 +198,7 @@ func (r *Region) dropFromRecords(a *address) {
 			continue
 		}
 		rec.addresses = slices.DeleteFunc(rec.addresses, func(other *address) bool { return other == a })
-		if len(rec.addresses) == 0 && len(rec.data) == 0 {
+		if len(rec.addresses) == 0 {
 			r.removeRecord(rec)
 		}
 	}

@@ -88,7 +88,7 @@ func (r *Region) filter(values *rest.Values, allocate bool) (predicate, error) {
 		case !ok && (slices.Contains(knownNames, name) || name == "deployment_target" && r.minor >= 5):
 			return nil, rest.Text(http.StatusNotImplemented, "maassim does not simulate the constraint %q", name)
 		case !ok:
-			form.Add(name, "No such constraint.")
+			form.Addf(name, "No such constraint.")
 			continue
 		}
 		if kind.check != nil {
@@ -160,7 +160,7 @@ func bySubnet(m *machine, v []string) bool {
 
 func byFabric(m *machine, v []string) bool {
 	return slices.ContainsFunc(m.interfaces, func(i *iface) bool {
-		return i.vlan != nil && slices.ContainsFunc(v, func(spec string) bool { return matchSpec(spec, i.vlan.FabricID, "name", i.vlan.FabricName) })
+		return i.vlan != nil && slices.ContainsFunc(v, func(spec string) bool { return matchSpec(spec, i.vlan.FabricID, i.vlan.FabricName) })
 	})
 }
 
@@ -177,7 +177,7 @@ var macPattern = regexp.MustCompile(`^([0-9a-fA-F]{1,2}:){5}[0-9a-fA-F]{1,2}$`)
 func checkMAC(_ *Region, form *rest.Form, name string, values []string) {
 	for _, v := range values {
 		if !macPattern.MatchString(v) {
-			form.Add(name, "'%s' is not a valid MAC address.", v)
+			form.Addf(name, "'%s' is not a valid MAC address.", v)
 		}
 	}
 }
@@ -185,21 +185,21 @@ func checkMAC(_ *Region, form *rest.Form, name string, values []string) {
 func checkZone(r *Region, form *rest.Form, name string, values []string) {
 	unknown := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return r.zoneNamed(v) != nil })
 	if len(unknown) > 0 {
-		form.Add(name, "No such zone(s): %s.", strings.Join(unknown, ", "))
+		form.Addf(name, "No such zone(s): %s.", strings.Join(unknown, ", "))
 	}
 }
 
 func checkPool(r *Region, form *rest.Form, name string, values []string) {
 	unknown := slices.DeleteFunc(slices.Clone(values), func(v string) bool { return r.poolNamed(v) != nil })
 	if len(unknown) > 0 {
-		form.Add(name, "No such pool(s): %s.", strings.Join(unknown, ", "))
+		form.Addf(name, "No such pool(s): %s.", strings.Join(unknown, ", "))
 	}
 }
 
 func checkOwner(r *Region, form *rest.Form, name string, values []string) {
 	for _, v := range values {
 		if r.userNamed(v) == nil {
-			form.Add(name, "No such owner: '%s'.", v)
+			form.Addf(name, "No such owner: '%s'.", v)
 		}
 	}
 }
@@ -207,7 +207,7 @@ func checkOwner(r *Region, form *rest.Form, name string, values []string) {
 func checkStatus(_ *Region, form *rest.Form, name string, values []string) {
 	for _, v := range values {
 		if _, ok := parseStatus(v); !ok {
-			form.Add(name, "Select a valid choice. %s is not one of the available choices.", v)
+			form.Addf(name, "Select a valid choice. %s is not one of the available choices.", v)
 			return
 		}
 	}
@@ -216,7 +216,7 @@ func checkStatus(_ *Region, form *rest.Form, name string, values []string) {
 func checkPower(_ *Region, form *rest.Form, name string, values []string) {
 	for _, v := range values {
 		if !slices.Contains([]string{"on", "off", "unknown", "error"}, v) {
-			form.Add(name, "Select a valid choice. %s is not one of the available choices.", v)
+			form.Addf(name, "Select a valid choice. %s is not one of the available choices.", v)
 			return
 		}
 	}
@@ -230,14 +230,14 @@ func checkTags(r *Region, form *rest.Form, name string, values []string) {
 		}
 	}
 	if len(unknown) > 0 {
-		form.Add(name, "No such tag(s): %s.", strings.Join(unknown, ", "))
+		form.Addf(name, "No such tag(s): %s.", strings.Join(unknown, ", "))
 	}
 }
 
 func checkArch(r *Region, form *rest.Form, name string, values []string) {
 	for _, v := range values {
 		if !slices.Contains([]string{"amd64", "arm64", "amd64/generic", "arm64/generic"}, v) {
-			form.Add(name, "Architecture not recognised.")
+			form.Addf(name, "Architecture not recognised.")
 		}
 	}
 }
@@ -245,7 +245,7 @@ func checkArch(r *Region, form *rest.Form, name string, values []string) {
 func checkNumber(_ *Region, form *rest.Form, name string, values []string) {
 	for _, v := range values {
 		if _, err := strconv.ParseFloat(v, 64); err != nil {
-			form.Add(name, "Invalid %s: number required.", map[string]string{"mem": "memory", "cpu_count": "CPU count"}[name])
+			form.Addf(name, "Invalid %s: number required.", map[string]string{"mem": "memory", "cpu_count": "CPU count"}[name])
 		}
 	}
 }

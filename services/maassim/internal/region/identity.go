@@ -6,9 +6,9 @@ import (
 
 // identities hands out ids of every kind. They follow a fixed sequence, so that a run can be repeated.
 type identities struct {
-	machine, host, vm, iface, link, address, disk, partition, subnet, vlan, ranges, record, data, event, image, plan int
+	machine, host, vm, iface, link, address, disk, subnet, vlan, ranges, record, event, image, plan int
 
-	systems, macs, names uint32
+	systems, macs, uuids, names uint32
 }
 
 const systemAlphabet = "3478abcdefghkmnpqrstwxy"
@@ -34,19 +34,20 @@ func (i *identities) mac() string {
 
 // uuid returns a UUID of version 4's form.
 func (i *identities) uuid() string {
-	i.partition++
-	n := scramble(uint32(i.partition), 32) //nolint:gosec // ids wrap around after four billion
+	i.uuids++
+	n := scramble(i.uuids, 32)
 	return fmt.Sprintf("%08x-%04x-4%03x-a%03x-%012x", n, n>>16, n&0xfff, n>>4&0xfff, uint64(n)*0x9e3779b1&0xffffffffffff)
 }
 
 // petname returns a hostname as MAAS makes them up.
 func (i *identities) petname() string {
-	adjectives := []string{"quick", "lucky", "sharp", "noble", "calm", "brave", "sunny", "vital", "crisp", "eager", "fair", "glad", "keen"}
-	animals := []string{"newt", "deer", "hawk", "mole", "crab", "wolf", "swan", "toad", "lynx", "orca", "puma"}
+	adjectives := [...]string{"quick", "lucky", "sharp", "noble", "calm", "brave", "sunny", "vital", "crisp", "eager", "fair", "glad", "keen"}
+	animals := [...]string{"newt", "deer", "hawk", "mole", "crab", "wolf", "swan", "toad", "lynx", "orca", "puma"}
 	n := i.names
 	i.names++
+	const pairs = uint32(len(adjectives) * len(animals)) // the lengths have no common divisor, so that every pair comes
 	name := adjectives[n%uint32(len(adjectives))] + "-" + animals[n%uint32(len(animals))]
-	if round := n / uint32(len(adjectives)*len(animals)); round > 0 {
+	if round := n / pairs; round > 0 {
 		name += fmt.Sprintf("-%d", round)
 	}
 	return name

@@ -1,6 +1,7 @@
 package region
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -214,9 +215,7 @@ func (r *Region) annotate(q *rest.Request) (any, error) {
 		}
 	}
 	changed := make(map[string]string, len(m.annotations)+len(names))
-	for key, value := range m.annotations {
-		changed[key] = value
-	}
+	maps.Copy(changed, m.annotations)
 	for _, key := range names {
 		if value := q.Form.Get(key); value != "" {
 			changed[key] = value

@@ -39,7 +39,7 @@ func (r *Region) listInterfaces(q *rest.Request) (any, error) {
 
 func (r *Region) readInterface(q *rest.Request) (any, error) {
 	defer r.begin()()
-	_, i, err := r.interfaceOf(q)
+	i, err := r.interfaceOf(q)
 	if err != nil {
 		return nil, err
 	}
@@ -47,38 +47,39 @@ func (r *Region) readInterface(q *rest.Request) (any, error) {
 }
 
 // interfaceOf finds the interface of a path, by id or name.
-func (r *Region) interfaceOf(q *rest.Request) (*machine, *iface, error) {
+func (r *Region) interfaceOf(q *rest.Request) (*iface, error) {
 	m, err := r.machineOf(q)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for _, i := range m.interfaces {
 		if strconv.Itoa(i.id) == q.Path["id"] || i.name == q.Path["id"] {
-			return m, i, nil
+			return i, nil
 		}
 	}
-	return nil, nil, rest.NotFound("Interface")
+	return nil, rest.NotFound("Interface")
 }
 
-func (r *Region) checkLinkable(q *rest.Request, verb string) (*machine, *iface, error) {
-	m, i, err := r.interfaceOf(q)
+func (r *Region) checkLinkable(q *rest.Request, verb string) (*iface, error) {
+	i, err := r.interfaceOf(q)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	m := i.machine
 	if !q.User.Admin || m.locked {
-		return nil, nil, rest.Forbidden()
+		return nil, rest.Forbidden()
 	}
 	if !m.status.in(linkable...) {
-		return nil, nil, rest.Text(http.StatusConflict, "Cannot %s subnet interface because the machine is not New, Ready, Allocated, or Broken.", verb)
+		return nil, rest.Text(http.StatusConflict, "Cannot %s subnet interface because the machine is not New, Ready, Allocated, or Broken.", verb)
 	}
-	return m, i, nil
+	return i, nil
 }
 
 // linkSubnet adds a link, or with force replaces all links of the interface and its VLAN (recordings 355-392). Nothing changes when it is
 // refused.
 func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 	defer r.begin()()
-	_, i, err := r.checkLinkable(q, "link")
+	i, err := r.checkLinkable(q, "link")
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,9 @@ func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 		}
 		wish.ip = free
 	}
-	if held := r.addresses[wish.ip]; wish.ip.IsValid() && held != nil && !(wish.force && held.link != nil && held.link.iface == i) {
+	held := r.addresses[wish.ip]
+	replaced := wish.force && held != nil && held.link != nil && held.link.iface == i
+	if held != nil && !replaced {
 		return nil, rest.Text(http.StatusNotFound, "IP address is already in use.")
 	}
 	if wish.force {
@@ -136,7 +139,7 @@ func (r *Region) linkForm(i *iface, q *rest.Request) (linkWish, error) {
 		mode: strings.ToLower(q.Form.Get("mode")), force: q.Form.Bool("force"), gateway: q.Form.Bool("default_gateway"),
 	}
 	if !slices.Contains([]string{"auto", "dhcp", "static", "link_up"}, wish.mode) {
-		form.Add("mode", "'%s' is not a valid mode.  It should be one of: 'AUTO', 'DHCP', 'STATIC', 'LINK_UP'.", q.Form.Get("mode"))
+		form.Addf("mode", "'%s' is not a valid mode.  It should be one of: 'AUTO', 'DHCP', 'STATIC', 'LINK_UP'.", q.Form.Get("mode"))
 		return wish, form.Err()
 	}
 	r.linkSubnetField(&form, i, q, &wish)
@@ -144,7 +147,7 @@ func (r *Region) linkForm(i *iface, q *rest.Request) (linkWish, error) {
 		r.linkAddressField(&form, text, &wish)
 	}
 	if wish.gateway && wish.subnet != nil && !wish.subnet.Gateway.IsValid() {
-		form.Add("default_gateway", "Cannot set as default gateway because subnet %s doesn't provide a gateway IP address.", wish.subnet)
+		form.Addf("default_gateway", "Cannot set as default gateway because subnet %s doesn't provide a gateway IP address.", wish.subnet)
 	}
 	return wish, form.Err()
 }
@@ -159,10 +162,10 @@ func (r *Region) linkSubnetField(form *rest.Form, i *iface, q *rest.Request, wis
 		}
 	}
 	if spec != "" {
-		form.Add("subnet", "None found with id=%s.", spec)
+		form.Addf("subnet", "None found with id=%s.", spec)
 	}
 	if spec != "" || wish.mode == "auto" || wish.mode == "static" {
-		form.Add("subnet", "This field is required.")
+		form.Addf("subnet", "This field is required.")
 	}
 }
 
@@ -171,23 +174,23 @@ func (r *Region) linkSubnetField(form *rest.Form, i *iface, q *rest.Request, wis
 func (r *Region) linkAddressField(form *rest.Form, text string, wish *linkWish) {
 	ip, err := netip.ParseAddr(text)
 	if err != nil {
-		form.Add("ip_address", "Enter a valid IPv4 or IPv6 address.")
+		form.Addf("ip_address", "Enter a valid IPv4 or IPv6 address.")
 		return
 	}
 	if wish.subnet == nil {
 		return
 	}
 	if !wish.subnet.CIDR.Contains(ip) {
-		form.Add("ip_address", "IP address is not in the given subnet '%s'.", wish.subnet)
+		form.Addf("ip_address", "IP address is not in the given subnet '%s'.", wish.subnet)
 	} else if dynamic, inside := wish.subnet.InRange(network.Dynamic, ip); inside {
-		form.Add("ip_address", "IP address is inside a dynamic range %s to %s.", dynamic.Start, dynamic.End)
+		form.Addf("ip_address", "IP address is inside a dynamic range %s to %s.", dynamic.Start, dynamic.End)
 	}
 	wish.ip = ip
 }
 
 func (r *Region) unlinkSubnet(q *rest.Request) (any, error) {
 	defer r.begin()()
-	_, i, err := r.checkLinkable(q, "unlink")
+	i, err := r.checkLinkable(q, "unlink")
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func (r *Region) domainJSON(d *domain) object {
 	count := 0
 	for _, rec := range r.records {
 		if rec.domain == d {
-			count += len(rec.addresses) + len(rec.data)
+			count += len(rec.addresses)
 		}
 	}
 	return object{

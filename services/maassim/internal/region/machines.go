@@ -90,25 +90,25 @@ func (r *Region) updateMachine(q *rest.Request) (any, error) {
 	hostname, swap := m.hostname, m.swap
 	if name := q.Form.Get("hostname"); name != "" && name != m.hostname {
 		if text := badHostname(name); text != "" {
-			form.Add("hostname", "%s", text)
+			form.Addf("hostname", "%s", text)
 		} else if r.byName[name] != nil {
-			form.Add("hostname", "Node with this Hostname already exists.")
+			form.Addf("hostname", "Node with this Hostname already exists.")
 		}
 		hostname = name
 	}
 	if text := q.Form.Get("swap_size"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			form.Add("swap_size", "Invalid size for swap: %s", text)
+			form.Addf("swap_size", "Invalid size for swap: %s", text)
 		}
 		swap = &n
 	}
 	z, p := r.zoneNamed(q.Form.Get("zone")), r.poolNamed(q.Form.Get("pool"))
 	if z == nil && q.Form.Has("zone") {
-		form.Add("zone", notAChoice)
+		form.Addf("zone", notAChoice)
 	}
 	if p == nil && q.Form.Has("pool") {
-		form.Add("pool", notAChoice)
+		form.Addf("pool", notAChoice)
 	}
 	if err := form.Err(); err != nil {
 		return nil, err

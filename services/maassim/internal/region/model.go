@@ -87,7 +87,6 @@ type machine struct {
 	annotations             map[string]string
 	message                 *string // type of the last event
 	errorText               string
-	constraints             bool // answered by allocate, which adds constraints_by_type
 
 	epoch int // counts status changes, so that a planned one knows when it is stale
 }
@@ -149,14 +148,6 @@ type record struct {
 	domain    *domain
 	ttl       *int
 	addresses []*address
-	data      []recordData
-}
-
-// recordData is a record that is not an address.
-type recordData struct {
-	id           int
-	rrtype, data string
-	ttl          *int
 }
 
 type event struct {
@@ -193,12 +184,3 @@ func (m *machine) links() []*link {
 }
 
 func (m *machine) hasTag(name string) bool { return slices.Contains(m.tags, name) }
-
-func (m *machine) iface(id int) *iface {
-	for _, i := range m.interfaces {
-		if i.id == id {
-			return i
-		}
-	}
-	return nil
-}

@@ -139,7 +139,7 @@ func (r *Region) vlansJSON(wanted func(*network.VLAN) bool) []any {
 
 func (r *Region) listVLANs(q *rest.Request) (any, error) {
 	defer r.begin()()
-	all := r.vlansJSON(func(v *network.VLAN) bool { return matchSpec(q.Path["id"], v.FabricID, "name", v.FabricName) })
+	all := r.vlansJSON(func(v *network.VLAN) bool { return matchSpec(q.Path["id"], v.FabricID, v.FabricName) })
 	if len(all) == 0 {
 		return nil, rest.NotFound("Fabric")
 	}

@@ -40,7 +40,7 @@ func parseInterfaces(text string) ([]nicConstraint, error) {
 		for pair := range strings.SplitSeq(rest, ",") {
 			key, value, _ := strings.Cut(pair, "=")
 			if !slices.Contains(nicKeys, key) {
-				return nil, fmt.Errorf("Unknown interfaces constraint: '%s", key) //nolint:staticcheck,revive // MAAS's words (recording 068)
+				return nil, fmt.Errorf("Unknown interfaces constraint: '%s", key) //nolint:staticcheck // MAAS's words (recording 068)
 			}
 			c.keys = append(c.keys, key)
 			c.by[key] = append(c.by[key], value)
@@ -131,7 +131,7 @@ func (r *Region) bridgeHas(i *iface, key, value string) bool {
 	case "type":
 		return i.kind == value
 	case "fabric":
-		return matchSpec(value, i.vlan.FabricID, "name", i.vlan.FabricName)
+		return matchSpec(value, i.vlan.FabricID, i.vlan.FabricName)
 	case "space":
 		return i.vlan.Space == strings.TrimPrefix(value, "space:")
 	case "vid":
@@ -165,10 +165,10 @@ func matchedLink(i *iface, c nicConstraint) *link {
 }
 
 func subnetMatches(s *network.Subnet, spec string) bool {
-	return matchSpec(spec, s.ID, "name", s.Name) || strings.TrimPrefix(spec, "cidr:") == s.CIDR.String()
+	return matchSpec(spec, s.ID, s.Name) || strings.TrimPrefix(spec, "cidr:") == s.CIDR.String()
 }
 
 // matchSpec compares with MAAS's specifiers: an id, "id:<n>", a name or "name:<name>".
-func matchSpec(spec string, id int, kind, name string) bool {
-	return spec == strconv.Itoa(id) || spec == "id:"+strconv.Itoa(id) || spec == name || spec == kind+":"+name
+func matchSpec(spec string, id int, name string) bool {
+	return spec == strconv.Itoa(id) || spec == "id:"+strconv.Itoa(id) || spec == name || spec == "name:"+name
 }

@@ -105,16 +105,17 @@ type planned struct {
 // agenda is a heap of what lies ahead, the earliest first.
 type agenda []planned
 
-func (a agenda) Len() int { return len(a) }
+func (a *agenda) Len() int { return len(*a) }
 
-func (a agenda) Less(i, j int) bool {
-	if a[i].at.Equal(a[j].at) {
-		return a[i].order < a[j].order
+func (a *agenda) Less(i, j int) bool {
+	one, other := (*a)[i], (*a)[j]
+	if one.at.Equal(other.at) {
+		return one.order < other.order
 	}
-	return a[i].at.Before(a[j].at)
+	return one.at.Before(other.at)
 }
 
-func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Swap(i, j int) { (*a)[i], (*a)[j] = (*a)[j], (*a)[i] }
 
 // Push is for container/heap.
 func (a *agenda) Push(x any) {

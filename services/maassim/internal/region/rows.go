@@ -38,7 +38,7 @@ func (r *Region) newLink(i *iface, sub *network.Subnet, mode string) *link {
 
 func (r *Region) addDisk(m *machine, size int64, storagePool string) {
 	r.ids.disk++
-	d := disk{id: r.ids.disk, name: "sd" + string(rune('a'+len(m.disks))), pool: storagePool, size: size, serial: "lxd_root"}
+	d := disk{id: r.ids.disk, name: "sd" + string("abcdefghijklmnopqrstuvwxyz"[len(m.disks)%26]), pool: storagePool, size: size, serial: "lxd_root"}
 	if n := len(m.disks); n > 0 {
 		d.serial = "lxd_disk" + strconv.Itoa(n)
 	}

@@ -25,6 +25,27 @@ func (r *Region) seed() error {
 	r.zones = []*zone{{id: 1, name: "default"}}
 	r.pools = []*pool{{id: 0, name: "default", description: "Default pool"}}
 	r.domains = []*domain{{id: 0, name: "maas"}}
+	r.seedNames()
+	for _, s := range r.cfg.Subnets {
+		if err := r.addSubnet(s); err != nil {
+			return err
+		}
+	}
+	for _, h := range r.cfg.Hosts {
+		if err := r.addHost(h); err != nil {
+			return err
+		}
+	}
+	for _, m := range r.cfg.Metal {
+		if err := r.addMetal(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seedNames makes what has no more than a name: zones, pools, domains, tags, images.
+func (r *Region) seedNames() {
 	for _, z := range r.cfg.Zones {
 		if r.zoneNamed(z.Name) == nil {
 			r.zones = append(r.zones, &zone{id: len(r.zones) + 1, name: z.Name, description: z.Description})
@@ -46,22 +67,6 @@ func (r *Region) seed() error {
 	for _, i := range r.cfg.Images {
 		r.addImage(i)
 	}
-	for _, s := range r.cfg.Subnets {
-		if err := r.addSubnet(s); err != nil {
-			return err
-		}
-	}
-	for _, h := range r.cfg.Hosts {
-		if err := r.addHost(h); err != nil {
-			return err
-		}
-	}
-	for _, m := range r.cfg.Metal {
-		if err := r.addMetal(m); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (r *Region) parseVersion() error {

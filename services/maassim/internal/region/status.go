@@ -1,5 +1,7 @@
 package region
 
+import "slices"
+
 // status is a machine's status (MAAS: NODE_STATUS).
 type status int
 
@@ -70,12 +72,7 @@ func parseStatus(name string) (status, bool) {
 
 // in reports whether the status is one of those.
 func (s status) in(list ...status) bool {
-	for _, other := range list {
-		if s == other {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 // releasable are the statuses that op=release accepts (MAAS: RELEASABLE_STATUSES).

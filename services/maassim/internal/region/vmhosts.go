@@ -76,11 +76,11 @@ func (r *Region) updateHost(q *rest.Request) (any, error) {
 		value, err := strconv.ParseFloat(q.Form.Get(name), 64)
 		switch {
 		case err != nil:
-			form.Add(name, "Enter a number.")
+			form.Addf(name, "Enter a number.")
 		case value < 0:
-			form.Add(name, "Ensure this value is greater than or equal to 0.")
+			form.Addf(name, "Ensure this value is greater than or equal to 0.")
 		case value > 10:
-			form.Add(name, "Ensure this value is less than or equal to 10.")
+			form.Addf(name, "Ensure this value is less than or equal to 10.")
 		default:
 			*ratio = value
 		}
@@ -88,12 +88,12 @@ func (r *Region) updateHost(q *rest.Request) (any, error) {
 	if z := r.zoneNamed(q.Form.Get("zone")); z != nil {
 		h.zone = z
 	} else if q.Form.Has("zone") {
-		form.Add("zone", "Select a valid choice. That choice is not one of the available choices.")
+		form.Addf("zone", "Select a valid choice. That choice is not one of the available choices.")
 	}
 	if p := r.poolNamed(q.Form.Get("pool")); p != nil {
 		h.pool = p
 	} else if q.Form.Has("pool") {
-		form.Add("pool", "Select a valid choice. That choice is not one of the available choices.")
+		form.Addf("pool", "Select a valid choice. That choice is not one of the available choices.")
 	}
 	if err := form.Err(); err != nil {
 		return nil, err

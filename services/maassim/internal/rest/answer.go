@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -52,8 +53,8 @@ type Form struct {
 	fields map[string][]string
 }
 
-// Add adds an error to a field.
-func (f *Form) Add(field, format string, args ...any) {
+// Addf adds an error to a field.
+func (f *Form) Addf(field, format string, args ...any) {
 	if f.fields == nil {
 		f.fields = make(map[string][]string)
 	}
@@ -90,7 +91,7 @@ func (f *Form) Err() error {
 // Invalid is a form with one error.
 func Invalid(field, format string, args ...any) error {
 	var f Form
-	f.Add(field, format, args...)
+	f.Addf(field, format, args...)
 	return f.Err()
 }
 
@@ -141,9 +142,7 @@ func asError(err error) *Error {
 
 func writeError(w http.ResponseWriter, e *Error) {
 	header := w.Header()
-	for name, values := range e.Header {
-		header[name] = values
-	}
+	maps.Copy(header, e.Header)
 	header.Set("Content-Type", e.ContentType)
 	header.Set("Vary", "Cookie")
 	if e.Resource {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,16 +54,14 @@ func (k *keyring) authenticate(r *http.Request) (*User, *Error) {
 	if v := p["oauth_version"]; v != "" && v != "1.0" {
 		return nil, refused(fmt.Sprintf("'OAuth version %s not supported.'", v))
 	}
-	if !k.knows(func(key Key) bool { return key.Consumer == p["oauth_consumer_key"] }) {
+	if !slices.ContainsFunc(k.keys, func(c Key) bool { return c.Consumer == p["oauth_consumer_key"] }) {
 		return nil, refused("Invalid API key.")
 	}
-	var key Key
-	if !k.knows(func(c Key) bool {
-		key = c
-		return c.Consumer == p["oauth_consumer_key"] && c.Token == p["oauth_token"]
-	}) {
+	at := slices.IndexFunc(k.keys, func(c Key) bool { return c.Consumer == p["oauth_consumer_key"] && c.Token == p["oauth_token"] })
+	if at < 0 {
 		return nil, refused(fmt.Sprintf("'Invalid access token: %s'", p["oauth_token"]))
 	}
+	key := k.keys[at]
 	if err := k.checkTimestamp(p["oauth_timestamp"]); err != nil {
 		return nil, err
 	}
@@ -74,15 +73,6 @@ func (k *keyring) authenticate(r *http.Request) (*User, *Error) {
 		return nil, refused(fmt.Sprintf("'Invalid signature. Expected signature base string: &%s'", key.Secret))
 	}
 	return key.User, nil
-}
-
-func (k *keyring) knows(match func(Key) bool) bool {
-	for _, key := range k.keys {
-		if match(key) {
-			return true
-		}
-	}
-	return false
 }
 
 func (k *keyring) checkTimestamp(text string) *Error {

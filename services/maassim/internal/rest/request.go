@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -119,7 +120,7 @@ func (q *Request) parseBody(r *http.Request) error {
 func (q *Request) parseMultipart(parts *multipart.Reader) error {
 	for {
 		part, err := parts.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
