@@ -1,0 +1,64 @@
+// Package interceptor is what every call passes before and after its handler.
+package interceptor
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"buf.build/go/protovalidate"
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"google.golang.org/grpc"
+)
+
+// The sizes of messages, in bytes. A request holds at most 2 MiB of user data, or 10,000 attempts
+// that are watched (about 2 MB); an answer at most 10,000 hosts with their storage pools.
+const (
+	maxRequest = 4 << 20
+	maxAnswer  = 32 << 20
+	// maxHeaders bounds a caller's metadata.
+	maxHeaders = 16 << 10
+)
+
+// Config is what the interceptors need; all of it is required.
+type Config struct {
+	Logger  *slog.Logger
+	Metrics *grpcprom.ServerMetrics
+	Clock   func() time.Time
+	// Streams ends the streams when the service stops.
+	Streams *Streams
+}
+
+// ServerOptions gives the chain and the limits of messages. The order, outermost first:
+//
+//  1. metrics count every call, whatever becomes of it further in;
+//  2. logging sees the status that the caller gets, and names the request's machine;
+//  3. recovery turns a panic into INTERNAL, which 1 and 2 then see;
+//  4. deadline gives a call an end, so that nothing below it waits for ever;
+//  5. streams end with the service (streams only);
+//  6. validation keeps what breaks the contract's rules from the handler.
+func ServerOptions(cfg Config) ([]grpc.ServerOption, error) {
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("compile the contract's rules: %w", err)
+	}
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(
+			cfg.Metrics.UnaryServerInterceptor(),
+			unaryLogging(cfg.Logger),
+			unaryRecovery(cfg.Logger),
+			unaryDeadline(cfg.Clock),
+			unaryValidation(validator),
+		),
+		grpc.ChainStreamInterceptor(
+			cfg.Metrics.StreamServerInterceptor(),
+			streamLogging(cfg.Logger),
+			streamRecovery(cfg.Logger),
+			cfg.Streams.interceptor(),
+			streamValidation(validator),
+		),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.MaxSendMsgSize(maxAnswer),
+		grpc.MaxHeaderListSize(maxHeaders),
+	}, nil
+}
