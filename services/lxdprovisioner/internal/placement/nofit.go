@@ -42,7 +42,7 @@ func Classes() []Class {
 func (c Class) String() string { return classNames[c] }
 
 // NoFit says that no host fits, or that too few do for a plan.
-type NoFit struct {
+type NoFit struct { //nolint:errname // it is an answer first: the name says what a caller reads
 	// Class is the kind of failure.
 	Class Class
 	// Summary is one sentence of at most 200 characters.

@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -132,7 +133,6 @@ func (s *survey) host(i int) host {
 type rank struct {
 	host  int
 	terms terms
-	tie   uint64
 }
 
 // compare is positive where r is better than o. Hosts that are alike in everything go by id, so that
@@ -141,21 +141,13 @@ func (s *survey) compare(r, o *rank) int {
 	if c := r.terms.compare(&o.terms); c != 0 {
 		return c
 	}
-	if r.tie != o.tie {
-		if r.tie > o.tie {
-			return 1
-		}
-		return -1
-	}
-	if s.hosts[r.host].ID < s.hosts[o.host].ID {
-		return 1
-	}
-	return -1
+	a, b := s.hosts[r.host].ID, s.hosts[o.host].ID
+	return cmp.Or(cmp.Compare(s.q.tie(a), s.q.tie(b)), cmp.Compare(b, a))
 }
 
 // rate gives the rank of the host that c shows, among those of its zone.
 func (s *survey) rate(i int, c *host) rank {
-	return rank{host: i, terms: s.q.score(c), tie: s.q.tie(c.ID)}
+	return rank{host: i, terms: s.q.score(c)}
 }
 
 // rateAcross gives the rank the term that compares zones.

@@ -116,7 +116,7 @@ type PlanRequest struct {
 }
 
 // Invalid is a request that no inventory could fulfil.
-type Invalid struct {
+type Invalid struct { //nolint:errname // it is an answer first: the name says what a caller reads
 	// Field is the path of the field in the contract, for example "resources.memory_mib".
 	Field string
 	// Message says what is wrong, with numbers.

@@ -53,7 +53,7 @@ type Candidate struct {
 }
 
 // named gives the terms their names under the policy.
-func (t terms) named(policy Policy) []ScoreTerm {
+func (t *terms) named(policy Policy) []ScoreTerm {
 	step, exact := "balanced", "headroom"
 	switch policy {
 	case Pack:
