@@ -1,7 +1,9 @@
 package maassim_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -231,4 +233,38 @@ func TestCompose_a_fresh_host_reports_zeros_until_it_is_refreshed(t *testing.T) 
 	assert.Equal(t, `{"cores": ["Ensure this value is less than or equal to 0."], "memory": ["Ensure this value is less than or equal to 0."]}`, a.body)
 	require.Equal(t, 200, m.post("vm-hosts/1/?op=refresh", "").status)
 	m.compose("f-0", "")
+}
+
+func TestCompose_by_LXD_version(t *testing.T) {
+	t.Parallel()
+	for version, status := range map[string]int{"4.15": 503, "4.16": 200, "5.0.4": 200, "5.21.3": 200, "6.6": 200, "6.7": 503, "7.0": 503} {
+		cfg := maassim.DefaultConfig(1, 1, 0)
+		cfg.LXDVersion = version
+		m := start(t, cfg)
+		a := m.post("vm-hosts/1/?op=compose", "hostname=v-0&skip_commissioning=true")
+		assert.Equal(t, status, a.status, version+" "+a.body)
+		assert.Len(t, m.LXD(), map[int]int{200: 1, 503: 0}[status])
+	}
+}
+
+func TestCompose_finishes_when_its_client_is_gone(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(1, 1, 0)
+	cfg.Durations.Compose = 200 * time.Millisecond
+	m := start(t, cfg)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.base+"/MAAS/api/2.0/vm-hosts/1/?op=compose", strings.NewReader("hostname=gone-0"))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", sign(m.APIKey()))
+	req.Header.Set("Content-Type", form)
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	require.Error(t, err)
+	require.Eventually(t, func() bool {
+		_, made := m.Machine("gone-0")
+		return made
+	}, 10*time.Second, 5*time.Millisecond)
 }

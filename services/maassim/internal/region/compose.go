@@ -86,6 +86,9 @@ func (r *Region) planInstance(h *vmHost, spec vmSpec) (lxd.Instance, error) {
 	if err := r.overCommitted(h, spec); err != nil {
 		return lxd.Instance{}, err
 	}
+	if err := refusedByVersion(h); err != nil && r.lxd.Online(h.name) {
+		return lxd.Instance{}, err
+	}
 	sizes, tags := make([]int64, 0, len(spec.disks)), make([][]string, 0, len(spec.disks))
 	for _, d := range spec.disks {
 		sizes, tags = append(sizes, d.size), append(tags, d.tags)

@@ -2,6 +2,8 @@ package region
 
 import (
 	"maps"
+	"strconv"
+	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 )
@@ -106,7 +108,7 @@ func (r *Region) Concern(action string, path map[string]string) fault.Request {
 		return req
 	}
 	for _, h := range r.hosts {
-		if len(action) > 9 && action[:9] == "vm-hosts." && uri("vm-hosts/%s/", path["id"]) == uri("vm-hosts/%d/", h.id) {
+		if strings.HasPrefix(action, "vm-hosts.") && path["id"] == strconv.Itoa(h.id) {
 			req.Host = h.name
 		}
 	}
