@@ -101,9 +101,9 @@ func checks(q *query) []check {
 
 // judge gives the verdict on a host.
 func judge(q *query, c *host) verdict {
-	for i := range q.checks {
-		if q.checks[i].rejects(q, c) {
-			return q.checks[i].verdict
+	for _, k := range q.checks {
+		if k.rejects(q, c) {
+			return k.verdict
 		}
 	}
 	return fits
