@@ -1,0 +1,228 @@
+package provision_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasregion"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasvmhost"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+const userData = "#cloud-config\n# join-token-8f3a\n"
+
+// world is the use cases over a simulated MAAS, through the real client and HTTP.
+type world struct {
+	t      *testing.T
+	sim    *maassim.Sim
+	clock  *clock
+	log    *journal
+	cfg    provision.Config
+	lxd    *provision.LXD
+	metal  *provision.BareMetal
+	region *provision.MAASRegion
+}
+
+// clock is the time, which a test may move on.
+type clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.offset)
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += d
+}
+
+// journal is what was logged.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.String()
+}
+
+// timing are protocol.md's durations where only the clock decides, and milliseconds where real time
+// passes.
+func timing() provision.Timing {
+	t := provision.DefaultTiming()
+	t.LookupWindow = time.Millisecond
+	t.YieldLook = 2 * time.Millisecond
+	t.ReplyMargin = time.Millisecond
+	t.WatchInterval = 5 * time.Millisecond
+	t.IdleInterval = 5 * time.Millisecond
+	t.WatchFullRead = 5 * time.Millisecond
+	t.DetachedLimit = 150 * time.Second
+	return t
+}
+
+// start begins a world of some hosts in three zones; change adapts it.
+func start(t *testing.T, hosts, metal int, change ...func(*maassim.Config)) *world {
+	t.Helper()
+	cfg := maassim.DefaultConfig(hosts, 3, metal)
+	for _, c := range change {
+		c(&cfg)
+	}
+	sim, err := maassim.New(cfg)
+	require.NoError(t, err)
+	srv := httptest.NewServer(sim)
+	t.Cleanup(func() {
+		sim.Close()
+		srv.Close()
+	})
+	w := &world{t: t, sim: sim, clock: &clock{}, log: &journal{}}
+	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	client, err := maas.New(maas.Config{URL: srv.URL + "/MAAS", Credentials: maas.StaticKey(sim.APIKey()), Clock: w.clock.now, Logger: logger})
+	require.NoError(t, err)
+	w.cfg = provision.Config{
+		Backend: maasvmhost.New(client, w.clock.now, logger), MAAS: maasregion.New(client), Clock: w.clock.now, Logger: logger, Timing: timing(),
+	}
+	w.restart()
+	t.Cleanup(func() {
+		client.Close()
+		require.NotContains(t, w.log.String(), "join-token", "user data must never be logged")
+	})
+	return w
+}
+
+// restart makes new use cases, as another replica or a restarted process would.
+func (w *world) restart() {
+	w.lxd, w.metal, w.region = provision.NewLXD(w.cfg), provision.NewBareMetal(w.cfg), provision.NewMAASRegion(w.cfg)
+}
+
+func (w *world) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(w.t.Context(), 20*time.Second)
+	w.t.Cleanup(cancel)
+	return ctx
+}
+
+func owner(machine string) provision.Owner {
+	return provision.Owner{ClusterID: "c-1", Namespace: "prod", Cluster: "prod", Machine: machine, MachineUID: "uid-" + machine, SpecDigest: "d1"}
+}
+
+func small() inventory.VMSize {
+	return inventory.VMSize{Cores: 4, MemoryMiB: 8192, Disks: []inventory.Disk{{SizeGB: 60}}}
+}
+
+// host gives the host of the name.
+func (w *world) host(name string) provision.HostView {
+	w.t.Helper()
+	list, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
+	require.NoError(w.t, err)
+	for _, h := range list.Hosts {
+		if h.Name == name {
+			return h
+		}
+	}
+	w.t.Fatalf("no host %s", name)
+	return provision.HostView{}
+}
+
+// attempt gives a first attempt on a host, not sent yet.
+func (w *world) attempt(machine, host string) provision.Attempt {
+	w.t.Helper()
+	h := w.host(host)
+	return provision.Attempt{Number: 1, Name: machine + "-a1b2c", HostID: h.ID, HostName: h.Name}
+}
+
+func (w *world) composeRequest(machine, host string) provision.ComposeRequest {
+	w.t.Helper()
+	return provision.ComposeRequest{Attempt: w.attempt(machine, host), Owner: owner(machine), Size: small()}
+}
+
+// sent gives the attempt as it is stored once it is sent.
+func (w *world) sent(a provision.Attempt) provision.Attempt {
+	a.SentAt = w.clock.now()
+	return a
+}
+
+func deployRequest(c provision.ComposeRequest) provision.DeployRequest {
+	return provision.DeployRequest{
+		Attempt: c.Attempt, Owner: c.Owner, Network: c.Network,
+		Image: provision.Image{OS: "ubuntu", Series: "jammy"}, UserData: []byte(userData),
+	}
+}
+
+// deleteRequest says that nothing else is known of the hosts.
+func deleteRequest(o provision.Owner, attempts ...provision.Attempt) provision.DeleteRequest {
+	req := provision.DeleteRequest{Attempts: attempts, Owner: o}
+	for _, a := range attempts {
+		req.Hosts = append(req.Hosts, provision.HostExpectation{HostID: a.HostID})
+	}
+	return req
+}
+
+// inLXD says whether LXD has a VM of the name, whatever MAAS believes.
+func (w *world) inLXD(name string) bool {
+	for _, i := range w.sim.LXD() {
+		if i.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// vms are MAAS's rows of composed machines.
+func (w *world) vms() []string {
+	var names []string
+	for _, m := range w.sim.Machines() {
+		if m.Host != "" {
+			names = append(names, m.Hostname)
+		}
+	}
+	return names
+}
+
+func requireFault(t *testing.T, err error, kind fault.Kind, reason fault.Reason) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, fmt.Sprintf("%s/%s", kind, reason), fmt.Sprintf("%s/%s", fault.KindOf(err), fault.ReasonOf(err)), err.Error())
+}
+
+func (w *world) logged(parts ...string) bool {
+	for line := range strings.Lines(w.log.String()) {
+		all := true
+		for _, p := range parts {
+			all = all && strings.Contains(line, p)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+func selectRequest(vm string) provision.SelectRequest {
+	return provision.SelectRequest{Request: placement.Request{VM: vm, Size: small()}}
+}
