@@ -1,0 +1,212 @@
+// Package app runs the service: it checks the configuration, wires the parts together, serves until
+// its context ends and then stops without losing what MAAS has been told. It is the only package that
+// knows every implementation.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasregion"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasvmhost"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/interceptor"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+)
+
+// Version is the version of the service; the build sets it with -ldflags "-X".
+var Version = "dev"
+
+// service is the service with its parts wired together.
+type service struct {
+	cfg     Config
+	logger  *slog.Logger
+	client  *maas.Client
+	lxd     *provision.LXD
+	metal   *provision.BareMetal
+	region  *provision.MAASRegion
+	grpc    *grpc.Server
+	health  *health.Server
+	streams *interceptor.Streams
+	metrics *metrics
+}
+
+// Run serves until ctx ends, then drains, and gives nil; anything else is an error. Every bad flag,
+// file and variable is named in one error before anything listens. A MAAS that is silent or refuses
+// the key is no error: it is logged, the health name "maas" says NOT_SERVING, and calls answer so.
+func Run(ctx context.Context, cfg Config) error {
+	found, err := cfg.resolve()
+	if err != nil {
+		return fmt.Errorf("check the configuration:\n%w", err)
+	}
+	s, err := wire(cfg, found)
+	if err != nil {
+		return err
+	}
+	defer s.client.Close()
+	var listen net.ListenConfig
+	calls, err := listen.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	scrapes, err := listen.Listen(ctx, "tcp", cfg.MetricsAddr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--metrics-addr: %w", err), calls.Close())
+	}
+	if cfg.Started != nil {
+		cfg.Started(Addresses{GRPC: calls.Addr(), Metrics: scrapes.Addr()})
+	}
+	s.logger.Info("Serving", "version", Version, "listen", calls.Addr().String(), "metrics", scrapes.Addr().String(), "maas", found.endpoint)
+	return s.serve(ctx, calls, scrapes)
+}
+
+// wire builds the service from the bottom up: MAAS's client, the back end, the use cases, the server.
+func wire(cfg Config, found settings) (*service, error) {
+	s := &service{cfg: cfg, logger: newLogger(cfg, found.level), metrics: newMetrics(), streams: interceptor.NewStreams()}
+	var err error
+	s.client, err = maas.New(maas.Config{
+		URL: found.endpoint, Credentials: found.key, CAFile: cfg.CAFile, UserAgent: "lxdprovisioner/" + Version,
+		Limits: maas.Limits{Long: cfg.LongCalls, Short: cfg.ShortCalls}, Clock: cfg.Clock, Logger: s.logger, Observe: s.metrics.observe,
+	})
+	if err != nil {
+		return nil, err
+	}
+	timing := cfg.Timing
+	if timing == (Timing{}) {
+		timing = DefaultTiming()
+	}
+	timing.DrainLimit = cfg.DrainTimeout
+	useCases := provision.Config{
+		Backend: maasvmhost.New(s.client, cfg.Clock, s.logger), MAAS: maasregion.New(s.client),
+		Clock: cfg.Clock, Logger: s.logger, Timing: timing,
+	}
+	s.lxd, s.metal, s.region = provision.NewLXD(useCases), provision.NewBareMetal(useCases), provision.NewMAASRegion(useCases)
+	return s, s.buildServer()
+}
+
+func newLogger(cfg Config, level slog.Level) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(cfg.Logs, options))
+	}
+	return slog.New(slog.NewJSONHandler(cfg.Logs, options))
+}
+
+// serve runs everything until ctx ends or a part fails, and waits for all of it.
+func (s *service) serve(ctx context.Context, calls, scrapes net.Listener) error {
+	scraped := s.metrics.server()
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := s.grpc.Serve(calls); err != nil {
+			return fmt.Errorf("serve gRPC: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		if err := scraped.Serve(scrapes); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve metrics: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		s.watchMAAS(running)
+		return nil
+	})
+	group.Go(func() error {
+		<-running.Done()
+		// The stop has a time of its own: what it waits for must outlive the context that ended.
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
+		defer cancel()
+		s.stop(stopping)
+		return scraped.Close()
+	})
+	return group.Wait()
+}
+
+// stop tells callers to go elsewhere, ends the streams, waits for the calls, and then for what runs
+// on in MAAS without a caller. What has not ended with ctx is cut.
+func (s *service) stop(ctx context.Context) {
+	s.logger.Info("Stopping", "drainTimeout", s.cfg.DrainTimeout)
+	s.health.Shutdown()
+	s.streams.Stop()
+	graceful := make(chan struct{})
+	go func() {
+		defer close(graceful)
+		s.grpc.GracefulStop()
+	}()
+	select {
+	case <-graceful:
+	case <-ctx.Done():
+		s.logger.Warn("Cutting calls that have not ended")
+		s.grpc.Stop()
+		<-graceful
+	}
+	// No handler can start anything any more, so what is drained here is all.
+	if err := errors.Join(s.lxd.Drain(ctx), s.metal.Drain(ctx)); err != nil {
+		s.logger.Warn("Stopping before all work has ended", "error", err)
+	}
+	s.logger.Info("Stopped")
+}
+
+const (
+	// healthyCheck is how often MAAS is asked who we are while it answers: a key that was taken away
+	// shows in calls anyway. sickCheck is the same while something is wrong.
+	healthyCheck = 2 * time.Minute
+	sickCheck    = 15 * time.Second
+	// checkLimit bounds one check.
+	checkLimit = 30 * time.Second
+)
+
+// healthName is the name under which the health service tells of MAAS. The empty name, and those of
+// the services, tell of the process alone: calls go on while MAAS is silent, and say so.
+const healthName = "maas"
+
+// watchMAAS asks MAAS who we are and what we may do, tells it as health, and logs when it changes.
+func (s *service) watchMAAS(ctx context.Context) {
+	last, first := "", true
+	for {
+		problem := s.checkMAAS(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		pause, state := healthyCheck, healthpb.HealthCheckResponse_SERVING
+		if problem != "" {
+			pause, state = sickCheck, healthpb.HealthCheckResponse_NOT_SERVING
+		}
+		s.health.SetServingStatus(healthName, state)
+		switch {
+		case problem != "" && problem != last:
+			s.logger.Warn("MAAS can't be used as it is", "problem", problem)
+		case problem == "" && (first || last != ""):
+			s.logger.Info("MAAS answers and lets us work")
+		}
+		last, first = problem, false
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+	}
+}
+
+// checkMAAS gives what is wrong; empty where nothing is.
+func (s *service) checkMAAS(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	defer cancel()
+	if problem := s.region.Region(ctx).Problem; problem != nil {
+		return problem.Error()
+	}
+	return ""
+}

@@ -1,0 +1,194 @@
+package app
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+)
+
+// The files of the credentials directory, and the environment variables that are read where no
+// directory is named.
+const (
+	endpointName = "MAAS_ENDPOINT"
+	keyName      = "MAAS_API_KEY"
+)
+
+// The defaults of the flags.
+const (
+	defaultListen      = ":9090"
+	defaultMetricsAddr = ":8080"
+	defaultDrain       = 180 * time.Second
+	defaultLongCalls   = 6
+	defaultShortCalls  = 4
+)
+
+// Timing are the durations of the use cases. Tests shorten them.
+type Timing = provision.Timing
+
+// DefaultTiming gives the durations that the service keeps to.
+func DefaultTiming() Timing { return provision.DefaultTiming() }
+
+// Config is what the service runs with. AddFlags sets the defaults and binds the flags; the fields
+// below them are for the program and for tests.
+type Config struct {
+	// Listen is the address of the gRPC server, host:port.
+	Listen string
+	// MetricsAddr is the address of /metrics, host:port.
+	MetricsAddr string
+	// CredentialsDir holds the files MAAS_ENDPOINT and MAAS_API_KEY. Where it is empty the environment
+	// variables of these names are taken. The key is read again for each request, the endpoint once.
+	CredentialsDir string
+	// CAFile is a PEM file of authorities that are trusted for MAAS besides the system's; empty for none.
+	CAFile string
+	// LogLevel is debug, info, warn or error.
+	LogLevel string
+	// LogFormat is json or text.
+	LogFormat string
+	// DrainTimeout bounds how long a stop waits for calls and for work that MAAS has been told of.
+	DrainTimeout time.Duration
+	// LongCalls and ShortCalls bound how many requests to MAAS run at a time.
+	LongCalls, ShortCalls int
+
+	// Clock tells the time.
+	Clock func() time.Time
+	// Getenv reads an environment variable; os.Getenv in the program.
+	Getenv func(string) string
+	// Logs gets the log.
+	Logs io.Writer
+	// Timing are the use cases' durations; DefaultTiming where zero.
+	Timing Timing
+	// Started is told, once, of the addresses that are bound; nil for nobody.
+	Started func(Addresses)
+}
+
+// Addresses are where the service listens.
+type Addresses struct {
+	GRPC    net.Addr
+	Metrics net.Addr
+}
+
+// AddFlags sets the defaults and binds the flags.
+func (c *Config) AddFlags(flags *flag.FlagSet) {
+	flags.StringVar(&c.Listen, "listen", defaultListen, "address of the gRPC server, host:port")
+	flags.StringVar(&c.MetricsAddr, "metrics-addr", defaultMetricsAddr, "address of /metrics, host:port")
+	flags.StringVar(&c.CredentialsDir, "maas-credentials-dir", "",
+		"directory with the files "+endpointName+" and "+keyName+"; where empty, the environment variables of these names are taken")
+	flags.StringVar(&c.CAFile, "maas-ca-file", "", "PEM file of certificate authorities that are trusted for MAAS besides the system's")
+	flags.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	flags.StringVar(&c.LogFormat, "log-format", "json", "json or text")
+	flags.DurationVar(&c.DrainTimeout, "drain-timeout", defaultDrain, "how long a stop waits for work that MAAS has been told of")
+	flags.IntVar(&c.LongCalls, "maas-long-calls", defaultLongCalls, "how many composes, deletions and refreshes MAAS is asked for at a time")
+	flags.IntVar(&c.ShortCalls, "maas-short-calls", defaultShortCalls, "how many short requests MAAS is asked at a time")
+}
+
+// settings are what a valid Config gives.
+type settings struct {
+	endpoint string
+	key      maas.Credentials
+	level    slog.Level
+}
+
+// resolve checks everything and names every bad flag, file and variable at once. No error holds the
+// key.
+func (c *Config) resolve() (settings, error) {
+	var s settings
+	var errs []error
+	bad := func(flagName string, err error) {
+		if err != nil {
+			errs = append(errs, fmt.Errorf("--%s: %w", flagName, err))
+		}
+	}
+	bad("listen", checkAddress(c.Listen))
+	bad("metrics-addr", checkAddress(c.MetricsAddr))
+	bad("log-level", s.level.UnmarshalText([]byte(c.LogLevel)))
+	if c.LogFormat != "json" && c.LogFormat != "text" {
+		bad("log-format", fmt.Errorf("%q is neither json nor text", c.LogFormat))
+	}
+	if c.DrainTimeout <= 0 {
+		bad("drain-timeout", fmt.Errorf("%s is no time to wait", c.DrainTimeout))
+	}
+	if c.LongCalls < 1 {
+		bad("maas-long-calls", fmt.Errorf("%d lets nothing through", c.LongCalls))
+	}
+	if c.ShortCalls < 1 {
+		bad("maas-short-calls", fmt.Errorf("%d lets nothing through", c.ShortCalls))
+	}
+	if c.CAFile != "" {
+		_, err := os.Stat(c.CAFile)
+		bad("maas-ca-file", err)
+	}
+	var err error
+	if s.endpoint, s.key, err = c.credentials(); err != nil {
+		errs = append(errs, err)
+	} else if err := c.checkMAAS(s); err != nil {
+		errs = append(errs, err)
+	}
+	return s, errors.Join(errs...)
+}
+
+// checkMAAS lets the client judge URL, key and CA file; it sends nothing.
+func (c *Config) checkMAAS(s settings) error {
+	client, err := maas.New(maas.Config{URL: s.endpoint, Credentials: s.key, CAFile: c.existingCAFile(), Clock: c.Clock})
+	if err != nil {
+		return err
+	}
+	client.Close()
+	return nil
+}
+
+// existingCAFile keeps one missing file from being named twice.
+func (c *Config) existingCAFile() string {
+	if _, err := os.Stat(c.CAFile); err != nil {
+		return ""
+	}
+	return c.CAFile
+}
+
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err
+}
+
+// credentials finds the endpoint and the way to the key.
+func (c *Config) credentials() (string, maas.Credentials, error) {
+	if c.CredentialsDir == "" {
+		return c.environment()
+	}
+	var errs []error
+	content, err := os.ReadFile(filepath.Join(c.CredentialsDir, endpointName))
+	if err != nil {
+		errs = append(errs, fmt.Errorf("--maas-credentials-dir: %w", err))
+	}
+	key := maas.KeyFile(filepath.Join(c.CredentialsDir, keyName))
+	if _, err := key(); err != nil {
+		errs = append(errs, fmt.Errorf("--maas-credentials-dir: %w", err))
+	}
+	return strings.TrimSpace(string(content)), key, errors.Join(errs...)
+}
+
+func (c *Config) environment() (string, maas.Credentials, error) {
+	var errs []error
+	get := func(name string) string {
+		value := strings.TrimSpace(c.Getenv(name))
+		if value == "" {
+			errs = append(errs, fmt.Errorf("%s: set it, or name a directory with --maas-credentials-dir", name))
+		}
+		return value
+	}
+	endpoint, key := get(endpointName), get(keyName)
+	return endpoint, maas.StaticKey(key), errors.Join(errs...)
+}
