@@ -3,6 +3,7 @@
 package apiserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ type Server struct {
 
 // Start starts etcd and an API server from the binaries in KUBEBUILDER_ASSETS and installs the
 // custom resources. Call Stop.
-func Start() (*Server, error) {
+func Start(ctx context.Context) (*Server, error) {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	if assets == "" {
 		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run this through make, or export KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh)")
@@ -35,7 +36,7 @@ func Start() (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	core, err := moduleDir(root, "sigs.k8s.io/cluster-api")
+	core, err := moduleDir(ctx, root, "sigs.k8s.io/cluster-api")
 	if err != nil {
 		return nil, err
 	}
@@ -74,8 +75,8 @@ func Root() (string, error) {
 }
 
 // moduleDir gives the directory in the module cache of a module that test/go.mod requires.
-func moduleDir(root, module string) (string, error) {
-	cmd := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module)
+func moduleDir(ctx context.Context, root, module string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
 	cmd.Dir, cmd.Stderr = filepath.Join(root, "test"), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

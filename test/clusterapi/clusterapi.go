@@ -142,12 +142,12 @@ func (s *StandIn) mirrorCluster(ctx context.Context, cluster *clusterv1.Cluster)
 		return nil
 	}
 	before := cluster.DeepCopy()
-	cluster.Spec.ControlPlaneEndpoint = clusterv1.APIEndpoint{Host: maasCluster.Spec.ControlPlaneEndpoint.Host, Port: int32(maasCluster.Spec.ControlPlaneEndpoint.Port)}
+	cluster.Spec.ControlPlaneEndpoint = clusterv1.APIEndpoint{Host: maasCluster.Spec.ControlPlaneEndpoint.Host, Port: maasCluster.Spec.ControlPlaneEndpoint.Port}
 	if err := s.Client.Patch(ctx, cluster, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("copy the endpoint of %s: %w", cluster.Name, err)
 	}
 	before = cluster.DeepCopy()
-	cluster.Status.Initialization.InfrastructureProvisioned = ptr.To(true)
+	cluster.Status.Initialization.InfrastructureProvisioned = new(true)
 	cluster.Status.FailureDomains = maasCluster.Status.FailureDomains
 	cluster.Status.Phase = string(clusterv1.ClusterPhaseProvisioned)
 	if err := s.Client.Status().Patch(ctx, cluster, client.MergeFrom(before)); err != nil {
@@ -172,7 +172,7 @@ func (s *StandIn) mirrorMachine(ctx context.Context, machine *clusterv1.Machine)
 		return fmt.Errorf("copy the provider id of %s: %w", machine.Name, err)
 	}
 	before = machine.DeepCopy()
-	machine.Status.Initialization.InfrastructureProvisioned = ptr.To(true)
+	machine.Status.Initialization.InfrastructureProvisioned = new(true)
 	machine.Status.Addresses = maasMachine.Status.Addresses
 	machine.Status.FailureDomain = maasMachine.Status.FailureDomain
 	machine.Status.Phase = string(clusterv1.MachinePhaseProvisioned)

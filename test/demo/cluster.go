@@ -185,7 +185,7 @@ func (c *cluster) prove(ctx context.Context, s *screen) error {
 	if distinct := slices.Compact(slices.Clone(zones)); len(zones) != 3 || len(distinct) != 3 || metal != 2 {
 		return fmt.Errorf("want three VMs in three zones and two bare-metal machines, have VMs in %v and %d bare-metal machines", zones, metal)
 	}
-	s.say("three control-plane VMs in three zones (%s), %d bare-metal workers beside them", strings.Join(zones, ", "), metal)
+	s.sayf("three control-plane VMs in three zones (%s), %d bare-metal workers beside them", strings.Join(zones, ", "), metal)
 	return nil
 }
 

@@ -41,7 +41,7 @@ func (c *cluster) lookAt(ctx context.Context, s *screen) error {
 
 func (c *cluster) kubectl(ctx context.Context, s *screen, args ...string) error {
 	s.raw("\n$ kubectl " + strings.Join(args, " "))
-	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", namespace}, args...)...) //nolint:gosec // fixed arguments
+	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", namespace}, args...)...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
@@ -59,7 +59,7 @@ func (c *cluster) kubectl(ctx context.Context, s *screen, args ...string) error 
 func (c *cluster) listHosts(ctx context.Context, s *screen) ([]*lxdprovisionerv1.Host, error) {
 	args := []string{"-plaintext", c.service, lxdprovisionerv1.LXDProvisioner_ServiceDesc.ServiceName + "/ListHosts"}
 	s.raw("\n$ grpcurl " + strings.Join(args, " ") + "   (by zone)")
-	out, err := exec.CommandContext(ctx, "grpcurl", args...).Output() //nolint:gosec // our own address
+	out, err := exec.CommandContext(ctx, "grpcurl", args...).Output()
 	if errors.Is(err, exec.ErrNotFound) {
 		answer, err := c.hosts.ListHosts(ctx, &lxdprovisionerv1.ListHostsRequest{})
 		return answer.GetHosts(), err

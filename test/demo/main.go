@@ -62,11 +62,11 @@ func tell(ctx context.Context, s *screen, stack *stack) error {
 	if err != nil {
 		return err
 	}
-	s.say("applied deploy/samples/demo: cluster %s", cluster.name)
+	s.sayf("applied deploy/samples/demo: cluster %s", cluster.name)
 	if err := cluster.awaitReady(ctx, s); err != nil {
 		return err
 	}
-	s.say("every machine is ready; what an operator looks at:")
+	s.sayf("every machine is ready; what an operator looks at:")
 	if err := cluster.lookAt(ctx, s); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func tell(ctx context.Context, s *screen, stack *stack) error {
 	if stack.keep {
 		return nil
 	}
-	s.say("deleting cluster %s", cluster.name)
+	s.sayf("deleting cluster %s", cluster.name)
 	if err := cluster.delete(ctx); err != nil {
 		return err
 	}

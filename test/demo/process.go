@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func startProcess(dir, name, binary string, env []string, args ...string) (*proc
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	cmd := exec.Command(binary, args...) //nolint:gosec,noctx // our own binary; stop ends it in order, a context would kill it
+	cmd := exec.Command(binary, args...) //nolint:noctx // our own binary; stop ends it in order, a context would kill it
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -50,7 +51,7 @@ func startProcess(dir, name, binary string, env []string, args ...string) (*proc
 func (p *process) exited() error {
 	select {
 	case <-p.done:
-		return fmt.Errorf("%s has stopped (%v): see %s", p.name, p.err, p.log)
+		return fmt.Errorf("%s has stopped; see %s: %w", p.name, p.log, cmp.Or(p.err, errors.New("it ended by itself")))
 	default:
 		return nil
 	}

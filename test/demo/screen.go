@@ -30,8 +30,8 @@ type row struct {
 	cells []string
 }
 
-// say prints a line that stays.
-func (s *screen) say(format string, args ...any) {
+// sayf prints a line that stays.
+func (s *screen) sayf(format string, args ...any) {
 	s.drawn = 0
 	fmt.Fprintf(s.out, "%7s  %s\n", s.elapsed(), fmt.Sprintf(format, args...))
 }
@@ -62,13 +62,13 @@ func (s *screen) changes(rows []row) {
 		seen[r.name] = true
 		if line := strings.Join(r.cells, "  "); s.last[r.name] != line {
 			s.last[r.name] = line
-			s.say("%-10s %s", r.name, line)
+			s.sayf("%-10s %s", r.name, line)
 		}
 	}
 	for name := range s.last {
 		if !seen[name] {
 			delete(s.last, name)
-			s.say("%-10s gone", name)
+			s.sayf("%-10s gone", name)
 		}
 	}
 }

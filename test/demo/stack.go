@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,13 +67,13 @@ func startStack(ctx context.Context, s *screen, o options) (*stack, error) {
 		if err := part.start(ctx); err != nil {
 			return st, stopped(ctx, err)
 		}
-		s.say("started the %s", part.name)
+		s.sayf("started the %s", part.name)
 	}
 	return st, nil
 }
 
-func (st *stack) startAPIServer(context.Context) error {
-	api, err := apiserver.Start()
+func (st *stack) startAPIServer(ctx context.Context) error {
+	api, err := apiserver.Start(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,9 +86,9 @@ func (st *stack) startAPIServer(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reach the API server: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	standInCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	st.endStandIn = cancel
-	go (&clusterapi.StandIn{Client: st.client, Namespace: namespace}).Run(ctx)
+	go (&clusterapi.StandIn{Client: st.client, Namespace: namespace}).Run(standInCtx)
 	return nil
 }
 
@@ -186,15 +187,15 @@ func (st *stack) stop(s *screen) error {
 	if st.conn != nil {
 		errs = append(errs, st.conn.Close())
 	}
-	for i := len(st.processes) - 1; i >= 0; i-- {
-		errs = append(errs, st.processes[i].stop())
+	for _, p := range slices.Backward(st.processes) {
+		errs = append(errs, p.stop())
 	}
 	if st.api != nil {
 		errs = append(errs, st.api.Stop())
 	}
 	err := errors.Join(errs...)
 	if err == nil {
-		s.say("stopped everything; logs are in %s", st.work)
+		s.sayf("stopped everything; logs are in %s", st.work)
 	}
 	return err
 }

@@ -45,6 +45,6 @@ func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
 	if len(left) > 0 {
 		return errors.New("left behind: " + strings.Join(left, "; "))
 	}
-	s.say("nothing is left: 0 instances in LXD, 0 machines held in MAAS, 0 DNS records")
+	s.sayf("nothing is left: 0 instances in LXD, 0 machines held in MAAS, 0 DNS records")
 	return nil
 }
