@@ -324,3 +324,20 @@ func TestMachine_another_object_than_the_one_asked_for_is_not_believed(t *testin
 	_, err = c.Release(t.Context(), "abc123", "")
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
 }
+
+func TestSecrets_never_show_when_something_that_is_not_HTTP_echoes_the_request(t *testing.T) {
+	t.Parallel()
+	g := serveFunc(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_, _ = conn.Write([]byte(r.Header.Get("Authorization") + "\r\n"))
+			_ = conn.Close()
+		}
+	})
+	err := calls["compose"](t.Context(), client(t, g.URL))
+	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
+	require.ErrorContains(t, err, "malformed HTTP response")
+	for _, hidden := range []string{consumer, token, secret} {
+		require.NotContains(t, err.Error(), hidden)
+	}
+}
