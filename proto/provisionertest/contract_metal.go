@@ -59,12 +59,19 @@ func (s *suite) allocateSurplus() {
 	})
 }
 
-func (s *suite) deployMachine() {
-	ref := s.allocated("capmaas/w-0")
+// deployedMachine allocates and deploys a machine.
+func (s *suite) deployedMachine(agent string) *lxdprovisionerv1.MachineRef {
+	s.t.Helper()
+	ref := s.allocated(agent)
 	s.until("the machine is deployed", func(ctx context.Context) (bool, error) {
 		answer, err := s.metal.DeployMachine(ctx, s.deployMachineRequest(ref))
 		return answer.GetMachine().GetStatus().GetState() == stateDeployed, err
 	})
+	return ref
+}
+
+func (s *suite) deployMachine() {
+	s.deployedMachine("capmaas/w-0")
 	second := s.allocated("capmaas/w-1")
 	request := s.deployMachineRequest(second)
 	request.Image = &lxdprovisionerv1.Image{Os: "ubuntu", Series: "no-such"}
@@ -107,7 +114,7 @@ func (s *suite) releaseMachine() {
 	if s.LockMachine == nil {
 		return
 	}
-	locked := s.allocated("capmaas/w-1")
+	locked := s.deployedMachine("capmaas/w-1")
 	s.LockMachine(s.t, locked.GetSystemId(), true)
 	_, err = s.metal.ReleaseMachine(s.ctx(), &lxdprovisionerv1.ReleaseMachineRequest{Machine: locked, Owner: ownerOf("w")})
 	s.fault(err, errorinfo.Busy, lxdprovisionerv1.Reason_REASON_MACHINE_LOCKED)

@@ -62,9 +62,7 @@ func (s *suite) composeLost() {
 	attempt := s.attempt("cp-0")
 	s.LoseNextAnswer(s.t)
 	_, err := s.lxd.ComposeVM(s.ctx(), s.composeRequest(attempt))
-	if err == nil {
-		s.t.Fatal("the answer was not lost")
-	}
+	// A service that looks for what it has made may still answer OK.
 	if info, ours := errorinfo.From(err); ours {
 		s.check(info.Kind == errorinfo.Busy || info.Kind == errorinfo.Unavailable, "a lost answer is an unknown outcome: %v", err)
 	}
@@ -170,11 +168,6 @@ func (s *suite) deployVMFaults() {
 	_, err = s.lxd.DeployVM(s.ctx(), request)
 	info := s.fault(err, errorinfo.Invalid, lxdprovisionerv1.Reason_REASON_BAD_USER_DATA)
 	s.check(strings.Contains(info.Message, "2097152") || strings.Contains(info.Message, "2 MiB"), "the refusal names the limit: %q", info.Message)
-
-	request = s.deployRequest(attempt)
-	request.Owner = ownerOf("somebody")
-	_, err = s.lxd.DeployVM(s.ctx(), request)
-	s.fault(err, errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN)
 }
 
 func (s *suite) deployFailed() {
@@ -268,7 +261,7 @@ func (s *suite) deleteLocked() {
 	if s.LockMachine == nil {
 		s.t.Skip("the harness can't lock a machine")
 	}
-	attempt, vm := s.composed("cp-0")
+	attempt, vm := s.deployed("cp-0")
 	s.LockMachine(s.t, vm.GetSystemId(), true)
 	_, err := s.lxd.DeleteVM(s.ctx(), s.deleteRequest(attempt))
 	s.fault(err, errorinfo.Busy, lxdprovisionerv1.Reason_REASON_MACHINE_LOCKED)

@@ -1,0 +1,57 @@
+package app_test
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/proto/provisionertest"
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+func TestService_keeps_the_contract(t *testing.T) {
+	t.Parallel()
+	provisionertest.RunContract(t, func(t *testing.T) provisionertest.Harness {
+		t.Helper()
+		r := newRegion(t, nil)
+		s := r.start(t, nil)
+		return provisionertest.Harness{
+			Conn: s.conn, Now: time.Now, Image: &lxdprovisionerv1.Image{Os: "ubuntu", Series: "jammy"},
+			ResourcePool: "default", Domain: "cluster.example",
+			BreakHost: func(t *testing.T, name string) { t.Helper(); require.NoError(t, r.SetHostOffline(name, true)) },
+			AddStranger: func(t *testing.T, name, hostID string) {
+				t.Helper()
+				r.ask(t, "vm-hosts/"+strings.TrimPrefix(hostID, "vmhost/")+"/?op=compose", url.Values{"hostname": {name}, "skip_commissioning": {"true"}})
+				stranger, ok := r.Machine(name)
+				require.True(t, ok)
+				r.ask(t, "machines/?op=allocate", url.Values{"system_id": {stranger.SystemID}, "agent_name": {"somebody-else"}})
+			},
+			LoseNextAnswer: func(t *testing.T) {
+				t.Helper()
+				require.NoError(t, r.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Count: 1, Reset: true, After: true}))
+			},
+			LockMachine: func(t *testing.T, systemID string, locked bool) {
+				t.Helper()
+				op := map[bool]string{true: "lock", false: "unlock"}[locked]
+				r.ask(t, "machines/"+systemID+"/?op="+op, nil)
+			},
+			FailMachine: func(t *testing.T, systemID string) {
+				t.Helper()
+				require.NoError(t, r.AddFaults(maassim.Fault{Operation: "machines.deploy", Machine: systemID, Effect: maassim.EffectFail}))
+			},
+			AddAllocation: func(t *testing.T, agent string) {
+				t.Helper()
+				r.ask(t, "machines/?op=allocate", url.Values{"agent_name": {agent}, "not_pod_type": {"lxd", "virsh"}})
+			},
+			StopMAAS: func(t *testing.T) {
+				t.Helper()
+				require.NoError(t, r.server.Listener.Close())
+				r.server.CloseClientConnections()
+			},
+		}
+	})
+}
