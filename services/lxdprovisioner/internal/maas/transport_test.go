@@ -330,7 +330,7 @@ func TestSecrets_never_show_when_something_that_is_not_HTTP_echoes_the_request(t
 	g := serveFunc(t, func(w http.ResponseWriter, r *http.Request, _ int) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			_, _ = conn.Write([]byte(r.Header.Get("Authorization") + "\r\n"))
+			_, _ = conn.Write([]byte(strings.ReplaceAll(r.Header.Get("Authorization"), " ", "") + "\r\n"))
 			_ = conn.Close()
 		}
 	})
