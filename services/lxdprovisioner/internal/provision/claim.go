@@ -1,9 +1,11 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
@@ -90,55 +92,59 @@ func (l *LXD) annotate(ctx context.Context, owner Owner, m inventory.Machine) (i
 // checkHost waits until the VM's host is within its limit. MAAS lets two compositions share the same
 // cores, so the youngest unclaimed VM yields and the others look again (protocol.md 2.6).
 func (l *LXD) checkHost(ctx context.Context, req ComposeRequest, m inventory.Machine) error {
-	for {
-		host, err := l.hosts.read(ctx, m.HostID)
-		if err != nil {
-			return err
+	host, err := l.hosts.read(ctx, m.HostID)
+	for err == nil && host.OverLimit() {
+		var youngest inventory.Machine
+		if host, youngest, err = l.yielding(ctx, host, m.Hostname); err != nil {
+			break
+		}
+		if youngest.SystemID == m.SystemID {
+			left := host.Available()
+			return l.discard(ctx, youngest, req.Owner, fault.ReasonHostOvercommitted,
+				fmt.Sprintf("the host was over its limit: %d cores and %d MiB left", left.Cores, left.MemoryMiB))
 		}
 		if !host.OverLimit() {
 			return nil
 		}
-		youngest, err := l.youngestUnclaimed(ctx, host, m.Hostname)
-		if err != nil {
-			return err
-		}
-		switch youngest.SystemID {
-		case "":
-			return nil
-		case m.SystemID:
-			left := host.Available()
-			return l.discard(ctx, youngest, req.Owner, fault.ReasonHostOvercommitted,
-				fmt.Sprintf("the host is over its limit by it: %d cores and %d MiB left", left.Cores, left.MemoryMiB))
-		default:
-		}
 		if err := pause(ctx, l.cfg.Timing.YieldLook); err != nil {
 			return fault.Wrap(err, fault.Busy, fault.ReasonCompositionInProgress, "%s waits until %s is within its limit", m.Hostname, host.Name)
 		}
+		host, err = l.hosts.read(ctx, m.HostID)
 	}
+	return err
 }
 
-// youngestUnclaimed gives the VM that yields, or none where the VM of the name is not Ready any more.
-// Strangers' VMs don't count: they know nothing of the rule, and ours would wait for them for ever.
-func (l *LXD) youngestUnclaimed(ctx context.Context, host inventory.Host, name string) (inventory.Machine, error) {
+// yielding gives the youngest unclaimed VM of a host over its limit, or none where that is not clear.
+// The host is read between two equal lists: with a younger list and an older host every VM would be
+// the youngest in turn, and all would yield.
+func (l *LXD) yielding(ctx context.Context, host inventory.Host, name string) (inventory.Host, inventory.Machine, error) {
+	before, err := l.unclaimed(ctx, host, name)
+	if err != nil {
+		return host, inventory.Machine{}, err
+	}
+	if host, err = l.hosts.read(ctx, host.ID); err != nil || !host.OverLimit() {
+		return host, inventory.Machine{}, err
+	}
+	after, err := l.unclaimed(ctx, host, name)
+	same := func(a, b inventory.Machine) bool { return a.SystemID == b.SystemID }
+	if err != nil || len(after) == 0 || !slices.EqualFunc(before, after, same) {
+		return host, inventory.Machine{}, err
+	}
+	return host, after[len(after)-1], nil
+}
+
+// unclaimed gives the host's Ready VMs that know the rule, the youngest last.
+// Strangers' VMs don't: ours would wait for them for ever.
+func (l *LXD) unclaimed(ctx context.Context, host inventory.Host, name string) ([]inventory.Machine, error) {
 	ready, err := l.cfg.MAAS.Machines(ctx, MachineFilter{VMHosts: []string{host.Name}, Statuses: []inventory.Status{inventory.StatusReady}})
 	if err != nil {
-		return inventory.Machine{}, fmt.Errorf("list the unclaimed VMs of %s: %w", host.Name, err)
+		return nil, fmt.Errorf("list the unclaimed VMs of %s: %w", host.Name, err)
 	}
-	var youngest inventory.Machine
-	waiting := false
-	for _, m := range ready {
-		if m.HostID != host.ID || m.Owner != "" || m.Hostname != name && !vmName.MatchString(m.Hostname) {
-			continue
-		}
-		waiting = waiting || m.Hostname == name
-		if m.VirtualMachineID > youngest.VirtualMachineID {
-			youngest = m
-		}
-	}
-	if !waiting {
-		return inventory.Machine{}, nil
-	}
-	return youngest, nil
+	ready = slices.DeleteFunc(ready, func(m inventory.Machine) bool {
+		return m.HostID != host.ID || m.Owner != "" || m.Hostname != name && !vmName.MatchString(m.Hostname)
+	})
+	slices.SortFunc(ready, func(a, b inventory.Machine) int { return cmp.Compare(a.VirtualMachineID, b.VirtualMachineID) })
+	return ready, nil
 }
 
 // pause waits for a time, or for ctx.

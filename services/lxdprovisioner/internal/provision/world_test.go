@@ -3,9 +3,12 @@ package provision_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +32,7 @@ const userData = "#cloud-config\n# join-token-8f3a\n"
 type world struct {
 	t      *testing.T
 	sim    *maassim.Sim
+	url    string
 	clock  *clock
 	log    *journal
 	cfg    provision.Config
@@ -101,9 +105,9 @@ func start(t *testing.T, hosts, metal int, change ...func(*maassim.Config)) *wor
 		sim.Close()
 		srv.Close()
 	})
-	w := &world{t: t, sim: sim, clock: &clock{}, log: &journal{}}
+	w := &world{t: t, sim: sim, url: srv.URL + "/MAAS", clock: &clock{}, log: &journal{}}
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	client, err := maas.New(maas.Config{URL: srv.URL + "/MAAS", Credentials: maas.StaticKey(sim.APIKey()), Clock: w.clock.now, Logger: logger})
+	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(sim.APIKey()), Clock: w.clock.now, Logger: logger})
 	require.NoError(t, err)
 	w.cfg = provision.Config{
 		Backend: maasvmhost.New(client, w.clock.now, logger), MAAS: maasregion.New(client), Clock: w.clock.now, Logger: logger, Timing: timing(),
@@ -225,4 +229,48 @@ func (w *world) logged(parts ...string) bool {
 
 func selectRequest(vm string) provision.SelectRequest {
 	return provision.SelectRequest{Request: placement.Request{VM: vm, Size: small()}}
+}
+
+// as gives a client of MAAS that signs as somebody else.
+func (w *world) as(key string) *maas.Client {
+	w.t.Helper()
+	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(key), Clock: w.clock.now})
+	require.NoError(w.t, err)
+	w.t.Cleanup(client.Close)
+	return client
+}
+
+// post sends a form to MAAS as the administrator: what an operator does there.
+func (w *world) post(path string, form url.Values) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/api/2.0/"+path, strings.NewReader(form.Encode()))
+	require.NoError(w.t, err)
+	key := strings.Split(w.sim.APIKey(), ":")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", fmt.Sprintf(`OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="%s", oauth_token="%s", oauth_signature="%%26%s", oauth_timestamp="%d", oauth_nonce="%s"`,
+		key[0], key[1], key[2], time.Now().Unix(), rand.Text()))
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(w.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	require.Equal(w.t, http.StatusOK, resp.StatusCode, path)
+}
+
+// made makes a VM for an attempt as a compose would whose answer was lost, and gives its system id.
+func (w *world) made(a provision.Attempt) string {
+	w.t.Helper()
+	id, err := w.cfg.Backend.Make(w.ctx(), provision.VMSpec{
+		Name: a.Name, Host: w.hostOf(a), Size: small(), Architecture: "amd64/generic", SkipCommissioning: true,
+	})
+	require.NoError(w.t, err)
+	return id
+}
+
+func (w *world) hostOf(a provision.Attempt) inventory.Host {
+	w.t.Helper()
+	return w.host(a.HostName).Host
+}
+
+func (w *world) fault(f maassim.Fault) {
+	w.t.Helper()
+	require.NoError(w.t, w.sim.AddFaults(f))
 }

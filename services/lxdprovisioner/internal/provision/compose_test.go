@@ -1,0 +1,234 @@
+package provision_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+func TestComposeVM_refused_by_its_host(t *testing.T) {
+	t.Parallel()
+	t.Run("R4.4_a_host_that_MAAS_cannot_reach_is_a_refusal_and_leaves_nothing", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 3, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		require.NoError(t, w.sim.SetHostOffline("lxd-1", true))
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonLXDHostUnavailable)
+		assert.Empty(t, w.sim.LXD())
+		assert.Empty(t, w.vms())
+		assert.True(t, w.logged("Composing VM refused", "host=lxd-1"), "R7.1")
+
+		other := w.composeRequest("cp-0", "lxd-2")
+		other.Attempt.Number, other.Attempt.Name = 2, "cp-0-d3e4f"
+		_, err = w.lxd.ComposeVM(w.ctx(), other)
+		require.NoError(t, err)
+	})
+	t.Run("R4.4_a_host_without_room_is_a_refusal_and_leaves_nothing", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 3, 0)
+		first := w.composeRequest("big", "lxd-1")
+		first.Size.Cores = 30
+		_, err := w.lxd.ComposeVM(w.ctx(), first)
+		require.NoError(t, err)
+		_, err = w.lxd.ComposeVM(w.ctx(), w.composeRequest("cp-0", "lxd-1"))
+		requireFault(t, err, fault.Refused, fault.ReasonHostOvercommitted)
+		assert.Len(t, w.sim.LXD(), 1)
+	})
+	t.Run("X4.5_a_host_of_another_name_is_another_host", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		req.Attempt.HostName = "lxd-old"
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonLXDHostUnavailable)
+		req.Attempt.HostID, req.Attempt.HostName = "vmhost/99", "lxd-99"
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonLXDHostUnavailable)
+		assert.Empty(t, w.sim.LXD())
+	})
+	t.Run("X2.2_an_unknown_storage_pool_does_not_fall_to_another", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		req.Size.Disks[0].StoragePool = "fast"
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonStorageExhausted)
+		assert.Empty(t, w.sim.LXD())
+	})
+	t.Run("X2.2_a_storage_pool_without_room_is_a_refusal_although_MAAS_would_not_look", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		req.Size.Disks = []inventory.Disk{{SizeGB: 1200}, {SizeGB: 1200}}
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonStorageExhausted)
+		assert.Empty(t, w.sim.LXD())
+	})
+	t.Run("an_architecture_that_the_host_lacks", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		req.Architecture = "arm64"
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
+	})
+}
+
+func TestComposeVM_runs_on_when_its_caller_is_gone(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0, func(c *maassim.Config) { c.Durations.Compose = 300 * time.Millisecond })
+	req := w.composeRequest("cp-0", "lxd-1")
+	short, cancel := context.WithTimeout(w.ctx(), 30*time.Millisecond)
+	defer cancel()
+	_, err := w.lxd.ComposeVM(short, req)
+	requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+	require.NoError(t, short.Err(), "X2.5 the answer comes before the deadline, so that the caller gets it")
+
+	req.Attempt = w.sent(req.Attempt)
+	vm, err := w.lxd.ComposeVM(w.ctx(), req)
+	require.NoError(t, err, "X2.5 a repeat joins what runs")
+	assert.True(t, *vm.Claimed)
+	assert.Equal(t, 1, w.sim.Requests()["vm-hosts.compose"])
+	assert.Len(t, w.sim.LXD(), 1)
+}
+
+func TestComposeVM_tells_a_refusal_to_the_call_that_comes_back_for_it(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req := w.composeRequest("cp-0", "lxd-1")
+	w.fault(maassim.Fault{Operation: "vm-hosts.compose", Latency: 200 * time.Millisecond, Status: 503, Body: "Unable to compose machine because: Pod 1: Failed to connect to the LXD REST API: refused"})
+	short, cancel := context.WithTimeout(w.ctx(), 20*time.Millisecond)
+	defer cancel()
+	_, err := w.lxd.ComposeVM(short, req)
+	requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+	require.NoError(t, w.lxd.Drain(w.ctx()))
+	req.Attempt = w.sent(req.Attempt)
+	_, err = w.lxd.ComposeVM(w.ctx(), req)
+	requireFault(t, err, fault.Refused, fault.ReasonLXDHostUnavailable)
+}
+
+func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
+	t.Parallel()
+	t.Run("X2.4_finds_what_was_made_although_the_connection_broke", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		w.fault(maassim.Fault{Operation: "vm-hosts.compose", Reset: true, After: true})
+		vm, err := w.lxd.ComposeVM(w.ctx(), w.composeRequest("cp-0", "lxd-1"))
+		require.NoError(t, err)
+		assert.True(t, *vm.Claimed)
+		assert.Len(t, w.sim.LXD(), 1)
+	})
+	t.Run("X2.4_is_busy_while_the_VM_may_still_appear_and_never_sends_again", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		w.fault(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectComposeLost})
+		req := w.composeRequest("cp-0", "lxd-1")
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+		req.Attempt = w.sent(req.Attempt)
+		w.restart()
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+		w.clock.advance(151 * time.Second)
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
+		assert.Equal(t, 1, w.sim.Requests()["vm-hosts.compose"])
+		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"], "X2.5 a compose never refreshes")
+	})
+	t.Run("X4.5_absence_is_not_believed_when_the_host_is_gone", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		req.Attempt.SentAt = w.clock.now().Add(-time.Hour)
+		req.Attempt.HostID = "vmhost/99"
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Unavailable, fault.ReasonHostUnreachable)
+		_, err = w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt})
+		requireFault(t, err, fault.Unavailable, fault.ReasonHostUnreachable)
+	})
+	t.Run("X2.1_a_sent_attempt_is_looked_for_by_any_replica", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		w.made(req.Attempt)
+		w.restart()
+		req.Attempt = w.sent(req.Attempt)
+		vm, err := w.lxd.ComposeVM(w.ctx(), req)
+		require.NoError(t, err)
+		assert.True(t, *vm.Claimed)
+		assert.Equal(t, 1, w.sim.Requests()["vm-hosts.compose"])
+	})
+	t.Run("X2.7_an_imported_VM_is_deleted_and_never_adopted", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0, func(c *maassim.Config) { c.Durations.Commission = time.Hour })
+		w.fault(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectComposeLost})
+		req := w.composeRequest("cp-0", "lxd-1")
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+		_, err = w.cfg.Backend.Verify(w.ctx(), req.Attempt.HostID)
+		require.NoError(t, err)
+		require.Contains(t, w.vms(), req.Attempt.Name)
+		req.Attempt = w.sent(req.Attempt)
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
+		assert.Empty(t, w.sim.LXD())
+	})
+	t.Run("X2.1_names_that_are_looked_for_together_share_one_list_call", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		w.cfg.Timing.LookupWindow = 100 * time.Millisecond
+		w.restart()
+		reqs := []provision.ComposeRequest{w.composeRequest("cp-0", "lxd-1"), w.composeRequest("cp-1", "lxd-1"), w.composeRequest("cp-2", "lxd-1")}
+		w.sim.ResetRequests()
+		var wg sync.WaitGroup
+		for _, r := range reqs {
+			wg.Go(func() {
+				_, err := w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: r.Attempt})
+				assert.True(t, fault.Is(err, fault.NotFound), "%v", err)
+			})
+		}
+		wg.Wait()
+		assert.Equal(t, 1, w.sim.Requests()["machines.list"], "%v", w.sim.Requests())
+	})
+}
+
+func TestComposeVM_checks_its_host_before_the_claim(t *testing.T) {
+	t.Parallel()
+	// Both compositions pass MAAS's check while neither has a VM yet.
+	w := start(t, 1, 0, func(c *maassim.Config) {
+		c.Durations.Compose = 100 * time.Millisecond
+		c.Hosts[0].Cores = 6
+	})
+	names := []string{"cp-0", "cp-1", "cp-2"}
+	errs := make([]error, len(names))
+	reqs := make([]provision.ComposeRequest, len(names))
+	for i, name := range names {
+		reqs[i] = w.composeRequest(name, "lxd-1")
+	}
+	var wg sync.WaitGroup
+	for i := range names {
+		wg.Go(func() { _, errs[i] = w.lxd.ComposeVM(w.ctx(), reqs[i]) })
+	}
+	wg.Wait()
+	claimed := 0
+	for _, err := range errs {
+		if err == nil {
+			claimed++
+			continue
+		}
+		requireFault(t, err, fault.Refused, fault.ReasonHostOvercommitted)
+	}
+	assert.Equal(t, 1, claimed, "X2.6 the VMs that are too many yield, the first one stays")
+	assert.Len(t, w.sim.LXD(), 1)
+	assert.False(t, w.host("lxd-1").OverLimit())
+}
