@@ -79,7 +79,7 @@ func (s *survey) headline(class Class) string {
 	case ProjectMissing:
 		return fmt.Sprintf("MAAS tracks the LXD project %q on no host that matches", w.Project)
 	case StoragePoolMissing:
-		return "no host that matches has the storage pool"
+		return "no host that matches has " + s.storagePoolsText()
 	case TooLarge:
 		return fmt.Sprintf("no host is large enough for %s", s.size())
 	case NoRoom:
@@ -87,6 +87,18 @@ func (s *survey) headline(class Class) string {
 	default:
 		return fmt.Sprintf("none of %s may take the VM", count(len(s.hosts), "host"))
 	}
+}
+
+// storagePoolsText names the storage pools that the disks ask for.
+func (s *survey) storagePoolsText() string {
+	var names []string
+	for _, d := range s.q.disks {
+		if d.pool == "" {
+			return "a default storage pool"
+		}
+		names = append(names, d.pool)
+	}
+	return "storage pool " + allOf(names)
 }
 
 // size words what the VM needs.
