@@ -22,9 +22,6 @@ func (r *Reconciler) ensureAgentName(ctx context.Context, s *scope) (step, error
 		return step{}, err
 	}
 	s.record = rec
-	if err := s.modeChanged(); err != nil {
-		return r.stopped(ctx, s, stageHost, r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, err.Error())), nil
-	}
 	if rec.object.Annotations[infrav1.BareMetalAgentNameAnnotation] != "" {
 		return proceed, nil
 	}

@@ -1,7 +1,6 @@
 package maasmachine
 
 import (
-	"errors"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -104,22 +103,6 @@ func (s *scope) isControlPlane() bool {
 func (s *scope) wasDeployed() bool {
 	provisioned := s.machine.Status.Initialization.Provisioned
 	return (s.machine.Spec.ProviderID != nil && *s.machine.Spec.ProviderID != "") || (provisioned != nil && *provisioned)
-}
-
-// modeChanged says what the machine holds already of the other mode: neither mode ever takes the place of the other.
-func (s *scope) modeChanged() error {
-	attempted := len(s.record.attempts) > 0
-	held := s.record.object.Annotations[infrav1.BareMetalAgentNameAnnotation] != ""
-	switch {
-	case s.machine.Spec.ModeContradicts():
-		return errors.New("lxd.enabled: true contradicts provisioningMode: bare-metal; make them agree")
-	case s.isVM() && held:
-		return errors.New("provisioningMode was changed to lxd after a physical machine was taken; change it back or delete the Machine")
-	case !s.isVM() && attempted:
-		return errors.New("provisioningMode was changed to bare-metal after a VM was begun; change it back or delete the Machine")
-	default:
-		return nil
-	}
 }
 
 // step is what a phase returns: go on, or stop and look again after a while. A stop without a time waits for an event.

@@ -51,9 +51,6 @@ func (r *Reconciler) loadAttempts(ctx context.Context, s *scope) (step, error) {
 		return step{}, err
 	}
 	s.record, s.current = rec, rec.attempts.current()
-	if err := s.modeChanged(); err != nil {
-		return r.stopped(ctx, s, stageHost, r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, err.Error())), nil
-	}
 	if fixed := s.machine.Spec.StaticIPConfig(); fixed != nil && fixed.IPAddress == "" {
 		return s.waitAt(stageStaticIP, "waiting for somebody to fill in spec.staticIP.ip"), nil
 	}

@@ -5,6 +5,7 @@ package managertest
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,6 +24,11 @@ var config *rest.Config
 
 // Main starts an API server with Cluster API's CRDs and ours, runs the tests and stops it. It is what TestMain calls.
 func Main(m *testing.M) {
+	// Tests with a manager mostly wait, so more of them run at once than there are processors.
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = flag.Set("test.parallel", "8")
+	}
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "managertest:", err)

@@ -1,0 +1,221 @@
+package maasmachine_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/utils/ptr"
+	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/managertest"
+	"github.com/capmaas/capmaas/proto/errorinfo"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/proto/provisionertest"
+)
+
+// stored is the annotation's form, written down a second time: other tools read it.
+type stored struct {
+	Attempt  int    `json:"attempt"`
+	Name     string `json:"name"`
+	HostID   string `json:"hostID"`
+	HostName string `json:"hostName"`
+	SystemID string `json:"systemID"`
+	SentAt   string `json:"sentAt"`
+	Settled  bool   `json:"settled"`
+}
+
+func attemptsOf(t require.TestingT, m *infrav1.MaasMachine) []stored {
+	var all []stored
+	if text := m.Annotations[infrav1.ComposeAttemptsAnnotation]; text != "" {
+		require.NoError(t, json.Unmarshal([]byte(text), &all))
+	}
+	return all
+}
+
+func TestAttempt_X1_1_is_stored_before_anything_is_made(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	managertest.Eventually(t, func(c *managertest.Check) {
+		all := attemptsOf(c, bed.Machine(c, "cp-0"))
+		require.Len(c, all, 1)
+		sent := provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake)
+		require.NotEmpty(c, sent)
+		first := sent[0].GetAttempt()
+		assert.Nil(c, first.GetSentAt(), "the call after the store is the one that is sent")
+		assert.Equal(c, all[0].Name, first.GetName())
+		assert.Equal(c, all[0].HostID, first.GetHostId())
+		assert.Equal(c, bed.Fake.HostID(all[0].HostName), all[0].HostID)
+		assert.NotEmpty(c, all[0].SentAt)
+		assert.Equal(c, all[0].Name, bed.Machine(c, "cp-0").Annotations[infrav1.VMNameAnnotation])
+	}, "the attempt is stored")
+}
+
+func TestAttempt_X2_4_an_unknown_outcome_is_looked_for_and_never_sent_again(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.FailNextAfterEffect("ComposeVM", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_OUTCOME_UNKNOWN, "the connection broke"))
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	bed.WaitProvisioned(t, "cp-0")
+	assert.Len(t, bed.Fake.VMs(), 1)
+	sent := provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake)
+	require.GreaterOrEqual(t, len(sent), 2)
+	assert.Nil(t, sent[0].GetAttempt().GetSentAt())
+	for _, again := range sent[1:] {
+		assert.NotNil(t, again.GetAttempt().GetSentAt(), "later calls only look")
+		assert.Equal(t, sent[0].GetAttempt().GetName(), again.GetAttempt().GetName())
+		assert.Equal(t, sent[0].GetAttempt().GetHostId(), again.GetAttempt().GetHostId())
+	}
+}
+
+func TestAttempt_X1_4_blocks_a_move_until_it_is_settled(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.DelayNextCompose(time.Minute)
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.LXDVMCreatedCondition, infrav1.LXDVMComposingReason)
+	assert.Contains(t, bed.Machine(t, "cp-0").Annotations, clusterctlv1.BlockMoveAnnotation)
+	bed.Fake.Advance(2 * time.Minute)
+	m := bed.WaitProvisioned(t, "cp-0")
+	assert.NotContains(t, m.Annotations, clusterctlv1.BlockMoveAnnotation)
+	all := attemptsOf(t, m)
+	require.Len(t, all, 1)
+	assert.True(t, all[0].Settled)
+	assert.Equal(t, ptr.Deref(m.Spec.SystemID, ""), all[0].SystemID)
+}
+
+func TestAttempt_X2_is_sent_again_under_the_same_name_once_it_is_proved_lost(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.GreaterOrEqual(c, len(provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake)), 2)
+	}, "the VM is looked for")
+	bed.Fake.Advance(200 * time.Second)
+	bed.WaitProvisioned(t, "cp-0")
+	names := map[string]bool{}
+	for _, request := range provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake) {
+		names[request.GetAttempt().GetName()+request.GetAttempt().GetHostId()] = true
+	}
+	assert.Len(t, names, 1, "the name stays on its host")
+	assert.Len(t, bed.Fake.VMs(), 1)
+}
+
+func TestAttempt_R4_4_tries_the_next_host_when_the_chosen_one_refuses(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	for _, host := range []string{"lxd-01", "lxd-02", "lxd-03", "lxd-04"} {
+		bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Refused, lxdprovisionerv1.Reason_REASON_LXD_HOST_UNAVAILABLE, "%s is down", host))
+	}
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	m := bed.WaitProvisioned(t, "cp-0")
+	all := attemptsOf(t, m)
+	require.Len(t, all, 5)
+	names, hosts := map[string]bool{}, map[string]bool{}
+	for i, a := range all {
+		names[a.Name], hosts[a.HostID] = true, true
+		assert.Equal(t, i+1, a.Attempt)
+		assert.Equal(t, i == 4, a.Settled, "a refused name is checked at the end")
+	}
+	assert.Len(t, names, 5, "X1.2 another host means another name")
+	assert.Len(t, hosts, 5)
+	assert.Equal(t, all[0].Name, m.Annotations[infrav1.VMNameAnnotation])
+	require.Len(t, bed.Fake.VMs(), 1)
+
+	bed.Fake.Advance(10 * time.Minute)
+	bed.DeleteMachine(t, "cp-0")
+	bed.WaitGone(t, "cp-0")
+	deletes := provisionertest.Requests[*lxdprovisionerv1.DeleteVMRequest](bed.Fake)
+	assert.Len(t, deletes[len(deletes)-1].GetAttempts(), 5, "every name is checked before the object goes")
+}
+
+func TestAttempt_X3_2_leaves_a_name_that_is_taken_alone(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.AddStranger("adopted-name", bed.Fake.HostID("lxd-01"))
+	bed.CreateMachine(t, "cp-0", managertest.LXD(), annotated(infrav1.VMNameAnnotation, "adopted-name"))
+	m := bed.WaitProvisioned(t, "cp-0")
+	all := attemptsOf(t, m)
+	require.Len(t, all, 2)
+	assert.Equal(t, "adopted-name", all[0].Name, "X1.1 a name found in the annotation is taken")
+	assert.NotEqual(t, "adopted-name", m.Status.VMName)
+	assert.Len(t, bed.Fake.VMs(), 2)
+}
+
+func TestAttempt_X3_7_is_made_anew_where_the_VM_fails_before_it_is_deployed_but_not_for_ever(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{DeployFor: time.Hour})
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	for failure := range 4 {
+		managertest.Eventually(t, func(c *managertest.Check) {
+			vms := bed.Fake.VMs()
+			require.Len(c, vms, 1, "failure %d", failure)
+			require.Equal(c, lxdprovisionerv1.MachineState_MACHINE_STATE_DEPLOYING, vms[0].GetStatus().GetState())
+			require.Len(c, attemptsOf(c, bed.Machine(c, "cp-0")), failure+1)
+			bed.Fake.SetState(vms[0].GetName(), lxdprovisionerv1.MachineState_MACHINE_STATE_FAILED, "curtin failed")
+		}, fmt.Sprintf("VM %d deploys", failure))
+	}
+	condition := bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.MachineDeployedCondition, infrav1.MachineDeployFailedReason)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		condition = bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.MachineDeployedCondition, infrav1.MachineDeployFailedReason)
+		assert.Contains(c, condition.Message, "4 VMs failed before they were deployed")
+	}, "the attempts come to an end")
+	assert.Len(t, attemptsOf(t, bed.Machine(t, "cp-0")), 4)
+	bed.DeleteMachine(t, "cp-0")
+	bed.WaitGone(t, "cp-0")
+	assert.Empty(t, bed.Fake.VMs())
+}
+
+func TestAttempt_X6_2_peers_hold_every_stored_attempt_of_the_group(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	spec := managertest.LXD()
+	spec.LXDConfig = &infrav1.LXDConfig{AntiAffinity: infrav1.AntiAffinityRequired}
+	const machines = 6 // as many as hosts
+	for i := range machines {
+		bed.CreateMachine(t, fmt.Sprintf("cp-%d", i), spec, managertest.ControlPlane)
+	}
+	hosts := map[string]bool{}
+	for i := range machines {
+		hosts[ptr.Deref(bed.WaitProvisioned(t, fmt.Sprintf("cp-%d", i)).Status.LXDHost, "")] = true
+	}
+	assert.Len(t, hosts, machines, "no two share a host")
+	seen := map[int]bool{}
+	for _, request := range provisionertest.Requests[*lxdprovisionerv1.SelectHostRequest](bed.Fake) {
+		seen[len(request.GetGroup().GetPeers())] = true
+	}
+	for peers := range machines {
+		assert.True(t, seen[peers], "somebody chose with %d peers", peers)
+	}
+}
+
+func TestAttempt_survives_a_manager_that_dies_at_any_call(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{CommissionFor: 300 * time.Millisecond, DeployFor: 300 * time.Millisecond})
+	bed.StartManager(t)
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotEmpty(c, provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake))
+	}, "the first call is there")
+	bed.StopManager()
+	bed.StartManager(t)
+	m := bed.WaitProvisioned(t, "cp-0")
+	assert.Len(t, attemptsOf(t, m), 1)
+	assert.Len(t, bed.Fake.VMs(), 1)
+}
