@@ -11,10 +11,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util"
+	"sigs.k8s.io/cluster-api/util/conditions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -156,7 +160,8 @@ func (s *StandIn) mirrorCluster(ctx context.Context, cluster *clusterv1.Cluster)
 	return nil
 }
 
-// mirrorMachine copies what the contract lets core copy from a MaasMachine.
+// mirrorMachine copies what the contract lets core copy from a MaasMachine. For a control plane it says
+// what KubeadmControlPlane would: that the API server on the machine is healthy.
 func (s *StandIn) mirrorMachine(ctx context.Context, machine *clusterv1.Machine) error {
 	var maasMachine infrav1.MaasMachine
 	key := client.ObjectKey{Namespace: machine.Namespace, Name: machine.Spec.InfrastructureRef.Name}
@@ -176,6 +181,12 @@ func (s *StandIn) mirrorMachine(ctx context.Context, machine *clusterv1.Machine)
 	machine.Status.Addresses = maasMachine.Status.Addresses
 	machine.Status.FailureDomain = maasMachine.Status.FailureDomain
 	machine.Status.Phase = string(clusterv1.MachinePhaseProvisioned)
+	if util.IsControlPlaneMachine(machine) {
+		conditions.Set(machine, metav1.Condition{
+			Type: controlplanev1.KubeadmControlPlaneMachineAPIServerPodHealthyCondition, Status: metav1.ConditionTrue,
+			Reason: "Running", Message: "said by the stand-in: no API server runs on the machine",
+		})
+	}
 	if err := s.Client.Status().Patch(ctx, machine, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("copy the status of %s: %w", machine.Name, err)
 	}

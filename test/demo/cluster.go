@@ -13,6 +13,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/utils/ptr"
@@ -88,7 +90,7 @@ func (c *cluster) awaitReady(ctx context.Context, s *screen) error {
 	return c.watch(ctx, s, "every machine to be ready", untilReady, func(machines []infrav1.MaasMachine) error {
 		ready := 0
 		for i := range machines {
-			if machines[i].Status.Ready {
+			if isReady(&machines[i]) {
 				ready++
 			}
 		}
@@ -131,7 +133,7 @@ func rows(machines []infrav1.MaasMachine) []row {
 		m := &machines[i]
 		out = append(out, row{name: m.Name, cells: []string{
 			string(m.Spec.Mode()), dash(ptr.Deref(m.Spec.FailureDomain, "")), dash(ptr.Deref(m.Status.LXDHost, "")),
-			dash(string(ptr.Deref(m.Status.MachineState, ""))), fmt.Sprint(m.Status.Ready), doing(m),
+			dash(string(ptr.Deref(m.Status.MachineState, ""))), fmt.Sprint(isReady(m)), doing(m),
 		}})
 	}
 	return out
@@ -142,12 +144,14 @@ func doing(m *infrav1.MaasMachine) string {
 	if !m.DeletionTimestamp.IsZero() {
 		return "deleting"
 	}
-	for _, condition := range m.Status.Conditions {
-		if condition.Type == clusterv1.ReadyCondition && !m.Status.Ready {
-			return firstLine(condition.Message)
-		}
+	if ready := meta.FindStatusCondition(m.Status.Conditions, clusterv1.ReadyCondition); ready != nil && ready.Status != metav1.ConditionTrue {
+		return firstLine(ready.Message)
 	}
 	return ""
+}
+
+func isReady(m *infrav1.MaasMachine) bool {
+	return meta.IsStatusConditionTrue(m.Status.Conditions, clusterv1.ReadyCondition)
 }
 
 func firstLine(text string) string {

@@ -5,9 +5,10 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/services/maassim"
@@ -27,7 +28,7 @@ func TestBad_input_says_what_is_wrong_and_makes_nothing(t *testing.T) {
 			condition: infrav1.LXDHostSelectedCondition, reason: "ZONE_NOT_FOUND", message: "mars",
 		},
 		"R2.4_an_unknown_pool": {
-			edit:      func(m *infrav1.MaasMachine, _ *clusterv1.Machine) { m.Spec.ResourcePool = ptr.To("nopool") },
+			edit:      func(m *infrav1.MaasMachine, _ *clusterv1.Machine) { m.Spec.ResourcePool = new("nopool") },
 			condition: infrav1.LXDHostSelectedCondition, reason: "POOL_NOT_FOUND", message: "nopool",
 		},
 		"an_unknown_storage_pool": {
@@ -36,9 +37,9 @@ func TestBad_input_says_what_is_wrong_and_makes_nothing(t *testing.T) {
 			},
 			condition: infrav1.LXDHostSelectedCondition, reason: "STORAGE_POOL_NOT_FOUND", message: "nostorage",
 		},
-		"R4.3_an_impossible_size": {
-			edit:      func(m *infrav1.MaasMachine, _ *clusterv1.Machine) { m.Spec.MinCPU = ptr.To[int32](500) },
-			condition: infrav1.LXDHostSelectedCondition, reason: "INSUFFICIENT_RESOURCES", message: "cores",
+		"an_impossible_size": {
+			edit:      func(m *infrav1.MaasMachine, _ *clusterv1.Machine) { m.Spec.MinCPU = new(int32(500)) },
+			condition: infrav1.LXDHostSelectedCondition, reason: "BAD_RESOURCES", message: "no host is large enough for 500 cores",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,6 +53,23 @@ func TestBad_input_says_what_is_wrong_and_makes_nothing(t *testing.T) {
 			s.assertNothingLeft(t)
 		})
 	}
+}
+
+func TestHosts_that_are_full_are_named_as_a_shortage_and_taken_when_they_have_room(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, maassim.DefaultConfig(1, 1, 0))
+	s.makeCluster(t)
+	large := func(m *infrav1.MaasMachine, _ *clusterv1.Machine) { m.Spec.MinCPU = new(int32(20)) }
+	s.makeVM(t, "vm-0", large)
+	s.awaitProvisioned(t, 1)
+	s.makeVM(t, "vm-1", large)
+	s.awaitCondition(t, "vm-1", infrav1.LXDHostSelectedCondition, metav1.ConditionFalse, "INSUFFICIENT_RESOURCES", "0 of 1 host fit")
+	assert.Len(t, s.sim.LXD(), 1, "R4.3: nothing is made where there is no room")
+	require.NoError(t, s.client.Delete(t.Context(), s.machine("vm-0")))
+	s.eventually(t, func(c *assert.CollectT) {
+		assert.True(c, apierrors.IsNotFound(s.client.Get(t.Context(), client.ObjectKeyFromObject(s.machine("vm-0")), s.machine("vm-0"))))
+	})
+	s.awaitProvisioned(t, 1)
 }
 
 func TestUnknown_image_says_so_and_the_VM_goes_with_its_machine(t *testing.T) {

@@ -74,11 +74,11 @@ func TestCluster_comes_spread_over_zones_and_goes_without_a_trace(t *testing.T) 
 			assert.Contains(t, s.userData(t, ptr.Deref(m.Spec.SystemID, "")), joinToken)
 		}
 	})
-	t.Run("X8.2_the_first_control_plane_is_in_the_DNS_record", func(t *testing.T) {
+	t.Run("X8.2_control_planes_are_in_the_DNS_record_once_their_API_server_is_healthy", func(t *testing.T) {
 		s.eventually(t, func(c *assert.CollectT) {
 			records := s.sim.DNSRecords()
 			if assert.Len(c, records, 1) {
-				assert.Len(c, records[0].IPs, 1)
+				assert.Len(c, records[0].IPs, 3)
 			}
 		})
 	})

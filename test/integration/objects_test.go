@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -43,7 +42,7 @@ func (s *stack) makeCluster(t *testing.T, edits ...func(*infrav1.MaasCluster)) {
 func (s *stack) makeVM(t *testing.T, name string, edits ...func(*infrav1.MaasMachine, *clusterv1.Machine)) {
 	t.Helper()
 	s.makeMachine(t, name, infrav1.MaasMachineSpec{
-		ProvisioningMode: infrav1.ModeLXD, MinCPU: ptr.To[int32](4), MinMemory: ptr.To[int32](8192), MinDiskSize: ptr.To[int32](40), Image: "ubuntu/jammy",
+		ProvisioningMode: infrav1.ModeLXD, MinCPU: new(int32(4)), MinMemory: new(int32(8192)), MinDiskSize: new(int32(40)), Image: "ubuntu/jammy",
 	}, edits...)
 }
 
@@ -51,8 +50,13 @@ func (s *stack) makeVM(t *testing.T, name string, edits ...func(*infrav1.MaasMac
 func (s *stack) makeMetal(t *testing.T, name string, edits ...func(*infrav1.MaasMachine, *clusterv1.Machine)) {
 	t.Helper()
 	s.makeMachine(t, name, infrav1.MaasMachineSpec{
-		MinCPU: ptr.To[int32](4), MinMemory: ptr.To[int32](8192), Image: "ubuntu/jammy",
+		MinCPU: new(int32(4)), MinMemory: new(int32(8192)), Image: "ubuntu/jammy",
 	}, edits...)
+}
+
+// machine names a Machine.
+func (s *stack) machine(name string) *clusterv1.Machine {
+	return &clusterv1.Machine{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
 }
 
 func controlPlane(maasMachine *infrav1.MaasMachine, machine *clusterv1.Machine) {
@@ -68,7 +72,7 @@ func (s *stack) makeMachine(t *testing.T, name string, spec infrav1.MaasMachineS
 	maasMachine := &infrav1.MaasMachine{ObjectMeta: meta(), Spec: spec}
 	machine := &clusterv1.Machine{ObjectMeta: meta(), Spec: clusterv1.MachineSpec{
 		ClusterName: clusterName,
-		Bootstrap:   clusterv1.Bootstrap{DataSecretName: ptr.To(name + "-bootstrap")},
+		Bootstrap:   clusterv1.Bootstrap{DataSecretName: new(name + "-bootstrap")},
 		InfrastructureRef: clusterv1.ContractVersionedObjectReference{
 			APIGroup: infrav1.GroupVersion.Group, Kind: "MaasMachine", Name: name,
 		},
