@@ -25,6 +25,7 @@ func (l *LXD) claim(ctx context.Context, req ComposeRequest, m inventory.Machine
 		return VM{}, fmt.Errorf("claim %s: %w", m.Hostname, err)
 	}
 	l.proofs.add(m.Hostname, m.SystemID, false)
+	l.watcher.forget(m.SystemID)
 	l.cfg.Logger.InfoContext(ctx, "Claimed VM", "vm", m.Hostname, "host", claimed.HostName, "zone", claimed.Zone.Name,
 		"systemID", m.SystemID, "attempt", req.Attempt.Number, "maasMachine", req.Owner.maasMachine())
 	return l.prepare(ctx, req.Attempt, req.Owner, req.Network, claimed)

@@ -87,8 +87,10 @@ func TestComposeVM_refused_by_its_host(t *testing.T) {
 func TestComposeVM_runs_on_when_its_caller_is_gone(t *testing.T) {
 	t.Parallel()
 	w := start(t, 1, 0, func(c *maassim.Config) { c.Durations.Compose = 300 * time.Millisecond })
+	w.cfg.Timing.ReplyMargin = 10 * time.Second
+	w.restart()
 	req := w.composeRequest("cp-0", "lxd-1")
-	short, cancel := context.WithTimeout(w.ctx(), 30*time.Millisecond)
+	short, cancel := context.WithTimeout(w.ctx(), 10*time.Second+30*time.Millisecond)
 	defer cancel()
 	_, err := w.lxd.ComposeVM(short, req)
 	requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)

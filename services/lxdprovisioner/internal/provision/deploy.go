@@ -67,8 +67,9 @@ func (l *LXD) sendDeploy(ctx context.Context, req DeployRequest, systemID string
 	a := req.Attempt
 	m, err := l.cfg.MAAS.Deploy(ctx, systemID, Deployment{Image: req.Image, UserData: req.UserData})
 	l.proofs.add(a.Name, systemID, false)
+	l.watcher.forget(systemID)
 	if err != nil {
-		if m, err = l.afterFailedDeploy(ctx, systemID, agentName(a.Name), err); err != nil {
+		if m, err = afterFailedDeploy(ctx, l.cfg.MAAS, systemID, agentName(a.Name), err); err != nil {
 			return VM{}, fmt.Errorf("deploy %s: %w", a.Name, err)
 		}
 	}
@@ -76,10 +77,6 @@ func (l *LXD) sendDeploy(ctx context.Context, req DeployRequest, systemID string
 		"attempt", a.Number, "image", req.Image.name(), "cores", m.Cores, "memoryMiB", m.MemoryMiB, "maasMachine", req.Owner.maasMachine())
 	claimed := true
 	return l.view(m, &claimed), nil
-}
-
-func (l *LXD) afterFailedDeploy(ctx context.Context, systemID, agent string, cause error) (inventory.Machine, error) {
-	return afterFailedDeploy(ctx, l.cfg.MAAS, systemID, agent, cause)
 }
 
 // afterFailedDeploy reads a machine after a 409, which an earlier call may have caused, or after an

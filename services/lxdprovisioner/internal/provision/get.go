@@ -12,12 +12,16 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-// GetVM reads one VM. NotFound only where its host was read in the same pass; Conflict where the name
-// is a machine's elsewhere.
+// GetVM reads one VM: from the watch where it is watched, with the age of what it says, else from
+// MAAS. NotFound only where its host was read in the same pass; Conflict where the name is a machine's
+// elsewhere.
 func (l *LXD) GetVM(ctx context.Context, req GetRequest) (VM, error) {
-	m, found, err := l.names.byName(ctx, req.Attempt.Name)
-	if err != nil {
-		return VM{}, err
+	m, found := l.watcher.seen(req.Attempt.SystemID)
+	if !found || m.Hostname != req.Attempt.Name {
+		var err error
+		if m, found, err = l.names.byName(ctx, req.Attempt.Name); err != nil {
+			return VM{}, err
+		}
 	}
 	if !found {
 		return VM{}, l.notFound(ctx, req.Attempt)

@@ -125,6 +125,7 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
 	}
 	err := l.cfg.Backend.Remove(ctx, m)
+	l.watcher.forget(m.SystemID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("delete %s: %w", m.Hostname, err)
 	}

@@ -1,0 +1,201 @@
+package provision_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+// watch opens a stream and gives its events; stop ends it and waits for its end.
+func (w *world) watch(vms ...provision.WatchedVM) (events chan provision.VMEvent, stop func()) {
+	ctx, cancel := context.WithCancel(w.ctx())
+	events = make(chan provision.VMEvent, 1000)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = w.lxd.WatchVMs(ctx, vms, func(e provision.VMEvent) error { events <- e; return nil })
+	}()
+	return events, func() { cancel(); <-done }
+}
+
+func watched(a provision.Attempt, known ...inventory.Status) provision.WatchedVM {
+	return provision.WatchedVM{Attempt: a, Known: known}
+}
+
+func TestWatchVMs_tells_each_VM_then_synced_then_changes_then_gone(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0, func(c *maassim.Config) { c.Durations.Deploy = 50 * time.Millisecond })
+	a, b := w.composed("cp-0", "lxd-1"), w.composed("cp-1", "lxd-2")
+	absent := w.attempt("cp-9", "lxd-3")
+	absent.SystemID = "abc123"
+	events, stop := w.watch(watched(a.Attempt, inventory.StatusAllocated), watched(b.Attempt), watched(absent))
+	defer stop()
+	seen := map[string]bool{}
+	for range 3 {
+		e := <-events
+		if e.VM != nil {
+			seen[e.VM.Hostname] = true
+		}
+		if e.Gone != "" {
+			seen[e.Gone] = true
+		}
+	}
+	assert.Len(t, seen, 3)
+	assert.False(t, (<-events).Synced.IsZero())
+
+	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(a))
+	require.NoError(t, err)
+	for e := range events {
+		if e.VM != nil && e.VM.Hostname == a.Attempt.Name && e.VM.Status == inventory.StatusDeployed {
+			break
+		}
+	}
+	_, err = w.lxd.DeleteVM(w.ctx(), deleteRequest(b.Owner, b.Attempt))
+	require.NoError(t, err)
+	for e := range events {
+		if e.Gone != "" {
+			assert.Equal(t, b.Attempt.Name, e.Gone)
+			break
+		}
+	}
+}
+
+func TestWatchVMs_does_not_believe_an_absence_without_the_host(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	a := w.attempt("cp-9", "lxd-1")
+	a.SystemID, a.HostID = "abc123", "vmhost/99"
+	events, stop := w.watch(watched(a))
+	defer stop()
+	e := <-events
+	assert.Empty(t, e.Gone, "X4.5")
+	assert.False(t, e.Synced.IsZero())
+}
+
+func TestWatchVMs_costs_the_same_for_one_and_for_many_that_do_not_move(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	w.cfg.Timing.WatchFullRead = time.Hour
+	counting := &countedMAAS{MAAS: w.cfg.MAAS}
+	w.cfg.MAAS = counting
+	w.restart()
+	var vms []provision.WatchedVM
+	for i := range 9 {
+		req := w.composed(fmt.Sprintf("cp-%d", i), fmt.Sprintf("lxd-%d", i%3+1))
+		vms = append(vms, watched(req.Attempt, inventory.StatusAllocated))
+	}
+	events, stop := w.watch(vms...)
+	defer stop()
+	for range len(vms) + 1 {
+		<-events
+	}
+	counting.rounds.Store(0)
+	counting.returned.Store(0)
+	require.Eventually(t, func() bool { return counting.rounds.Load() >= 5 }, 10*time.Second, time.Millisecond)
+	assert.Zero(t, counting.returned.Load(), "X7.1 only what moved is returned")
+	assert.Equal(t, int64(9), counting.ids.Load(), "X7.1 one call asks for all of them")
+}
+
+func TestGetVM_of_a_watched_VM_asks_MAAS_nothing(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	w.cfg.Timing.WatchFullRead, w.cfg.Timing.IdleInterval, w.cfg.Timing.WatchInterval = time.Hour, time.Hour, time.Hour
+	w.restart()
+	req, _ := w.deployed("cp-0", "lxd-1")
+	events, stop := w.watch(watched(req.Attempt))
+	first := <-events
+	require.NotNil(t, first.VM)
+	<-events
+	w.sim.ResetRequests()
+	got, err := w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt, Owner: &req.Owner})
+	require.NoError(t, err)
+	assert.Equal(t, first.VM.Addresses, got.Addresses)
+	assert.Equal(t, first.VM.ReadAt, got.ReadAt, "X7.3 with the age of what it says")
+	assert.True(t, *got.Claimed)
+	assert.Empty(t, w.sim.Requests(), "X7.3")
+
+	w.clock.advance(3 * time.Hour)
+	_, err = w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt})
+	require.NoError(t, err)
+	assert.NotEmpty(t, w.sim.Requests(), "what is too old is read again")
+	stop()
+}
+
+func TestListVMs(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 1)
+	marked := w.composed("cp-0", "lxd-1")
+	orphan := w.attempt("cp-1", "lxd-2")
+	w.made(orphan)
+	stranger := orphan
+	stranger.Name = "builder"
+	w.made(stranger)
+	all, _, err := w.lxd.ListVMs(w.ctx(), provision.ListRequest{})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{marked.Attempt.Name, orphan.Name}, hostnames(all), "X5.1 an orphan of a crash has no owner")
+	ours, _, err := w.lxd.ListVMs(w.ctx(), provision.ListRequest{ClusterID: "c-1"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{marked.Attempt.Name}, hostnames(ours))
+	zone, _, err := w.lxd.ListVMs(w.ctx(), provision.ListRequest{Zone: "az2"})
+	require.NoError(t, err)
+	assert.Equal(t, []string{orphan.Name}, hostnames(zone))
+
+	var paged []provision.VM
+	token := ""
+	for {
+		page, next, err := w.lxd.ListVMs(w.ctx(), provision.ListRequest{PageSize: 1, PageToken: token})
+		require.NoError(t, err)
+		require.Len(t, page, 1)
+		paged = append(paged, page...)
+		if token = next; token == "" {
+			break
+		}
+	}
+	assert.Equal(t, hostnames(all), hostnames(paged))
+}
+
+func hostnames(vms []provision.VM) []string {
+	var names []string
+	for _, vm := range vms {
+		names = append(names, vm.Hostname)
+	}
+	return names
+}
+
+// countedMAAS counts what the polling loop asks and gets.
+type countedMAAS struct {
+	provision.MAAS
+
+	rounds, returned, ids atomic.Int64
+}
+
+func (c *countedMAAS) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	found, err := c.MAAS.Machines(ctx, f)
+	if len(f.NotStatuses) > 0 {
+		c.rounds.Add(1)
+		c.returned.Add(int64(len(found)))
+		c.ids.Store(int64(len(f.SystemIDs)))
+	}
+	return found, err
+}
+
+// vanishing loses the record between its read and its write, as MAAS does with its last machine.
+type vanishing struct{ provision.MAAS }
+
+func (v *vanishing) ReplaceAddresses(ctx context.Context, id int, ttl *int, addresses []netip.Addr) (inventory.DNSRecord, error) {
+	if err := v.MAAS.DeleteRecord(ctx, id); err != nil && !fault.Is(err, fault.NotFound) {
+		return inventory.DNSRecord{}, err
+	}
+	return v.MAAS.ReplaceAddresses(ctx, id, ttl, addresses)
+}
