@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/controllers/clustercache"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -104,7 +103,7 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		// Secrets and ConfigMaps are read from the API server when they are needed: a cache of them would need the right to
 		// list every Secret, and would hold join tokens.
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
-		Controller: config.Controller{UsePriorityQueue: ptr.To(true), SkipNameValidation: &options.AnyControllerName},
+		Controller: config.Controller{UsePriorityQueue: new(true), SkipNameValidation: &options.AnyControllerName},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)

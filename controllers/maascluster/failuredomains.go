@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -17,7 +16,7 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
 		domains := make([]clusterv1.FailureDomain, 0, len(named))
 		for _, zone := range named {
-			domains = append(domains, clusterv1.FailureDomain{Name: zone, ControlPlane: ptr.To(true)})
+			domains = append(domains, clusterv1.FailureDomain{Name: zone, ControlPlane: new(true)})
 		}
 		s.infra.Status.SetFailureDomains(domains)
 		s.failureDomainsKnown = true
@@ -51,7 +50,7 @@ func failureDomainsOf(zones []*lxdprovisionerv1.Zone, bareMetalOnly bool) []clus
 	domains := make([]clusterv1.FailureDomain, 0, len(zones))
 	for _, zone := range zones {
 		suits := bareMetalOnly || !anyHosts || zone.GetHasLxdHosts()
-		domains = append(domains, clusterv1.FailureDomain{Name: zone.GetName(), ControlPlane: ptr.To(suits)})
+		domains = append(domains, clusterv1.FailureDomain{Name: zone.GetName(), ControlPlane: new(suits)})
 	}
 	return domains
 }

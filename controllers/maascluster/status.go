@@ -44,11 +44,11 @@ func (r *Reconciler) checkAPIServer(ctx context.Context, s *scope) (time.Duratio
 	key := client.ObjectKeyFromObject(s.cluster)
 	switch _, err := r.ClusterCache.GetReader(ctx, key); {
 	case err == nil:
-		s.connected = ptr.To(true)
+		s.connected = new(true)
 	case !errors.Is(err, clustercache.ErrClusterNotConnected):
 		return 0, fmt.Errorf("reach the workload cluster: %w", err)
 	case !r.ClusterCache.GetHealthCheckingState(ctx, key).LastProbeSuccessTime.IsZero():
-		s.connected = ptr.To(false)
+		s.connected = new(false)
 	}
 	return 0, nil
 }
@@ -57,7 +57,7 @@ func (r *Reconciler) checkAPIServer(ctx context.Context, s *scope) (time.Duratio
 func (r *Reconciler) patchStatus(ctx context.Context, helper *patch.Helper, s *scope) error {
 	status := &s.infra.Status
 	if s.recorded && s.failureDomainsKnown && s.infra.Spec.ControlPlaneEndpoint.IsValid() {
-		status.Ready, status.Initialization.Provisioned = true, ptr.To(true)
+		status.Ready, status.Initialization.Provisioned = true, new(true)
 	}
 	deleting := !s.infra.DeletionTimestamp.IsZero()
 	for _, c := range s.conditions(deleting) {

@@ -58,7 +58,7 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 	if len(all) > 0 {
 		out, err := r.deleteVMs(ctx, s, all)
 		if err != nil || out.Action != provisioner.Done {
-			return waitingForDeletion(out, s, all), err
+			return waitingForDeletion(out, all), err
 		}
 	}
 	agent := s.machineRef().GetAgentName()
@@ -177,7 +177,7 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, s *scope) error {
 }
 
 // waitingForDeletion says what is waited for and which ways out there are.
-func waitingForDeletion(out provisioner.Outcome, s *scope, some attempts) provisioner.Outcome {
+func waitingForDeletion(out provisioner.Outcome, some attempts) provisioner.Outcome {
 	var names []string
 	for i := range some {
 		names = append(names, fmt.Sprintf("%s on host %s", some[i].Name, some[i].HostName))

@@ -57,8 +57,10 @@ func TestMachine_becomes_an_LXD_VM_and_goes_away_again(t *testing.T) {
 	t.Run("addresses_have_the_existing_provider's_shape", func(t *testing.T) {
 		ip := vm.GetStatus().GetAddresses()[0].GetIp()
 		assert.Equal(t, []clusterv1.MachineAddress{
-			{Type: clusterv1.MachineExternalDNS, Address: vm.GetName() + ".maas"}, {Type: clusterv1.MachineInternalDNS, Address: vm.GetName() + ".maas"},
-			{Type: clusterv1.MachineExternalIP, Address: ip}, {Type: clusterv1.MachineInternalIP, Address: ip},
+			{Type: clusterv1.MachineExternalDNS, Address: vm.GetName() + ".maas"},
+			{Type: clusterv1.MachineInternalDNS, Address: vm.GetName() + ".maas"},
+			{Type: clusterv1.MachineExternalIP, Address: ip},
+			{Type: clusterv1.MachineInternalIP, Address: ip},
 		}, m.Status.Addresses)
 	})
 

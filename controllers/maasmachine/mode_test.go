@@ -27,7 +27,7 @@ func infraCondition(_ require.TestingT, m *infrav1.MaasMachine, name string) met
 }
 
 // foreignNotFound is a NOT_FOUND that our service did not make.
-func foreignNotFound() error { return status.Error(codes.NotFound, "404 page not found") }
+func foreignNotFound() error { return status.New(codes.NotFound, "404 page not found").Err() }
 
 func TestMachine_R1_3_becomes_a_physical_machine_and_goes_back(t *testing.T) {
 	t.Parallel()
@@ -90,7 +90,7 @@ func TestMachine_R7_what_is_wrong_stands_in_a_condition_and_a_repair_is_seen(t *
 	bed := managertest.New(t, provisionertest.Config{})
 	bed.ProvisionCluster(t)
 	big := managertest.LXD()
-	big.MinCPU = ptr.To(int32(500))
+	big.MinCPU = new(int32(500))
 	bed.CreateMachine(t, "too-big", big)
 	badImage := managertest.LXD()
 	badImage.Image = "ubuntu/warty"

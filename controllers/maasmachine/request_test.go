@@ -13,7 +13,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -101,7 +100,7 @@ func TestSpec_P4_every_field_changes_the_request_or_says_why_not(t *testing.T) {
 
 func baseSpec(mode infrav1.ProvisioningMode) *infrav1.MaasMachineSpec {
 	return &infrav1.MaasMachineSpec{
-		ProvisioningMode: mode, MinCPU: ptr.To(int32(1)), MinMemory: ptr.To(int32(1)), Image: "ubuntu/jammy",
+		ProvisioningMode: mode, MinCPU: new(int32(1)), MinMemory: new(int32(1)), Image: "ubuntu/jammy",
 		// A static address gives the fields beside it something to stand on.
 		StaticIP: nil,
 	}
@@ -174,7 +173,7 @@ func set(t *testing.T, spec *infrav1.MaasMachineSpec, path []int) {
 func TestPlacementOf_R1_4_turns_the_spec_into_must_and_wish(t *testing.T) {
 	t.Parallel()
 	spec := &infrav1.MaasMachineSpec{
-		ResourcePool: ptr.To("lxd"), Tags: []string{"ssd"}, FailureDomain: ptr.To("az1"),
+		ResourcePool: new("lxd"), Tags: []string{"ssd"}, FailureDomain: new("az1"),
 		LXDConfig: &infrav1.LXDConfig{
 			VMHost: "lxd-1", Project: "maas", PlacementPolicy: infrav1.PlacementSpread,
 			HostSelection: &infrav1.LXDHostSelection{PreferredHosts: []string{"lxd-2"}, AvailabilityZones: []string{"az2"}, Tags: []string{"kvm"}},
@@ -182,8 +181,8 @@ func TestPlacementOf_R1_4_turns_the_spec_into_must_and_wish(t *testing.T) {
 	}
 	owner := &clusterv1.Machine{Spec: clusterv1.MachineSpec{FailureDomain: "az3"}}
 	want := &lxdprovisionerv1.Placement{
-		Zone: ptr.To("az3"), ResourcePools: []string{"lxd"}, Tags: []string{"kvm", "ssd"}, AllowedHosts: []string{"lxd-1"},
-		PreferredHosts: []string{"lxd-2"}, ExcludedHosts: []string{"vmhost/7"}, Project: ptr.To("maas"),
+		Zone: new("az3"), ResourcePools: []string{"lxd"}, Tags: []string{"kvm", "ssd"}, AllowedHosts: []string{"lxd-1"},
+		PreferredHosts: []string{"lxd-2"}, ExcludedHosts: []string{"vmhost/7"}, Project: new("maas"),
 		Policy: lxdprovisionerv1.PlacementPolicy_PLACEMENT_POLICY_SPREAD,
 	}
 	got := maasmachine.PlacementOf(spec, maasmachine.ZoneOf(owner, spec), []string{"vmhost/7"})
@@ -222,7 +221,7 @@ func TestNetworkOf_gives_each_bridge_and_subnet_a_NIC(t *testing.T) {
 	require.NoError(t, err)
 	want := &lxdprovisionerv1.VMNetwork{
 		Interfaces: []*lxdprovisionerv1.VMInterface{
-			{Bridge: ptr.To("br0"), Subnet: ptr.To("nodes")}, {Bridge: ptr.To("br1"), Subnet: ptr.To("storage")}, {Bridge: ptr.To("br2")},
+			{Bridge: new("br0"), Subnet: new("nodes")}, {Bridge: new("br1"), Subnet: new("storage")}, {Bridge: new("br2")},
 		},
 		PreferredSubnets: []string{"10.0.0.0/8"},
 	}

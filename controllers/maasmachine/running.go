@@ -46,7 +46,7 @@ func (r *Reconciler) reconcileRunning(ctx context.Context, s *scope) (step, erro
 
 // untracked says why nothing can be asked about the machine: it was made by a provider that stored no attempt.
 func (s *scope) untracked() string {
-	missing := ""
+	var missing string
 	switch {
 	case s.isVM() && s.current == nil:
 		missing = infrav1.ComposeAttemptsAnnotation

@@ -53,7 +53,7 @@ func (s *scope) setFields() {
 	}
 	f := s.found
 	status.FailureDomain = f.zone
-	status.MachineState = ptr.To(infrav1.MachineState(f.status.GetMaasStatus()))
+	status.MachineState = new(infrav1.MachineState(f.status.GetMaasStatus()))
 	status.MachinePowered = f.status.GetPower() == lxdprovisionerv1.PowerState_POWER_STATE_ON
 	status.Hostname = optional(f.status.GetHostname())
 	status.Addresses = addressesOf(s)
@@ -68,7 +68,7 @@ func (s *scope) setFields() {
 		s.machine.Spec.ProviderID = &f.providerID
 	}
 	s.machine.Spec.SystemID, s.machine.Spec.FailureDomain = &f.systemID, optional(f.zone)
-	status.Ready, status.Initialization.Provisioned = true, ptr.To(true)
+	status.Ready, status.Initialization.Provisioned = true, new(true)
 }
 
 // providerID is the stored provider ID, which is never rewritten, else the service's.

@@ -139,6 +139,7 @@ func Eventually(t *testing.T, holds func(c *Check), what string) {
 
 // namePrefix makes a namespace's name of the test's.
 func namePrefix(t *testing.T) string {
+	t.Helper()
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r

@@ -2,6 +2,7 @@ package managertest
 
 import (
 	"context"
+	"maps"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,7 +61,7 @@ func (b *Bed) ProvisionCluster(t *testing.T, edits ...func(*clusterv1.Cluster, *
 		assert.True(c, ptr.Deref(b.Cluster(c).Status.Initialization.Provisioned, false))
 	}, "the MaasCluster is provisioned")
 	b.PatchCluster(t, func(cluster *clusterv1.Cluster) {
-		cluster.Status.Initialization.InfrastructureProvisioned = ptr.To(true)
+		cluster.Status.Initialization.InfrastructureProvisioned = new(true)
 	})
 }
 
@@ -104,7 +105,7 @@ func LXD() infrav1.MaasMachineSpec {
 
 // Metal is the spec of a small physical machine.
 func Metal() infrav1.MaasMachineSpec {
-	return infrav1.MaasMachineSpec{MinCPU: ptr.To(int32(2)), MinMemory: ptr.To(int32(4096)), Image: "ubuntu/jammy"}
+	return infrav1.MaasMachineSpec{MinCPU: new(int32(2)), MinMemory: new(int32(4096)), Image: "ubuntu/jammy"}
 }
 
 // InZone gives the Machine a failure domain.
@@ -135,15 +136,11 @@ func (b *Bed) CreateMachine(
 	t.Helper()
 	labels := map[string]string{clusterv1.ClusterNameLabel: ClusterName}
 	meta := func() metav1.ObjectMeta {
-		all := map[string]string{}
-		for k, v := range labels {
-			all[k] = v
-		}
-		return metav1.ObjectMeta{Namespace: b.Namespace, Name: name, Labels: all}
+		return metav1.ObjectMeta{Namespace: b.Namespace, Name: name, Labels: maps.Clone(labels)}
 	}
 	machine := &clusterv1.Machine{ObjectMeta: meta(), Spec: clusterv1.MachineSpec{
 		ClusterName: ClusterName,
-		Bootstrap:   clusterv1.Bootstrap{DataSecretName: ptr.To(name)},
+		Bootstrap:   clusterv1.Bootstrap{DataSecretName: new(name)},
 		InfrastructureRef: clusterv1.ContractVersionedObjectReference{
 			APIGroup: infrav1.GroupVersion.Group, Kind: "MaasMachine", Name: name,
 		},
@@ -206,4 +203,6 @@ func (b *Bed) OfMachine(name string) func(require.TestingT) conditions.Getter {
 }
 
 // OfCluster gives the MaasCluster's conditions, for WaitCondition.
-func (b *Bed) OfCluster(t require.TestingT) conditions.Getter { return b.Cluster(t) }
+func (b *Bed) OfCluster(t require.TestingT) conditions.Getter { //nolint:ireturn // what WaitCondition takes
+	return b.Cluster(t)
+}

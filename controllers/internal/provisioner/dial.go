@@ -97,6 +97,8 @@ func Target(address string) string {
 }
 
 // withDeadline gives every call a deadline of its own; an earlier one of the caller stays.
+//
+//nolint:revive // gRPC names the arguments
 func withDeadline(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {

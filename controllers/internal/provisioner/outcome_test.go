@@ -72,7 +72,7 @@ func TestOf_X9_1_believes_no_code_without_our_domain(t *testing.T) {
 		t.Run(code.String(), func(t *testing.T) {
 			t.Parallel()
 			foreign := map[string]error{
-				"no_details":     status.Error(code, "the proxy's text"),
+				"no_details":     status.New(code, "the proxy's text").Err(),
 				"other_domain":   answer(t, code, "proxy.example", "VM_NOT_FOUND", "NotFound"),
 				"unknown_reason": answer(t, code, errorinfo.Domain, "GONE_FISHING", "Refused"),
 				"unknown_kind":   answer(t, code, errorinfo.Domain, "VM_NOT_FOUND", "Fishing"),
