@@ -132,7 +132,7 @@ func rows(machines []infrav1.MaasMachine) []row {
 	for i := range machines {
 		m := &machines[i]
 		out = append(out, row{name: m.Name, cells: []string{
-			string(m.Spec.Mode()), dash(ptr.Deref(m.Spec.FailureDomain, "")), dash(ptr.Deref(m.Status.LXDHost, "")),
+			string(m.Spec.Mode()), dash(m.Status.FailureDomain), dash(ptr.Deref(m.Status.LXDHost, "")),
 			dash(string(ptr.Deref(m.Status.MachineState, ""))), fmt.Sprint(isReady(m)), doing(m),
 		}})
 	}
@@ -183,7 +183,7 @@ func (c *cluster) prove(ctx context.Context, s *screen) error {
 			metal++
 			continue
 		}
-		zones = append(zones, ptr.Deref(m.Spec.FailureDomain, ""))
+		zones = append(zones, m.Status.FailureDomain)
 	}
 	slices.Sort(zones)
 	if distinct := slices.Compact(slices.Clone(zones)); len(zones) != 3 || len(distinct) != 3 || metal != 2 {
