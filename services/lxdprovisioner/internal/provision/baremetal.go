@@ -79,6 +79,13 @@ func (b *BareMetal) allocate(ctx context.Context, req AllocateRequest) (BareMeta
 		}
 		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered a VM where a physical machine was asked for")
 	}
+	if disk := req.Constraints.MinDiskGB; m.DiskBytes < disk*inventory.BytesPerGB {
+		if _, err := b.cfg.MAAS.Release(ctx, m.SystemID, "disk too small"); err != nil {
+			return BareMetalMachine{}, fmt.Errorf("release %s, whose disk is too small: %w", m.SystemID, err)
+		}
+		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered %s with %d GB of disk, at least %d GB are asked for",
+			m.Hostname, m.DiskBytes/inventory.BytesPerGB, disk)
+	}
 	b.cfg.Logger.InfoContext(ctx, "Allocated machine", "systemID", m.SystemID, "zone", m.Zone.Name, "cores", m.Cores, "memoryMiB", m.MemoryMiB,
 		"maasMachine", req.Owner.maasMachine())
 	return b.mark(ctx, req.Owner, m)

@@ -87,6 +87,27 @@ func TestAllocateMachine_after_an_unknown_outcome(t *testing.T) {
 	})
 }
 
+func TestAllocateMachine_keeps_to_its_constraints(t *testing.T) {
+	t.Parallel()
+	w := start(t, 0, 3)
+	for name, change := range map[string]func(*provision.Constraints){
+		"cores": func(c *provision.Constraints) { c.MinCores = 64 }, "memory": func(c *provision.Constraints) { c.MinMemoryMiB = 1 << 20 },
+		"disk": func(c *provision.Constraints) { c.MinDiskGB = 501 },
+	} {
+		t.Run("R4.3_"+name, func(t *testing.T) {
+			req := allocateRequest()
+			change(&req.Constraints)
+			_, err := w.metal.AllocateMachine(w.ctx(), req)
+			requireFault(t, err, fault.NoRoom, fault.ReasonNoMachineAvailable)
+			assert.Zero(t, w.held())
+		})
+	}
+	req := allocateRequest()
+	req.Constraints.Zone = "nowhere"
+	_, err := w.metal.AllocateMachine(w.ctx(), req)
+	requireFault(t, err, fault.NoCandidate, fault.ReasonZoneNotFound)
+}
+
 // held counts the machines that are allocated under the worker's agent name.
 func (w *world) held() int {
 	n := 0

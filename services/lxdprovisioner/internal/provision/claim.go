@@ -57,7 +57,7 @@ func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Netwo
 	linked, err := l.nets.link(ctx, m, network)
 	switch {
 	case fault.Is(err, fault.Refused) || fault.Is(err, fault.Invalid):
-		if removeErr := l.remove(ctx, m, owner, fault.ReasonOf(err)); removeErr != nil {
+		if removeErr := l.remove(ctx, m, owner, string(fault.ReasonOf(err))); removeErr != nil {
 			return VM{}, removeErr
 		}
 		return VM{}, err

@@ -156,4 +156,5 @@ func TestDeleteVM_leaves_a_locked_VM_to_the_operator(t *testing.T) {
 	_, err = w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt))
 	requireFault(t, err, fault.Busy, fault.ReasonMachineLocked)
 	assert.True(t, w.inLXD(req.Attempt.Name), "X4.2")
+	assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"], "X4.4 nothing is verified before it is deleted")
 }

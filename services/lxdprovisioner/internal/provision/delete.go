@@ -41,18 +41,23 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 	if err != nil {
 		return nil, err
 	}
-	d := deletion{LXD: l, req: req, seen: map[string]bool{}}
+	d := deletion{LXD: l, req: req}
 	var failures []error
+	still := map[string]bool{}
 	for _, a := range req.Attempts {
 		if !sent[a.Name] {
 			continue
 		}
 		if err := d.remove(ctx, a, found); err != nil {
 			failures = append(failures, err)
+			still[a.Name] = true
 		}
 	}
 	absences := make([]Absence, 0, len(req.Attempts))
 	for _, a := range req.Attempts {
+		if still[a.Name] {
+			continue
+		}
 		proof := NeverSent
 		if sent[a.Name] {
 			if proof, err = d.prove(ctx, a); err != nil {
@@ -91,8 +96,6 @@ type deletion struct {
 	*LXD
 
 	req DeleteRequest
-	// seen are the names of which a VM was found, which settles their attempts.
-	seen map[string]bool
 }
 
 // remove deletes the attempt's VM where there is one of ours.
@@ -112,9 +115,8 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 			"systemID", m.SystemID, "attempt", a.Number, "maasMachine", d.req.Owner.maasMachine())
 		return nil
 	}
-	d.seen[a.Name] = true
 	d.refreshes.there(a.Name)
-	if err := d.LXD.remove(ctx, m, d.req.Owner, fault.Reason("DELETED")); err != nil {
+	if err := d.LXD.remove(ctx, m, d.req.Owner, "deletion"); err != nil {
 		return err
 	}
 	d.refreshes.gone(a.Name)
@@ -125,7 +127,7 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 // host and either without an owner, or marked for the same MaasMachine, or claimed by us. A VM that
 // is being commissioned bears the name of the user that composed or refreshed.
 func (d *deletion) ours(ctx context.Context, m inventory.Machine, a Attempt) (bool, error) {
-	if foreign(m, a) != nil {
+	if !a.onHost(m) {
 		return false, nil
 	}
 	if mark := ownerOf(m); mark != nil {

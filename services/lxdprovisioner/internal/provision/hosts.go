@@ -179,19 +179,25 @@ func (c *hostCache) readMachines(ctx context.Context, hosts []inventory.Host) er
 	c.mu.Lock()
 	maps.Copy(c.machines, known)
 	c.mu.Unlock()
-	for i := range hosts {
-		m, ok := known[hosts[i].SystemID]
-		if !ok {
-			continue
-		}
-		hosts[i].Machine = &inventory.HostMachine{Status: m.Status, Power: m.Power, Tags: m.Tags}
-		for _, nic := range m.Interfaces {
-			if nic.Type == "bridge" && nic.HasVLAN {
-				hosts[i].Bridges = append(hosts[i].Bridges, nic.Name)
-			}
+	for i, h := range hosts {
+		if m, ok := known[h.SystemID]; ok {
+			h.Machine = &inventory.HostMachine{Status: m.Status, Power: m.Power, Tags: m.Tags}
+			h.Bridges = bridges(m)
+			hosts[i] = h
 		}
 	}
 	return nil
+}
+
+// bridges are the machine's bridges to which MAAS attaches NICs.
+func bridges(m inventory.Machine) []string {
+	var names []string
+	for _, nic := range m.Interfaces {
+		if nic.Type == "bridge" && nic.HasVLAN {
+			names = append(names, nic.Name)
+		}
+	}
+	return names
 }
 
 func (c *hostCache) knownMachines(hosts []inventory.Host) (known map[string]inventory.Machine, missing []string) {

@@ -65,22 +65,8 @@ func (s *metalStream) snapshot(ctx context.Context, machines []WatchedMachine) (
 	}
 	for part := range slices.Chunk(unknown, s.cfg.Limits.WatchFullBatch) {
 		began := s.cfg.Clock()
-		found, err := s.cfg.MAAS.Machines(ctx, MachineFilter{SystemIDs: part})
-		if err != nil {
+		if err := s.readPart(ctx, part); err != nil {
 			return synced, err
-		}
-		for _, m := range found {
-			if err := s.begin(ctx, m); err != nil {
-				return synced, err
-			}
-		}
-		for _, id := range part {
-			if slices.ContainsFunc(found, func(m inventory.Machine) bool { return m.SystemID == id }) {
-				continue
-			}
-			if err := s.miss(ctx, s.refs[id]); err != nil {
-				return synced, err
-			}
 		}
 		synced = s.cfg.Clock()
 		if len(part) == s.cfg.Limits.WatchFullBatch {
@@ -90,6 +76,27 @@ func (s *metalStream) snapshot(ctx context.Context, machines []WatchedMachine) (
 		}
 	}
 	return synced, nil
+}
+
+func (s *metalStream) readPart(ctx context.Context, part []string) error {
+	found, err := s.cfg.MAAS.Machines(ctx, MachineFilter{SystemIDs: part})
+	if err != nil {
+		return err
+	}
+	for _, m := range found {
+		if err := s.begin(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, id := range part {
+		if slices.ContainsFunc(found, func(m inventory.Machine) bool { return m.SystemID == id }) {
+			continue
+		}
+		if err := s.miss(ctx, s.refs[id]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *metalStream) begin(ctx context.Context, m inventory.Machine) error {

@@ -28,6 +28,8 @@ type refreshes struct {
 	mu      sync.Mutex
 	history map[inventory.HostID][]span
 	absent  map[string]time.Time
+	// shown are the names of which a VM was seen, which settles their attempts.
+	shown map[string]time.Time
 }
 
 // span is when a refresh began and ended.
@@ -39,6 +41,7 @@ func newRefreshes(cfg Config, hosts *hostCache) *refreshes {
 		turns:   newTurns[span](cfg.Timing.DetachedLimit),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
+		shown:   map[string]time.Time{},
 	}
 }
 
@@ -47,11 +50,7 @@ func (r *refreshes) gone(name string) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	for n, at := range r.absent {
-		if now.Sub(at) >= historyHold {
-			delete(r.absent, n)
-		}
-	}
+	expire(r.absent, now)
 	if since, ok := r.absent[name]; ok {
 		return since
 	}
@@ -63,7 +62,25 @@ func (r *refreshes) gone(name string) time.Time {
 func (r *refreshes) there(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	expire(r.shown, r.clock())
+	r.shown[name] = r.clock()
 	delete(r.absent, name)
+}
+
+// wasThere says whether a VM of the name was seen.
+func (r *refreshes) wasThere(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.shown[name]
+	return ok
+}
+
+func expire(noted map[string]time.Time, now time.Time) {
+	for name, at := range noted {
+		if now.Sub(at) >= historyHold {
+			delete(noted, name)
+		}
+	}
 }
 
 // after says whether a refresh of the host began at or after the time and has ended.

@@ -28,7 +28,12 @@ func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machin
 		}
 		return l.claim(ctx, req, m)
 	case inventory.StatusFailedCommissioning, inventory.StatusFailedTesting:
-		if m.Owner == "" {
+		// MAAS may still show the user that composed, which is no claim.
+		us, err := l.user.get(ctx)
+		if err != nil {
+			return VM{}, err
+		}
+		if ownerOf(m) == nil && (m.Owner == "" || m.Owner == us) {
 			return VM{}, l.discard(ctx, m, req.Owner, fault.ReasonVMDeploymentFailed, l.why(ctx, m))
 		}
 	default:
@@ -73,9 +78,14 @@ func (l *LXD) settleClaimed(ctx context.Context, a Attempt, owner Owner, network
 	return l.view(m, &proved), nil
 }
 
-// foreign says that the machine of the attempt's name is not on the attempt's host, or no VM.
+// onHost says whether the machine of the attempt's name is a VM on the attempt's host.
+func (a Attempt) onHost(m inventory.Machine) bool {
+	return m.IsVM() && m.HostID == a.HostID && m.HostName == a.HostName
+}
+
+// foreign is the error of a machine of the attempt's name that is not on the attempt's host, or no VM.
 func foreign(m inventory.Machine, a Attempt) error {
-	if m.IsVM() && m.HostID == a.HostID && m.HostName == a.HostName {
+	if a.onHost(m) {
 		return nil
 	}
 	return fault.New(fault.Conflict, fault.ReasonNameTaken, "the name %s belongs to machine %s, which is not on %s", a.Name, m.SystemID, a.HostName)
@@ -109,7 +119,7 @@ func (l *LXD) proved(ctx context.Context, m inventory.Machine) (bool, error) {
 // discard deletes a VM that can't be used and gives the refusal that lets the caller open another
 // attempt. Where the VM can't be deleted that error is the answer: the call comes back.
 func (l *LXD) discard(ctx context.Context, m inventory.Machine, owner Owner, reason fault.Reason, why string) error {
-	if err := l.remove(ctx, m, owner, reason); err != nil {
+	if err := l.remove(ctx, m, owner, string(reason)); err != nil {
 		return err
 	}
 	return fault.New(fault.Refused, reason, "%s on %s was deleted: %s", m.Hostname, m.HostName, why)
@@ -117,7 +127,7 @@ func (l *LXD) discard(ctx context.Context, m inventory.Machine, owner Owner, rea
 
 // remove deletes a VM of ours. Its host is proved alive first: with the host off MAAS answers 204,
 // frees the address and leaves the VM running (protocol.md 4.2).
-func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reason fault.Reason) error {
+func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reason string) error {
 	if m.Locked {
 		return fault.New(fault.Busy, fault.ReasonMachineLocked, "%s (%s) is locked in MAAS; unlock it to let it be deleted", m.Hostname, m.SystemID)
 	}

@@ -48,7 +48,7 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 // two, since the VM may appear minutes after MAAS gave up (protocol.md 1.5).
 func (d *deletion) due(a Attempt) (time.Time, bool) {
 	since := d.refreshes.gone(a.Name)
-	if a.Settled || d.seen[a.Name] {
+	if a.Settled || d.refreshes.wasThere(a.Name) {
 		_, ok := d.refreshes.after(a.HostID, since)
 		return since, ok
 	}
@@ -83,7 +83,7 @@ func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
 		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "a VM is being composed on %s, which is refreshed afterwards", host.Name).WithRetryAfter(retrySoon)
 	}
 	for _, a := range append(slices.Clone(known.Unsettled), d.req.Attempts...) {
-		if a.HostID != host.ID || !a.Sent() || a.Settled || d.seen[a.Name] {
+		if a.HostID != host.ID || !a.Sent() || a.Settled || d.refreshes.wasThere(a.Name) {
 			continue
 		}
 		if wait := d.cfg.Timing.SettleFirst - d.cfg.Clock().Sub(a.SentAt); wait > 0 {
@@ -122,7 +122,7 @@ func lost(format, name, host string) error {
 // proveUnverified is the proof for hosts that must not be refreshed: the VM was deleted while its
 // host answered, and its name is absent.
 func (d *deletion) proveUnverified(ctx context.Context, a Attempt) (AbsenceProof, error) {
-	if !a.Settled && !d.seen[a.Name] {
+	if !a.Settled && !d.refreshes.wasThere(a.Name) {
 		if wait := d.cfg.Timing.SettleFirst + d.cfg.Timing.SettleGap - d.cfg.Clock().Sub(a.SentAt); wait > 0 {
 			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known after %s", a.Name, a.HostName, wait.Round(time.Second)).
 				WithRetryAfter(wait)

@@ -58,7 +58,7 @@ func (s *vmStream) snapshot(ctx context.Context, vms []WatchedVM) (time.Time, er
 	var unknown []Attempt
 	for _, vm := range vms {
 		m, ok := s.watcher.recent(vm.Attempt.SystemID)
-		if !ok || !slices.Contains(vm.Known, m.Status) || foreign(m, vm.Attempt) != nil || m.Hostname != vm.Attempt.Name {
+		if !ok || !slices.Contains(vm.Known, m.Status) || !vm.Attempt.onHost(m) || m.Hostname != vm.Attempt.Name {
 			unknown = append(unknown, vm.Attempt)
 			continue
 		}
@@ -92,7 +92,7 @@ func (s *vmStream) readPart(ctx context.Context, part []Attempt) error {
 	}
 	for _, a := range part {
 		m, ok := found[a.Name]
-		if ok && foreign(m, a) == nil {
+		if ok && a.onHost(m) {
 			err = s.begin(a, m)
 		} else {
 			err = s.miss(ctx, a)
@@ -119,7 +119,7 @@ func (s *vmStream) tell(m inventory.Machine) error {
 // VM again and the proof is tried anew.
 func (s *vmStream) miss(ctx context.Context, a Attempt) error {
 	m, found, err := s.names.byName(ctx, a.Name)
-	if err == nil && found && foreign(m, a) == nil {
+	if err == nil && found && a.onHost(m) {
 		return s.begin(a, m)
 	}
 	if err == nil {

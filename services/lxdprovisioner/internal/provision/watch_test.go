@@ -194,7 +194,7 @@ func (c *countedMAAS) Machines(ctx context.Context, f provision.MachineFilter) (
 type vanishing struct{ provision.MAAS }
 
 func (v *vanishing) ReplaceAddresses(ctx context.Context, id int, ttl *int, addresses []netip.Addr) (inventory.DNSRecord, error) {
-	if err := v.MAAS.DeleteRecord(ctx, id); err != nil && !fault.Is(err, fault.NotFound) {
+	if err := v.DeleteRecord(ctx, id); err != nil && !fault.Is(err, fault.NotFound) {
 		return inventory.DNSRecord{}, err
 	}
 	return v.MAAS.ReplaceAddresses(ctx, id, ttl, addresses)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
@@ -51,9 +53,7 @@ func (b *Backend) Hosts(ctx context.Context) (inventory.Snapshot, error) {
 	if err != nil {
 		return inventory.Snapshot{}, fmt.Errorf("list the VM hosts: %w", err)
 	}
-	for i := range hosts {
-		b.fillProject(ctx, &hosts[i])
-	}
+	b.fillProjects(ctx, hosts)
 	snap.Hosts, snap.ReadAt = hosts, b.clock()
 	return snap, nil
 }
@@ -64,15 +64,30 @@ func (b *Backend) Host(ctx context.Context, id inventory.HostID) (inventory.Host
 	if err != nil {
 		return inventory.Host{}, err
 	}
-	b.fillProject(ctx, &h)
+	_ = b.fillProject(ctx, &h)
 	return h, nil
 }
 
-// fillProject names the host's LXD project. Where MAAS doesn't tell it, it stays unset: a host
-// without a known project is usable for everybody who asks for none.
-func (b *Backend) fillProject(ctx context.Context, h *inventory.Host) {
-	if h.Type != "lxd" {
-		return
+// projectReaders is how many projects are read at a time: one region worker serves four requests.
+const projectReaders = 4
+
+// fillProjects names the hosts' LXD projects. Where MAAS doesn't tell them they stay unset: such a
+// host is usable for everybody who asks for no project. The first failure ends the attempt, since
+// what one host is refused for lack of rights all are.
+func (b *Backend) fillProjects(ctx context.Context, hosts []inventory.Host) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(projectReaders)
+	for i := range hosts {
+		group.Go(func() error { return b.fillProject(ctx, &hosts[i]) })
+	}
+	if err := group.Wait(); err != nil {
+		b.log.DebugContext(ctx, "Reading the LXD projects of the hosts did not work", "error", err)
+	}
+}
+
+func (b *Backend) fillProject(ctx context.Context, h *inventory.Host) error {
+	if h.Type != "lxd" || ctx.Err() != nil {
+		return nil
 	}
 	key := hostKey{h.ID, h.Name}
 	b.mu.Lock()
@@ -81,14 +96,14 @@ func (b *Backend) fillProject(ctx context.Context, h *inventory.Host) {
 	if !known {
 		var err error
 		if project, err = b.maas.VMHostProject(ctx, h.ID); err != nil {
-			b.log.DebugContext(ctx, "Reading the LXD project of a host did not work", "host", h.Name, "error", err)
-			return
+			return fmt.Errorf("read the LXD project of %s: %w", h.Name, err)
 		}
 		b.mu.Lock()
 		b.projects[key] = project
 		b.mu.Unlock()
 	}
 	h.Project = project
+	return nil
 }
 
 // Make composes a VM. The zone is the host's own: MAAS would take its default zone.
