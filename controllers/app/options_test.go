@@ -1,0 +1,54 @@
+package app_test
+
+import (
+	"flag"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/controllers/app"
+)
+
+// parse gives the options of a command line.
+func parse(t *testing.T, args ...string) app.Options {
+	t.Helper()
+	options := app.DefaultOptions()
+	fs := flag.NewFlagSet("manager", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	options.AddFlags(fs)
+	require.NoError(t, fs.Parse(args))
+	return options
+}
+
+func TestValidate_names_every_bad_flag_at_once(t *testing.T) {
+	t.Parallel()
+	options := parse(t, "--namespace", "No_Label", "--metrics-bind-addr", "nonsense", "--health-addr", ":99999", "--webhook-port", "-1",
+		"--machine-concurrency", "0", "--cluster-concurrency", "0", "--sync-period", "1ms", "--time-scale", "0")
+	err := options.Validate()
+	require.Error(t, err)
+	for _, name := range []string{
+		"--namespace", "--metrics-bind-addr", "--health-addr", "--webhook-port", "--machine-concurrency", "--cluster-concurrency",
+		"--sync-period", "--time-scale", "--provisioner-address",
+	} {
+		assert.ErrorContains(t, err, name+":")
+	}
+	require.ErrorContains(t, app.Run(t.Context(), options), "--provisioner-address")
+}
+
+func TestAddFlags_takes_the_existing_providers_command_line(t *testing.T) {
+	t.Parallel()
+	options := parse(t, "--namespace=team-a", "--metrics-bind-addr=127.0.0.1:8080", "--health-addr=:9440", "--webhook-port=9443",
+		"--machine-concurrency=2", "--sync-period=120m", "--leader-elect", "--watch-filter=blue", "--provisioner-address=provisioner:8443")
+	require.NoError(t, options.Validate())
+	assert.Equal(t, "team-a", options.Namespace)
+	assert.Equal(t, "127.0.0.1:8080", options.MetricsAddress)
+	assert.Equal(t, 2*time.Hour, options.SyncPeriod)
+	assert.Equal(t, 2, options.MachineConcurrency)
+	assert.Equal(t, "blue", options.WatchFilter)
+	assert.True(t, options.LeaderElect)
+	assert.False(t, options.ProvisionerInsecure, "plaintext is never the default")
+	assert.InDelta(t, 1, options.TimeScale, 0)
+}

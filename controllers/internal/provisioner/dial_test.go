@@ -1,0 +1,94 @@
+package provisioner_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/proto/provisionertest"
+)
+
+// deadlines notes how long each call may take.
+type deadlines struct{ left []time.Duration }
+
+func (d *deadlines) note(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	if deadline, ok := ctx.Deadline(); ok {
+		d.left = append(d.left, time.Until(deadline))
+	}
+	return handle(ctx, request)
+}
+
+func TestDial_gives_every_call_a_deadline_and_keeps_an_earlier_one(t *testing.T) {
+	t.Parallel()
+	noted := &deadlines{}
+	server := grpc.NewServer(grpc.UnaryInterceptor(noted.note))
+	provisionertest.New(provisionertest.Config{}).Register(server)
+	listener := bufconn.Listen(1 << 20)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		require.NoError(t, <-served)
+	})
+	client, err := provisioner.Dial(provisioner.DialOptions{
+		Address: "passthrough:///memory", Insecure: true,
+		Dialer: func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+
+	_, err = client.VMs.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{})
+	require.NoError(t, err)
+	short, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err = client.Region.GetRegion(short, &lxdprovisionerv1.GetRegionRequest{})
+	require.NoError(t, err)
+	require.Len(t, noted.left, 2)
+	assert.LessOrEqual(t, noted.left[0], 10*time.Second)
+	assert.LessOrEqual(t, noted.left[1], 3*time.Second)
+}
+
+func TestDial_speaks_TLS_unless_it_is_told_otherwise(t *testing.T) {
+	t.Parallel()
+	server := grpc.NewServer()
+	provisionertest.New(provisionertest.Config{}).Register(server)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		require.NoError(t, <-served)
+	})
+	client, err := provisioner.Dial(provisioner.DialOptions{Address: listener.Addr().String()})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, client.Close()) })
+	_, err = client.Region.GetRegion(t.Context(), &lxdprovisionerv1.GetRegionRequest{})
+	assert.Equal(t, codes.Unavailable, status.Code(err), "a plaintext server is not spoken to")
+
+	_, err = provisioner.Dial(provisioner.DialOptions{})
+	assert.Error(t, err)
+}
+
+func TestTarget_sends_names_through_DNS(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"provisioner.capmaas-system:8443": "dns:///provisioner.capmaas-system:8443",
+		"127.0.0.1:8443":                  "passthrough:///127.0.0.1:8443",
+		"[::1]:8443":                      "passthrough:///[::1]:8443",
+		"unix:/run/p.sock":                "unix:/run/p.sock",
+		"dns:///p:1":                      "dns:///p:1",
+	} {
+		assert.Equal(t, want, provisioner.Target(address))
+	}
+}
