@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -30,25 +31,52 @@ type collection struct {
 
 // byName gives the machine of the name, and false where MAAS has none.
 func (c *collector) byName(ctx context.Context, name string) (inventory.Machine, bool, error) {
+	found, err := c.byNames(ctx, []string{name})
+	m, ok := found[name]
+	return m, ok, err
+}
+
+// byNames gives the machines of the names; those that MAAS doesn't have are missing. No names, no
+// request.
+func (c *collector) byNames(ctx context.Context, names []string) (map[string]inventory.Machine, error) {
+	found := make(map[string]inventory.Machine, len(names))
+	if len(names) == 0 {
+		return found, nil
+	}
+	batch := c.join(ctx, names)
+	select {
+	case <-batch.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if batch.err != nil {
+		return nil, fmt.Errorf("look for %v: %w", names, batch.err)
+	}
+	for _, name := range names {
+		if m, ok := batch.machines[name]; ok {
+			found[name] = m
+		}
+	}
+	return found, nil
+}
+
+// join adds the names to the open collection.
+func (c *collector) join(ctx context.Context, names []string) *collection {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	batch := c.open
 	if batch == nil {
 		batch = &collection{names: map[string]bool{}, done: make(chan struct{})}
 		c.open = batch
 		go c.answer(context.WithoutCancel(ctx), batch)
 	}
-	batch.names[name] = true
+	for _, name := range names {
+		batch.names[name] = true
+	}
 	if len(batch.names) >= lookupMax {
 		c.open = nil
 	}
-	c.mu.Unlock()
-	select {
-	case <-batch.done:
-		m, ok := batch.machines[name]
-		return m, ok, batch.err
-	case <-ctx.Done():
-		return inventory.Machine{}, false, ctx.Err()
-	}
+	return batch
 }
 
 func (c *collector) answer(ctx context.Context, batch *collection) {

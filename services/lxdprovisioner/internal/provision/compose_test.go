@@ -185,6 +185,36 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
 		assert.Empty(t, w.sim.LXD())
 	})
+	t.Run("X2.7_a_VM_in_another_zone_than_its_host_is_deleted_and_never_adopted", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 3, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		elsewhere := w.hostOf(req.Attempt)
+		elsewhere.Zone = w.host("lxd-2").Zone
+		_, err := w.cfg.Backend.Make(w.ctx(), provision.VMSpec{
+			Name: req.Attempt.Name, Host: elsewhere, Size: small(), Architecture: "amd64/generic", SkipCommissioning: true,
+		})
+		require.NoError(t, err)
+		req.Attempt = w.sent(req.Attempt)
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
+		assert.Empty(t, w.sim.LXD())
+	})
+	t.Run("X2.7_a_name_that_is_on_another_host_is_never_adopted", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 3, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		w.made(w.attempt("cp-0", "lxd-2"))
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Conflict, fault.ReasonNameTaken)
+		req.Attempt = w.sent(req.Attempt)
+		_, err = w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt})
+		requireFault(t, err, fault.Conflict, fault.ReasonNameTaken)
+		req.Attempt.Settled = true
+		_, err = w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt))
+		require.NoError(t, err)
+		assert.Len(t, w.sim.LXD(), 1, "X4.1")
+	})
 	t.Run("X2.1_names_that_are_looked_for_together_share_one_list_call", func(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)

@@ -37,7 +37,8 @@ type Timing struct {
 	YieldLook time.Duration
 	// ProofHold is for how long a proved claim is remembered.
 	ProofHold time.Duration
-	// LookupWindow is for how long look-ups are collected into one list call.
+	// LookupWindow is for how long look-ups are collected into one list call, and callers into one
+	// read of a host.
 	LookupWindow time.Duration
 	// SettleFirst is how long after it was sent an attempt's absence may first be verified;
 	// SettleGap is the least time between the two refreshes that settle it.

@@ -3,7 +3,6 @@ package provision
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -37,7 +36,7 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 		}
 		l.ledger.forget(a.Name)
 	}
-	found, err := l.findAll(ctx, names)
+	found, err := l.names.byNames(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -73,22 +72,6 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 		return nil, failures[0]
 	}
 	return absences, nil
-}
-
-// findAll reads the machines of the names; no names, no request.
-func (l *LXD) findAll(ctx context.Context, names []string) (map[string]inventory.Machine, error) {
-	found := map[string]inventory.Machine{}
-	if len(names) == 0 {
-		return found, nil
-	}
-	machines, err := l.cfg.Backend.Find(ctx, names)
-	if err != nil {
-		return nil, fmt.Errorf("look for %v: %w", names, err)
-	}
-	for _, m := range machines {
-		found[m.Hostname] = m
-	}
-	return found, nil
 }
 
 // deletion is one pass over the attempts of a MaasMachine.

@@ -8,8 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -39,7 +41,7 @@ type hostCache struct {
 func newHostCache(cfg Config, seen func(inventory.HostID, time.Time)) *hostCache {
 	return &hostCache{
 		backend: cfg.Backend, maas: cfg.MAAS, clock: cfg.Clock, timing: cfg.Timing, seen: seen,
-		single:   newTurns[inventory.Host](cfg.Timing.ReadLimit),
+		single:   newTurns[inventory.Host](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit),
 		began:    map[inventory.HostID]time.Time{},
 		dropped:  map[inventory.HostID]time.Time{},
 		machines: map[string]inventory.Machine{},
@@ -70,16 +72,30 @@ func (c *hostCache) snapshot(ctx context.Context) (inventory.Snapshot, error) {
 			return inventory.Snapshot{}, ctx.Err()
 		}
 	}
-	for _, id := range c.outdated() {
-		if _, err := c.read(ctx, id); err != nil {
-			return inventory.Snapshot{}, err
-		}
+	if err := c.readOutdated(ctx); err != nil {
+		return inventory.Snapshot{}, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	snap := c.current
 	snap.Hosts = slices.Clone(snap.Hosts)
 	return snap, nil
+}
+
+// readOutdated reads the hosts that were written to since they were read.
+func (c *hostCache) readOutdated(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, id := range c.outdated() {
+		group.Go(func() error {
+			_, err := c.read(ctx, id)
+			if fault.Is(err, fault.NotFound) {
+				// The next list will be without it; who chooses it meanwhile is refused.
+				return nil
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 func (c *hostCache) fresh() bool {

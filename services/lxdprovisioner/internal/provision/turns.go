@@ -9,7 +9,9 @@ import (
 // turns share calls by key so that each caller gets one that began after it asked: what a read saw
 // before a compose ended proves nothing about that compose.
 type turns[T any] struct {
-	limit time.Duration
+	// window is how long a run waits before it begins, so that those who come together share it;
+	// limit bounds the run.
+	window, limit time.Duration
 
 	mu   sync.Mutex
 	keys map[string]*turn[T]
@@ -20,12 +22,14 @@ type turn[T any] struct {
 	value T
 	err   error
 	run   func(context.Context) (T, error)
+	// begun says that the run has begun, so that who comes now waits for the next.
+	begun bool
 	// next is the turn of those who came when this one had begun.
 	next *turn[T]
 }
 
-func newTurns[T any](limit time.Duration) *turns[T] {
-	return &turns[T]{limit: limit, keys: map[string]*turn[T]{}}
+func newTurns[T any](window, limit time.Duration) *turns[T] {
+	return &turns[T]{window: window, limit: limit, keys: map[string]*turn[T]{}}
 }
 
 // do gives the outcome of a run that began after the call.
@@ -38,6 +42,8 @@ func (t *turns[T]) do(ctx context.Context, key string, run func(context.Context)
 		mine = &turn[T]{done: make(chan struct{}), run: run}
 		t.keys[key] = mine
 		go t.take(context.WithoutCancel(ctx), key, mine)
+	case !current.begun:
+		mine = current
 	case current.next == nil:
 		mine = &turn[T]{done: make(chan struct{}), run: run}
 		current.next = mine
@@ -57,6 +63,10 @@ func (t *turns[T]) do(ctx context.Context, key string, run func(context.Context)
 // take runs turn after turn until nobody waits.
 func (t *turns[T]) take(ctx context.Context, key string, current *turn[T]) {
 	for current != nil {
+		_ = pause(ctx, t.window)
+		t.mu.Lock()
+		current.begun = true
+		t.mu.Unlock()
 		bounded, cancel := context.WithTimeout(ctx, t.limit)
 		current.value, current.err = current.run(bounded)
 		cancel()

@@ -99,7 +99,7 @@ func (d *deletion) checkDeployed(ctx context.Context, host inventory.Host, names
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return slices.ContainsFunc(d.req.Attempts, func(a Attempt) bool { return a.Name == name })
 	})
-	found, err := d.findAll(ctx, names)
+	found, err := d.names.byNames(ctx, names)
 	if err != nil {
 		return err
 	}

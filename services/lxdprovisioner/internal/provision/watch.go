@@ -86,7 +86,7 @@ func (s *vmStream) readPart(ctx context.Context, part []Attempt) error {
 	for _, a := range part {
 		names = append(names, a.Name)
 	}
-	found, err := s.findAll(ctx, names)
+	found, err := s.names.byNames(ctx, names)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (b *Backend) fillProjects(ctx context.Context, hosts []inventory.Host) {
 }
 
 func (b *Backend) fillProject(ctx context.Context, h *inventory.Host) error {
-	if h.Type != "lxd" || ctx.Err() != nil {
+	if h.Type != "lxd" {
 		return nil
 	}
 	key := hostKey{h.ID, h.Name}

@@ -1,0 +1,79 @@
+package provision_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+func TestLXD_makes_and_deletes_many_at_once_within_the_budget(t *testing.T) {
+	t.Parallel()
+	const count = 24
+	w := start(t, 6, 0, func(c *maassim.Config) { c.Durations.Compose = 20 * time.Millisecond })
+	w.cfg.Timing.LookupWindow = provision.DefaultTiming().LookupWindow
+	w.restart()
+	reqs := make([]provision.ComposeRequest, count)
+	each(count, func(i int) {
+		name := fmt.Sprintf("w-%d", i)
+		choice := selectRequest(name + "-a1b2c")
+		choice.Group = placement.Group{Key: "workers"}
+		selection, err := w.lxd.SelectHost(w.ctx(), choice)
+		if !assert.NoError(t, err) {
+			return
+		}
+		reqs[i] = provision.ComposeRequest{
+			Attempt:  provision.Attempt{Number: 1, Name: name + "-a1b2c", HostID: selection.Chosen.HostID, HostName: selection.Chosen.HostName},
+			Owner:    owner(name),
+			Size:     small(),
+			GroupKey: "workers",
+		}
+		_, err = w.lxd.ComposeVM(w.ctx(), reqs[i])
+		assert.NoError(t, err)
+		_, err = w.lxd.DeployVM(w.ctx(), deployRequest(reqs[i]))
+		assert.NoError(t, err)
+	})
+	require.Len(t, w.sim.LXD(), count)
+	perHost := map[string]int{}
+	for _, vm := range w.sim.LXD() {
+		perHost[vm.Host]++
+	}
+	for host, n := range perHost {
+		assert.Equal(t, count/6, n, "R3.4 the ledger spreads those that are chosen at once: %s", host)
+	}
+	left := make([]bool, count)
+	for range 5 {
+		each(count, func(i int) {
+			if left[i] {
+				return
+			}
+			a := w.sent(reqs[i].Attempt)
+			a.Settled = true
+			_, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(reqs[i].Owner, a))
+			left[i] = err == nil
+			assert.True(t, err == nil || fault.Is(err, fault.Busy), "%v", err)
+		})
+		w.clock.advance(61 * time.Second)
+	}
+	assert.NotContains(t, left, false)
+	assert.Empty(t, w.sim.LXD())
+	t.Logf("%d requests: %v", total(w.sim.Requests()), w.sim.Requests())
+	assert.LessOrEqual(t, total(w.sim.Requests()), 8*count, "at most 8 requests a life: %v", w.sim.Requests())
+}
+
+// each runs f for every index at once.
+func each(count int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range count {
+		wg.Go(func() { f(i) })
+	}
+	wg.Wait()
+}
