@@ -71,7 +71,9 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	if err := setup(ctx, mgr, client, options); err != nil {
+	shutdown, err := setup(ctx, mgr, client, options)
+	defer shutdown()
+	if err != nil {
 		return err
 	}
 	ctrl.LoggerFrom(ctx).Info("Starting the manager", "version", Version, "provisioner", options.ProvisionerAddress)
@@ -116,8 +118,9 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 	return mgr, nil
 }
 
-// setup makes the reconcilers and registers them.
-func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, options Options) error {
+// setup makes the reconcilers and registers them. shutdown ends the connections to workload clusters, which outlive the
+// manager.
+func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, options Options) (shutdown func(), err error) {
 	workloads, err := clustercache.SetupWithManager(ctx, mgr, clustercache.Options{
 		SecretClient:     mgr.GetClient(),
 		WatchFilterValue: options.WatchFilter,
@@ -128,7 +131,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		},
 	}, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency})
 	if err != nil {
-		return fmt.Errorf("set up the cache of workload clusters: %w", err)
+		return func() {}, fmt.Errorf("set up the cache of workload clusters: %w", err)
+	}
+	shutdown = func() {}
+	if connections, ok := workloads.(interface{ Shutdown() }); ok {
+		shutdown = connections.Shutdown
 	}
 	now := clock.RealClock{}.Now
 	prober := options.Prober
@@ -143,12 +150,12 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
 	if err := clusters.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
-		return err
+		return shutdown, err
 	}
 	machines := &maasmachine.Reconciler{
 		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), ClusterCache: workloads, Provisioner: service,
 		Recorder: mgr.GetEventRecorder("maasmachine"), Namespace: options.Namespace, WatchFilter: options.WatchFilter,
 		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
-	return machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency})
+	return shutdown, machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency})
 }

@@ -68,11 +68,16 @@ type Reconciler struct {
 	written writtenRecords
 }
 
-// writtenRecords remembers when each cluster's record was last read and made right, so that MAAS is not asked again for
-// what has not changed. To lose it costs one call a cluster.
+// writtenRecords remembers what each cluster's record was last given, and when. It spares MAAS a question whose answer has
+// not changed, and a stale cache cannot take back what was written a moment ago. Who starts anew reads the annotation.
 type writtenRecords struct {
-	mu sync.Mutex
-	at map[types.UID]time.Time
+	mu  sync.Mutex
+	all map[types.UID]writtenRecord
+}
+
+type writtenRecord struct {
+	addresses []string
+	at        time.Time
 }
 
 // SetupWithManager registers the reconciler and what wakes it.

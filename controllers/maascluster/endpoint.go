@@ -127,24 +127,27 @@ func (r *Reconciler) reconcileEndpoint(ctx context.Context, s *scope) (time.Dura
 
 // writeRecord gives the record the wanted addresses, unless it was given them lately.
 func (r *Reconciler) writeRecord(ctx context.Context, s *scope, ref *lxdprovisionerv1.EndpointRef, wanted []string) (time.Duration, error) {
-	same := endpoint.Format(wanted) == endpoint.Format(endpoint.Recorded(s.infra))
-	if same && r.written.younger(s.infra.UID, r.Clock(), r.Delays.Idle) {
-		s.recorded = true
-		return 0, nil
-	}
-	ttl := int32(recordTTL)
-	_, err := r.Provisioner.Region.EnsureEndpoint(ctx, &lxdprovisionerv1.EnsureEndpointRequest{Ref: ref, Addresses: wanted, TtlSeconds: &ttl})
-	found, after := r.outcome(ctx, s, err)
-	if !found.isZero() {
-		s.endpoint = found
-		return after, nil
+	last, known := r.written.get(s.infra.UID)
+	same := known && endpoint.Format(wanted) == endpoint.Format(last.addresses) && r.Clock().Sub(last.at) < r.Delays.Idle
+	if !same {
+		ttl := int32(recordTTL)
+		answer, err := r.Provisioner.Region.EnsureEndpoint(ctx, &lxdprovisionerv1.EnsureEndpointRequest{
+			Ref: ref, Addresses: wanted, TtlSeconds: &ttl,
+		})
+		found, after := r.outcome(ctx, s, err)
+		if !found.isZero() {
+			s.endpoint = found
+			return after, nil
+		}
+		r.written.note(s.infra.UID, wanted, r.Clock())
+		if answer.GetChanged() {
+			ctrl.LoggerFrom(ctx).Info("Changed the DNS record", "name", ref.GetName(), "domain", ref.GetDomain(), "addresses", wanted)
+		}
 	}
 	s.recorded = true
-	r.written.note(s.infra.UID, r.Clock())
-	if same {
+	if endpoint.Format(wanted) == endpoint.Format(endpoint.Recorded(s.infra)) {
 		return 0, nil
 	}
-	ctrl.LoggerFrom(ctx).Info("Changed the DNS record", "name", ref.GetName(), "domain", ref.GetDomain(), "addresses", wanted)
 	before := s.infra.DeepCopy()
 	annotate(s.infra, endpoint.AddressesAnnotation, endpoint.Format(wanted))
 	return 0, r.patchAnnotations(ctx, s.infra, before)
@@ -160,24 +163,32 @@ func (r *Reconciler) patchAnnotations(ctx context.Context, infra, before *infrav
 	return nil
 }
 
-func (w *writtenRecords) younger(uid types.UID, now time.Time, age time.Duration) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	at, ok := w.at[uid]
-	return ok && now.Sub(at) < age
+// recorded are the addresses that the record was last given.
+func (r *Reconciler) recorded(infra *infrav1.MaasCluster) []string {
+	if last, ok := r.written.get(infra.UID); ok {
+		return last.addresses
+	}
+	return endpoint.Recorded(infra)
 }
 
-func (w *writtenRecords) note(uid types.UID, now time.Time) {
+func (w *writtenRecords) get(uid types.UID) (writtenRecord, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.at == nil {
-		w.at = map[types.UID]time.Time{}
+	last, ok := w.all[uid]
+	return last, ok
+}
+
+func (w *writtenRecords) note(uid types.UID, addresses []string, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all == nil {
+		w.all = map[types.UID]writtenRecord{}
 	}
-	w.at[uid] = now
+	w.all[uid] = writtenRecord{addresses: addresses, at: now}
 }
 
 func (w *writtenRecords) forget(uid types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.at, uid)
+	delete(w.all, uid)
 }

@@ -34,7 +34,7 @@ func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Dura
 	if err != nil {
 		return nil, 0, err
 	}
-	recorded := endpoint.Recorded(s.infra)
+	recorded := r.recorded(s.infra)
 	if len(all) == 0 && skipped {
 		// No machine has an address that may go in: what is in the record stays (R6.2).
 		return recorded, 0, nil
@@ -94,7 +94,7 @@ func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, s
 	if err != nil {
 		return nil, false, err
 	}
-	recorded := endpoint.Recorded(s.infra)
+	recorded := r.recorded(s.infra)
 	for _, m := range machines {
 		address := subnets.Choose(m.Status.Addresses)
 		if address == "" {

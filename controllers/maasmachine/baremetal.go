@@ -22,6 +22,9 @@ func (r *Reconciler) ensureAgentName(ctx context.Context, s *scope) (step, error
 		return step{}, err
 	}
 	s.record = rec
+	if wasDeployed(rec.object) {
+		return r.waitForCache(s), nil
+	}
 	if rec.object.Annotations[infrav1.BareMetalAgentNameAnnotation] != "" {
 		return proceed, nil
 	}
@@ -73,7 +76,6 @@ func (r *Reconciler) allocateMachine(ctx context.Context, s *scope) (step, error
 
 // deployMachine follows the machine until it is deployed, and says deploy once.
 func (r *Reconciler) deployMachine(ctx context.Context, s *scope) (step, error) {
-	r.Backoff.Succeed(s.machine.UID)
 	switch s.found.state() {
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_READY, lxdprovisionerv1.MachineState_MACHINE_STATE_ALLOCATED:
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_FAILED, lxdprovisionerv1.MachineState_MACHINE_STATE_BROKEN:

@@ -9,7 +9,6 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -28,7 +27,7 @@ func (r *Reconciler) waitForInfrastructure(_ context.Context, s *scope) (step, e
 	if !ptr.Deref(s.cluster.Status.Initialization.InfrastructureProvisioned, false) {
 		return s.waitAt(stageInfrastructure, "waiting for the cluster's infrastructure"), nil
 	}
-	if s.infra.Annotations[infrav1.ClusterIDAnnotation] == "" {
+	if clusterIDOf(s) == "" {
 		return s.waitAt(stageInfrastructure, "waiting for the MaasCluster's id"), nil
 	}
 	return proceed, nil

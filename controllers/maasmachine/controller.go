@@ -159,7 +159,7 @@ func (r *Reconciler) runPhases(ctx context.Context, s *scope) (step, error) {
 	if !s.machine.DeletionTimestamp.IsZero() {
 		return r.reconcileDelete(ctx, s)
 	}
-	if s.wasDeployed() {
+	if wasDeployed(s.machine) {
 		return r.reconcileRunning(ctx, s)
 	}
 	phases := []func(context.Context, *scope) (step, error){r.waitForInfrastructure, r.readBootstrapData}

@@ -71,7 +71,7 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 		ctrl.LoggerFrom(ctx).Info("Released the machine", "agentName", agent)
 		r.event(s, eventNormal, "SuccessfulRelease", "the machine is released")
 	}
-	if len(all) == 0 && agent == "" && s.wasDeployed() {
+	if len(all) == 0 && agent == "" && wasDeployed(s.record.object) {
 		return r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, fmt.Sprintf(
 			"%s; release it in MAAS, then remove the finalizer %s", s.untracked(), infrav1.MachineFinalizer)), nil
 	}
@@ -119,14 +119,13 @@ func (r *Reconciler) expectations(ctx context.Context, s *scope, some attempts) 
 		if err != nil {
 			return nil, err
 		}
-		other := &scope{machine: m}
 		for j := range all {
 			host := hosts[all[j].HostID]
 			switch {
 			case host == nil:
 			case !all[j].Settled:
 				host.Unsettled = append(host.Unsettled, all[j].proto())
-			case !all[j].GivenUp && other.wasDeployed() && m.DeletionTimestamp.IsZero():
+			case !all[j].GivenUp && wasDeployed(m) && m.DeletionTimestamp.IsZero():
 				host.Deployed = append(host.Deployed, all[j].Name)
 			}
 		}

@@ -1,6 +1,7 @@
 package maasmachine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/annotations"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -211,6 +213,10 @@ func clusterIDOf(s *scope) string {
 	}
 	if id := s.machine.Annotations[infrav1.ClusterIDAnnotation]; id != "" || s.infra == nil {
 		return id
+	}
+	if annotations.IsExternallyManaged(s.infra) {
+		// Nobody of ours writes to such a MaasCluster, so its UID has to do.
+		return cmp.Or(s.infra.Annotations[infrav1.ClusterIDAnnotation], string(s.infra.UID))
 	}
 	return s.infra.Annotations[infrav1.ClusterIDAnnotation]
 }

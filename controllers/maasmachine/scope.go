@@ -4,6 +4,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util"
 
@@ -100,9 +101,14 @@ func (s *scope) isControlPlane() bool {
 
 // wasDeployed says whether MAAS had ever deployed the machine: from then on it is never replaced behind Cluster API's
 // back. The provider ID is written when that happens, and unlike status it survives clusterctl move.
-func (s *scope) wasDeployed() bool {
-	provisioned := s.machine.Status.Initialization.Provisioned
-	return (s.machine.Spec.ProviderID != nil && *s.machine.Spec.ProviderID != "") || (provisioned != nil && *provisioned)
+func wasDeployed(m *infrav1.MaasMachine) bool {
+	return ptr.Deref(m.Spec.ProviderID, "") != "" || ptr.Deref(m.Status.Initialization.Provisioned, false)
+}
+
+// waitForCache stops where the API server knows that the machine was deployed and the cache does not yet.
+func (r *Reconciler) waitForCache(s *scope) step {
+	s.keepStatus = true
+	return stopFor(r.Delays.Busy)
 }
 
 // step is what a phase returns: go on, or stop and look again after a while. A stop without a time waits for an event.

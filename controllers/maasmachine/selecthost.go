@@ -51,6 +51,9 @@ func (r *Reconciler) loadAttempts(ctx context.Context, s *scope) (step, error) {
 		return step{}, err
 	}
 	s.record, s.current = rec, rec.attempts.current()
+	if wasDeployed(rec.object) {
+		return r.waitForCache(s), nil
+	}
 	if fixed := s.machine.Spec.StaticIPConfig(); fixed != nil && fixed.IPAddress == "" {
 		return s.waitAt(stageStaticIP, "waiting for somebody to fill in spec.staticIP.ip"), nil
 	}

@@ -48,6 +48,10 @@ func (s *scope) setFields() {
 	if s.infra != nil && s.isControlPlane() && !endpoint.IsCustom(s.infra) {
 		status.DNSAttached = endpoint.Holds(endpoint.Recorded(s.infra), addressesOf(s))
 	}
+	if s.absent {
+		// An address that no machine holds must not stay in DNS: MAAS would make a reservation of it.
+		status.Addresses, status.MachinePowered, status.DNSAttached = nil, false, false
+	}
 	if s.found == nil {
 		return
 	}

@@ -136,7 +136,6 @@ func (r *Reconciler) deployVM(ctx context.Context, s *scope) (step, error) {
 		}
 		s.found = foundVM(answer.GetVm())
 	}
-	r.Backoff.Succeed(s.machine.UID)
 	switch s.found.state() {
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_READY, lxdprovisionerv1.MachineState_MACHINE_STATE_ALLOCATED:
 		return r.sendDeployVM(ctx, s)
@@ -172,6 +171,7 @@ func (r *Reconciler) sendDeployVM(ctx context.Context, s *scope) (step, error) {
 // follow waits while MAAS is at work, and goes on where it is done. before is the stage of a machine that MAAS has not
 // begun to deploy.
 func (r *Reconciler) follow(s *scope, before stage) step {
+	r.Backoff.Succeed(s.machine.UID)
 	switch s.found.state() {
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_DEPLOYED:
 		s.stage = stageRunning

@@ -32,6 +32,7 @@ type Region struct {
 	reason, message string
 	listed          time.Time
 	zones           []*lxdprovisionerv1.Zone
+	unlisted        error
 }
 
 // Problem is what keeps the provisioner from working, as a condition's reason and message; both are empty where nothing
@@ -53,14 +54,15 @@ func (r *Region) Zones(ctx context.Context) ([]*lxdprovisionerv1.Zone, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fresh(r.listed) {
-		return r.zones, nil
+		return r.zones, r.unlisted
 	}
 	answer, err := r.Client.ListZones(ctx, &lxdprovisionerv1.ListZonesRequest{})
+	r.listed, r.zones, r.unlisted = r.Clock(), answer.GetZones(), nil
 	if err != nil {
-		return nil, fmt.Errorf("list zones: %w", err)
+		// A failure is shared too, or every cluster would wait for a silent service in turn.
+		r.unlisted = fmt.Errorf("list zones: %w", err)
 	}
-	r.listed, r.zones = r.Clock(), answer.GetZones()
-	return r.zones, nil
+	return r.zones, r.unlisted
 }
 
 func (r *Region) fresh(since time.Time) bool {
