@@ -10,10 +10,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
+
+// stopTimeout bounds how long the API server and etcd may take to stop.
+const stopTimeout = 2 * time.Minute
 
 // Server is a running API server.
 type Server struct {
@@ -47,6 +51,8 @@ func Start(ctx context.Context) (*Server, error) {
 			filepath.Join(core, "core", "config", "crd", "bases"),
 		},
 		ErrorIfCRDPathMissing: true,
+		// On a busy machine the API server takes longer to end its watches than envtest's 20 seconds.
+		ControlPlaneStopTimeout: stopTimeout,
 	}
 	config, err := env.Start()
 	if err != nil {

@@ -64,9 +64,7 @@ func TestServer_files_each_have_a_test_beside_them(t *testing.T) {
 		if strings.HasSuffix(f, "_test.go") || filepath.Base(f) == "doc.go" {
 			continue
 		}
-		// Files of one idea (convert_host.go, convert_state.go) may share a test (convert_test.go).
-		idea, _, _ := strings.Cut(strings.TrimSuffix(filepath.Base(f), ".go"), "_")
-		assert.FileExists(t, filepath.Join(filepath.Dir(f), idea+"_test.go"))
+		assert.FileExists(t, strings.TrimSuffix(f, ".go")+"_test.go")
 	}
 }
 
