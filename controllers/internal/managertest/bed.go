@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/capmaas/capmaas/controllers/app"
 	"github.com/capmaas/capmaas/proto/provisionertest"
@@ -100,6 +101,16 @@ func NewWithoutManager(t *testing.T, region provisionertest.Config) *Bed {
 // Config is the way to the API server.
 func Config() *rest.Config { return rest.CopyConfig(config) }
 
+// User adds a user without any right and gives the way to the API server as that user.
+func User(t *testing.T, name string) *rest.Config {
+	t.Helper()
+	user, err := environment.AddUser(envtest.User{Name: name}, nil)
+	require.NoError(t, err)
+	limited := user.Config()
+	limited.QPS, limited.Burst = config.QPS, config.Burst
+	return limited
+}
+
 // Options are those with which StartManager starts the manager.
 func (b *Bed) Options() app.Options {
 	options := app.DefaultOptions()
@@ -116,9 +127,15 @@ func (b *Bed) Options() app.Options {
 // StartManager starts a manager; StopManager or the test's end stops it.
 func (b *Bed) StartManager(t *testing.T) {
 	t.Helper()
+	b.StartManagerWith(t, b.Options())
+}
+
+// StartManagerWith is StartManager with other options than Options.
+func (b *Bed) StartManagerWith(t *testing.T, options app.Options) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- app.Run(ctx, b.Options()) }()
+	go func() { ended <- app.Run(ctx, options) }()
 	b.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2/textlogger"
@@ -19,8 +20,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// config reaches the API server that Main has started.
-var config *rest.Config
+// environment is the API server that Main has started, and config reaches it with every right.
+var (
+	environment *envtest.Environment
+	config      *rest.Config
+)
 
 // Main starts an API server with Cluster API's CRDs and ours, runs the tests and stops it. It is what TestMain calls.
 func Main(m *testing.M) {
@@ -50,8 +54,10 @@ func run(m *testing.M) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	environment := &envtest.Environment{
+	environment = &envtest.Environment{
 		ErrorIfCRDPathMissing: true,
+		// On a busy machine the API server takes longer to end its watches than envtest's 20 seconds.
+		ControlPlaneStopTimeout: 2 * time.Minute,
 		CRDDirectoryPaths: []string{
 			filepath.Join(ours, "..", "deploy", "crd", "bases"),
 			filepath.Join(capi, "core", "config", "crd", "bases"),
