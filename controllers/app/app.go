@@ -41,9 +41,6 @@ const leaderElectionID = "controller-leader-election-capmaas"
 // Dialer connects to the provisioner.
 type Dialer = func(ctx context.Context, address string) (net.Conn, error)
 
-// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=capmaas-system,resources=leases,verbs=get;create;update
-// +kubebuilder:rbac:groups="",namespace=capmaas-system,resources=events,verbs=create;patch
-
 // Scheme knows every kind that the manager reads or writes.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()

@@ -1,0 +1,93 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/yaml"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/managertest"
+	"github.com/capmaas/capmaas/proto/provisionertest"
+)
+
+func TestMain(m *testing.M) { managertest.Main(m) }
+
+// deployedRules are the rules of the manager's role as deploy/ holds it.
+func deployedRules(t *testing.T) []rbacv1.PolicyRule {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "rbac", "role.yaml"))
+	require.NoError(t, err)
+	var role rbacv1.ClusterRole
+	require.NoError(t, yaml.UnmarshalStrict([]byte(strings.TrimPrefix(string(text), "---\n")), &role))
+	require.NotEmpty(t, role.Rules)
+	return role.Rules
+}
+
+func TestRun_R6_3_lives_on_the_rights_of_its_role_in_one_namespace(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	meta := metav1.ObjectMeta{Namespace: bed.Namespace, Name: "manager"}
+	require.NoError(t, bed.Client.Create(t.Context(), &rbacv1.Role{ObjectMeta: meta, Rules: deployedRules(t)}))
+	require.NoError(t, bed.Client.Create(t.Context(), &rbacv1.RoleBinding{
+		ObjectMeta: meta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "manager"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: bed.Namespace}},
+	}))
+	options := bed.Options()
+	options.Config = managertest.User(t, bed.Namespace)
+	bed.StartManagerWith(t, options)
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD(), managertest.ControlPlane)
+	bed.CreateMachine(t, "worker-0", managertest.Metal())
+	bed.WaitProvisioned(t, "worker-0")
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), clusterv1.ReadyCondition, clusterv1.ReadyReason)
+	bed.DeleteMachine(t, "cp-0")
+	bed.DeleteMachine(t, "worker-0")
+	bed.WaitGone(t, "cp-0")
+	bed.WaitGone(t, "worker-0")
+	assert.Empty(t, bed.Fake.VMs())
+}
+
+func TestRun_R6_3_neither_sees_nor_touches_other_namespaces(t *testing.T) {
+	t.Parallel()
+	ours, theirs := managertest.New(t, provisionertest.Config{}), managertest.NewWithoutManager(t, provisionertest.Config{})
+	theirs.CreateCluster(t)
+	theirs.CreateMachine(t, "cp-0", managertest.LXD())
+	ours.ProvisionCluster(t)
+	ours.CreateMachine(t, "cp-0", managertest.LXD())
+	ours.WaitProvisioned(t, "cp-0")
+	assert.Empty(t, theirs.Cluster(t).Finalizers)
+	assert.Empty(t, theirs.Machine(t, "cp-0").Finalizers)
+	assert.Len(t, ours.Fake.VMs(), 1)
+}
+
+func TestRun_watch_filter_leaves_other_objects_alone(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	options := bed.Options()
+	options.WatchFilter = "blue"
+	bed.StartManagerWith(t, options)
+	bed.CreateCluster(t)
+	cluster := bed.Cluster(t)
+	cluster.Labels[clusterv1.WatchLabel] = "blue"
+	require.NoError(t, bed.Client.Update(t.Context(), cluster))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotEmpty(c, bed.Cluster(c).Spec.ControlPlaneEndpoint.Host)
+	}, "the labelled cluster is looked at")
+	bed.CreateMachine(t, "unlabelled", managertest.LXD())
+	bed.CreateMachine(t, "labelled", managertest.LXD(), func(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
+		m.Labels[clusterv1.WatchLabel] = "blue"
+	})
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotEmpty(c, bed.Machine(c, "labelled").Finalizers)
+	}, "the labelled machine is looked at")
+	assert.Empty(t, bed.Machine(t, "unlabelled").Finalizers)
+}
