@@ -27,6 +27,7 @@ import (
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 	"github.com/capmaas/capmaas/controllers/maascluster"
 	"github.com/capmaas/capmaas/controllers/maasmachine"
+	"github.com/capmaas/capmaas/controllers/maasmachinetemplate"
 )
 
 // Version is the manager's version; the linker sets it.
@@ -154,5 +155,9 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		Recorder: mgr.GetEventRecorder("maasmachine"), Namespace: options.Namespace, WatchFilter: options.WatchFilter,
 		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
-	return shutdown, machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency})
+	if err := machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency}); err != nil {
+		return shutdown, err
+	}
+	templates := &maasmachinetemplate.Reconciler{Client: mgr.GetClient(), WatchFilter: options.WatchFilter}
+	return shutdown, templates.SetupWithManager(ctx, mgr, controller.Options{})
 }
