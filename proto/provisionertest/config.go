@@ -83,6 +83,7 @@ const (
 	maxUserData = 2 << 20
 
 	architecture = "amd64/generic"
+	bridge       = "br0"
 )
 
 func (c Config) withDefaults() Config {

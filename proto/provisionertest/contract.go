@@ -115,8 +115,8 @@ func ok[T any](s *suite, v T, err error) T {
 	return v
 }
 
-// check fails the test, and goes on, where the condition does not hold.
-func (s *suite) check(holds bool, format string, args ...any) {
+// checkf fails the test, and goes on, where the condition does not hold.
+func (s *suite) checkf(holds bool, format string, args ...any) {
 	s.t.Helper()
 	if !holds {
 		s.t.Errorf(format, args...)
@@ -133,18 +133,18 @@ func (s *suite) fault(err error, kind errorinfo.Kind, reasons ...lxdprovisionerv
 	if !ours {
 		s.t.Fatalf("the error bears no ErrorInfo of ours: %v", err)
 	}
-	s.check(info.Kind == kind, "want kind %s, got %s: %v", kind, info.Kind, err)
+	s.checkf(info.Kind == kind, "want kind %s, got %s: %v", kind, info.Kind, err)
 	s.sameCode(err, info.Kind)
 	known := len(reasons) == 0
 	for _, r := range reasons {
 		known = known || info.Reason == r
 	}
-	s.check(known, "want one of the reasons %v, got %v: %v", reasons, info.Reason, err)
+	s.checkf(known, "want one of the reasons %v, got %v: %v", reasons, info.Reason, err)
 	switch kind {
 	case errorinfo.Busy, errorinfo.NoRoom:
-		s.check(info.RetryAfter > 0, "a fault of kind %s says when to come again: %v", kind, err)
+		s.checkf(info.RetryAfter > 0, "a fault of kind %s says when to come again: %v", kind, err)
 	case errorinfo.Invalid:
-		s.check(len(info.Fields) > 0, "a fault of kind Invalid names the field: %v", err)
+		s.checkf(len(info.Fields) > 0, "a fault of kind Invalid names the field: %v", err)
 	default:
 	}
 	return info

@@ -15,43 +15,43 @@ func (s *suite) listHosts() {
 	if len(hosts) < 2 {
 		s.t.Fatalf("the harness has %d hosts, too few for the contract", len(hosts))
 	}
-	s.check(slices.IsSortedFunc(hosts, func(a, b *lxdprovisionerv1.Host) int { return strings.Compare(a.GetName(), b.GetName()) }), "hosts come by name")
+	s.checkf(slices.IsSortedFunc(hosts, func(a, b *lxdprovisionerv1.Host) int { return strings.Compare(a.GetName(), b.GetName()) }), "hosts come by name")
 	for _, h := range hosts {
-		s.check(h.GetId() != "" && h.GetZone() != "" && h.GetResourcePool() != "", "host %s lacks id, zone or pool", h.GetName())
-		s.check(h.GetTotal().GetCores() > 0 && h.GetTotal().GetMemoryMib() > 0, "host %s has no size", h.GetName())
-		s.check(len(h.GetStoragePools()) > 0, "host %s has no storage pool", h.GetName())
+		s.checkf(h.GetId() != "" && h.GetZone() != "" && h.GetResourcePool() != "", "host %s lacks id, zone or pool", h.GetName())
+		s.checkf(h.GetTotal().GetCores() > 0 && h.GetTotal().GetMemoryMib() > 0, "host %s has no size", h.GetName())
+		s.checkf(len(h.GetStoragePools()) > 0, "host %s has no storage pool", h.GetName())
 	}
 	zone := hosts[0].GetZone()
 	answer, err := s.lxd.ListHosts(s.ctx(), &lxdprovisionerv1.ListHostsRequest{Zone: &zone, ResourcePool: &s.ResourcePool})
 	some := ok(s, answer, err)
-	s.check(len(some.GetHosts()) > 0 && len(some.GetHosts()) < len(hosts), "zone %s in pool %s has %d of %d hosts", zone, s.ResourcePool, len(some.GetHosts()), len(hosts))
+	s.checkf(len(some.GetHosts()) > 0 && len(some.GetHosts()) < len(hosts), "zone %s in pool %s has %d of %d hosts", zone, s.ResourcePool, len(some.GetHosts()), len(hosts))
 	for _, h := range some.GetHosts() {
-		s.check(h.GetZone() == zone && h.GetResourcePool() == s.ResourcePool, "host %s is in %s and %s", h.GetName(), h.GetZone(), h.GetResourcePool())
+		s.checkf(h.GetZone() == zone && h.GetResourcePool() == s.ResourcePool, "host %s is in %s and %s", h.GetName(), h.GetZone(), h.GetResourcePool())
 	}
-	s.check(some.GetSnapshot().GetReadAt().IsValid(), "the answer says when MAAS was read")
+	s.checkf(some.GetSnapshot().GetReadAt().IsValid(), "the answer says when MAAS was read")
 }
 
 func (s *suite) selectHost() {
 	request := &lxdprovisionerv1.SelectHostRequest{VmName: "cp-0", Resources: small(), Placement: &lxdprovisionerv1.Placement{ResourcePools: []string{s.ResourcePool}}}
 	answer, err := s.lxd.SelectHost(s.ctx(), request)
 	first := ok(s, answer, err)
-	s.check(first.GetSummary() != "" && len([]rune(first.GetSummary())) <= 200, "the summary is one sentence: %q", first.GetSummary())
-	s.check(len(first.GetCandidates()) > 0 && proto.Equal(first.GetCandidates()[0], first.GetChosen()), "the first candidate is the chosen one")
-	s.check(len(first.GetCandidates())+len(first.GetRejections()) == len(s.hosts()), "every host is a candidate or rejected")
+	s.checkf(first.GetSummary() != "" && len([]rune(first.GetSummary())) <= 200, "the summary is one sentence: %q", first.GetSummary())
+	s.checkf(len(first.GetCandidates()) > 0 && proto.Equal(first.GetCandidates()[0], first.GetChosen()), "the first candidate is the chosen one")
+	s.checkf(len(first.GetCandidates())+len(first.GetRejections()) == len(s.hosts()), "every host is a candidate or rejected")
 
 	for range 3 {
 		answer, err := s.lxd.SelectHost(s.ctx(), request)
-		s.check(ok(s, answer, err).GetChosen().GetHostId() == first.GetChosen().GetHostId(), "a repeat answers the same host")
+		s.checkf(ok(s, answer, err).GetChosen().GetHostId() == first.GetChosen().GetHostId(), "a repeat answers the same host")
 	}
-	s.check(len(s.vms()) == 0, "SelectHost makes nothing")
+	s.checkf(len(s.vms()) == 0, "SelectHost makes nothing")
 
 	peer := &lxdprovisionerv1.Peer{Name: "cp-0", HostId: first.GetChosen().GetHostId(), Zone: first.GetChosen().GetZone()}
 	second, err := s.lxd.SelectHost(s.ctx(), &lxdprovisionerv1.SelectHostRequest{
 		VmName: "cp-1", Resources: small(), DryRun: true,
 		Group: &lxdprovisionerv1.Group{Key: "cp", AntiAffinity: lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_REQUIRED, Peers: []*lxdprovisionerv1.Peer{peer}},
 	})
-	s.check(ok(s, second, err).GetChosen().GetZone() != first.GetChosen().GetZone(), "a peer's zone is not taken while another has room")
-	s.check(slices.ContainsFunc(second.GetRejections(), func(r *lxdprovisionerv1.Rejection) bool {
+	s.checkf(ok(s, second, err).GetChosen().GetZone() != first.GetChosen().GetZone(), "a peer's zone is not taken while another has room")
+	s.checkf(slices.ContainsFunc(second.GetRejections(), func(r *lxdprovisionerv1.Rejection) bool {
 		return r.GetHostId() == peer.GetHostId() && r.GetReason() == lxdprovisionerv1.RejectionReason_REJECTION_REASON_ANTI_AFFINITY
 	}), "required anti-affinity rejects the peer's host: %v", second.GetRejections())
 
@@ -61,7 +61,7 @@ func (s *suite) selectHost() {
 		Placement: &lxdprovisionerv1.Placement{Zone: &first.GetChosen().Zone, ExcludedHosts: excluded},
 	})
 	if err == nil {
-		s.check(third.GetChosen().GetZone() == first.GetChosen().GetZone() && third.GetChosen().GetHostId() != excluded[0], "zone and exclusion hold: %v", third.GetChosen())
+		s.checkf(third.GetChosen().GetZone() == first.GetChosen().GetZone() && third.GetChosen().GetHostId() != excluded[0], "zone and exclusion hold: %v", third.GetChosen())
 	} else {
 		s.fault(err, errorinfo.NoCandidate)
 	}
@@ -117,24 +117,24 @@ func (s *suite) distributeAcrossZones() {
 	count := int32(len(zones) + 1) //nolint:gosec // a harness has few zones
 	answer, err := s.lxd.DistributeAcrossZones(s.ctx(), &lxdprovisionerv1.DistributeAcrossZonesRequest{Count: count, Resources: small()})
 	plan := ok(s, answer, err)
-	s.check(int32(len(plan.GetVms())) == count, "%d of %d VMs have a place", len(plan.GetVms()), count) //nolint:gosec // few
-	s.check(plan.GetEven() && len(plan.GetZones()) == len(zones), "the plan is even over all zones: %v", plan)
+	s.checkf(len(plan.GetVms()) == int(count), "%d of %d VMs have a place", len(plan.GetVms()), count)
+	s.checkf(plan.GetEven() && len(plan.GetZones()) == len(zones), "the plan is even over all zones: %v", plan)
 	planned := map[string]int32{}
 	for i, vm := range plan.GetVms() {
-		s.check(vm.GetIndex() == int32(i), "VM %d has index %d", i, vm.GetIndex()) //nolint:gosec // few
+		s.checkf(vm.GetIndex() == int32(i), "VM %d has index %d", i, vm.GetIndex())
 		planned[vm.GetZone()]++
 	}
 	for _, z := range plan.GetZones() {
-		s.check(z.GetPlanned() == planned[z.GetZone()] && z.GetPlanned() >= 1 && z.GetPlanned() <= 2, "zone %s has %d, planned %d", z.GetZone(), planned[z.GetZone()], z.GetPlanned())
+		s.checkf(z.GetPlanned() == planned[z.GetZone()] && z.GetPlanned() >= 1 && z.GetPlanned() <= 2, "zone %s has %d, planned %d", z.GetZone(), planned[z.GetZone()], z.GetPlanned())
 	}
-	s.check(len(s.vms()) == 0, "DistributeAcrossZones makes nothing")
+	s.checkf(len(s.vms()) == 0, "DistributeAcrossZones makes nothing")
 
 	const tooMany = 10000
 	_, err = s.lxd.DistributeAcrossZones(s.ctx(), &lxdprovisionerv1.DistributeAcrossZonesRequest{Count: tooMany, Resources: small()})
 	s.fault(err, errorinfo.NoRoom, lxdprovisionerv1.Reason_REASON_INSUFFICIENT_RESOURCES)
 	answer, err = s.lxd.DistributeAcrossZones(s.ctx(), &lxdprovisionerv1.DistributeAcrossZonesRequest{Count: tooMany, Resources: small(), AsManyAsFit: true})
 	short := ok(s, answer, err)
-	s.check(len(short.GetVms()) > 0 && len(short.GetVms()) < tooMany && short.GetSummary() != "", "as many as fit are %d: %s", len(short.GetVms()), short.GetSummary())
+	s.checkf(len(short.GetVms()) > 0 && len(short.GetVms()) < tooMany && short.GetSummary() != "", "as many as fit are %d: %s", len(short.GetVms()), short.GetSummary())
 	unknown := "no-such"
 	_, err = s.lxd.DistributeAcrossZones(s.ctx(), &lxdprovisionerv1.DistributeAcrossZonesRequest{
 		Count: 1, Resources: small(), Placement: &lxdprovisionerv1.Placement{Zone: &unknown},

@@ -17,22 +17,22 @@ func (s *suite) deployMachineRequest(ref *lxdprovisionerv1.MachineRef) *lxdprovi
 func (s *suite) allocateMachine() {
 	answer, err := s.metal.AllocateMachine(s.ctx(), s.allocateRequest("capmaas/w-0"))
 	machine := ok(s, answer, err).GetMachine()
-	s.check(machine.GetStatus().GetState() == stateAllocated && machine.GetStatus().GetClaimed(), "the machine is allocated: %v", machine)
-	s.check(machine.GetProviderId() == fmt.Sprintf("maas:///%s/%s", machine.GetZone(), machine.GetSystemId()), "provider id %q", machine.GetProviderId())
-	s.check(proto.Equal(machine.GetStatus().GetOwner(), ownerOf("w")), "the mark is %v", machine.GetStatus().GetOwner())
+	s.checkf(machine.GetStatus().GetState() == stateAllocated && machine.GetStatus().GetClaimed(), "the machine is allocated: %v", machine)
+	s.checkf(machine.GetProviderId() == fmt.Sprintf("maas:///%s/%s", machine.GetZone(), machine.GetSystemId()), "provider id %q", machine.GetProviderId())
+	s.checkf(proto.Equal(machine.GetStatus().GetOwner(), ownerOf("w")), "the mark is %v", machine.GetStatus().GetOwner())
 
 	again := s.allocateRequest("capmaas/w-0")
 	again.SentBefore = true
 	answer, err = s.metal.AllocateMachine(s.ctx(), again)
-	s.check(ok(s, answer, err).GetMachine().GetSystemId() == machine.GetSystemId(), "a repeat finds the same machine")
+	s.checkf(ok(s, answer, err).GetMachine().GetSystemId() == machine.GetSystemId(), "a repeat finds the same machine")
 	other := s.allocated("capmaas/w-1")
-	s.check(other.GetSystemId() != machine.GetSystemId(), "another agent name gets another machine")
+	s.checkf(other.GetSystemId() != machine.GetSystemId(), "another agent name gets another machine")
 
 	unknown, many := "no-such", int32(100000)
 	s.allocateFault(&lxdprovisionerv1.MachineConstraints{Zone: &unknown}, errorinfo.NoCandidate, lxdprovisionerv1.Reason_REASON_ZONE_NOT_FOUND)
 	s.allocateFault(&lxdprovisionerv1.MachineConstraints{ResourcePool: &unknown}, errorinfo.NoCandidate, lxdprovisionerv1.Reason_REASON_POOL_NOT_FOUND)
 	s.allocateFault(&lxdprovisionerv1.MachineConstraints{MinCores: &many}, errorinfo.NoRoom, lxdprovisionerv1.Reason_REASON_NO_MACHINE_AVAILABLE)
-	s.check(len(s.vms()) == 0, "X3.9: no VM is composed for bare metal")
+	s.checkf(len(s.vms()) == 0, "X3.9: no VM is composed for bare metal")
 }
 
 func (s *suite) allocateFault(c *lxdprovisionerv1.MachineConstraints, kind errorinfo.Kind, reason lxdprovisionerv1.Reason) {
@@ -91,8 +91,8 @@ func (s *suite) getMachine() {
 	ref := s.allocated("capmaas/w-0")
 	answer, err := s.metal.GetMachine(s.ctx(), &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef("capmaas/w-0")})
 	machine := ok(s, answer, err).GetMachine()
-	s.check(machine.GetSystemId() == ref.GetSystemId() && machine.GetStatus().GetClaimed(), "found by agent name: %v", machine)
-	s.check(machine.GetCores() > 0 && machine.GetMemoryMib() > 0, "the size is told: %v", machine)
+	s.checkf(machine.GetSystemId() == ref.GetSystemId() && machine.GetStatus().GetClaimed(), "found by agent name: %v", machine)
+	s.checkf(machine.GetCores() > 0 && machine.GetMemoryMib() > 0, "the size is told: %v", machine)
 	_, err = s.metal.GetMachine(s.ctx(), &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef("capmaas/w-9")})
 	s.fault(err, errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND)
 }

@@ -20,14 +20,14 @@ func (s *suite) ensureEndpoint() {
 		return ok(s, answer, err)
 	}
 	made := ensure(two, one)
-	s.check(made.GetChanged() && made.GetEndpoint().GetFqdn() == "prod."+s.Domain, "the record is made: %v", made)
-	s.check(slices.Equal(made.GetEndpoint().GetAddresses(), canonical([]string{one, two})), "both addresses are in: %v", made)
-	s.check(made.GetEndpoint().GetTtlSeconds() == defaultTTL, "the time to live is %d s", made.GetEndpoint().GetTtlSeconds())
-	s.check(!ensure(one, two).GetChanged(), "the same set in another order is no change")
-	s.check(ensure(two).GetChanged(), "a smaller set is a change")
+	s.checkf(made.GetChanged() && made.GetEndpoint().GetFqdn() == "prod."+s.Domain, "the record is made: %v", made)
+	s.checkf(slices.Equal(made.GetEndpoint().GetAddresses(), canonical([]string{one, two})), "both addresses are in: %v", made)
+	s.checkf(made.GetEndpoint().GetTtlSeconds() == defaultTTL, "the time to live is %d s", made.GetEndpoint().GetTtlSeconds())
+	s.checkf(!ensure(one, two).GetChanged(), "the same set in another order is no change")
+	s.checkf(ensure(two).GetChanged(), "a smaller set is a change")
 	got, err := s.region.GetEndpoint(s.ctx(), &lxdprovisionerv1.GetEndpointRequest{Ref: ref})
-	s.check(slices.Equal(ok(s, got, err).GetEndpoint().GetAddresses(), []string{two}), "the set is replaced: %v", got)
-	s.check(proto.Equal(got.GetEndpoint().GetRef(), ref), "the reference is %v", got.GetEndpoint().GetRef())
+	s.checkf(slices.Equal(ok(s, got, err).GetEndpoint().GetAddresses(), []string{two}), "the set is replaced: %v", got)
+	s.checkf(proto.Equal(got.GetEndpoint().GetRef(), ref), "the reference is %v", got.GetEndpoint().GetRef())
 
 	for range 2 {
 		_, err = s.region.DeleteEndpoint(s.ctx(), &lxdprovisionerv1.DeleteEndpointRequest{Ref: ref})
@@ -57,22 +57,22 @@ func (s *suite) lists() {
 			withHosts++
 		}
 	}
-	s.check(withHosts >= 2, "%d zones have LXD hosts", withHosts)
+	s.checkf(withHosts >= 2, "%d zones have LXD hosts", withHosts)
 	pools, err := s.region.ListResourcePools(s.ctx(), &lxdprovisionerv1.ListResourcePoolsRequest{})
 	names := []string{}
 	for _, p := range ok(s, pools, err).GetResourcePools() {
 		names = append(names, p.GetName())
 	}
-	s.check(slices.IsSorted(names) && slices.Contains(names, "default") && slices.Contains(names, s.ResourcePool), "R2.3: the pools are %v", names)
+	s.checkf(slices.IsSorted(names) && slices.Contains(names, "default") && slices.Contains(names, s.ResourcePool), "R2.3: the pools are %v", names)
 	subnets, err := s.region.ListSubnets(s.ctx(), &lxdprovisionerv1.ListSubnetsRequest{})
-	s.check(len(ok(s, subnets, err).GetSubnets()) > 0, "there are subnets")
+	s.checkf(len(ok(s, subnets, err).GetSubnets()) > 0, "there are subnets")
 	images, err := s.region.ListImages(s.ctx(), &lxdprovisionerv1.ListImagesRequest{})
 	want := s.Image.GetOs() + "/" + s.Image.GetSeries()
-	s.check(slices.ContainsFunc(ok(s, images, err).GetImages(), func(i *lxdprovisionerv1.AvailableImage) bool { return i.GetName() == want }), "the images %v have no %s", images, want)
+	s.checkf(slices.ContainsFunc(ok(s, images, err).GetImages(), func(i *lxdprovisionerv1.AvailableImage) bool { return i.GetName() == want }), "the images %v have no %s", images, want)
 	region, err := s.region.GetRegion(s.ctx(), &lxdprovisionerv1.GetRegionRequest{})
 	ok(s, region, err)
-	s.check(region.GetServiceVersion() != "" && region.GetMaasVersion() != "" && region.GetUser() != "" && region.GetAdmin(), "the region says who we are: %v", region)
-	s.check(len(region.GetCapabilities()) == 3 && region.GetProblem() == "" && region.GetProblemReason() == "", "all is well: %v", region)
+	s.checkf(region.GetServiceVersion() != "" && region.GetMaasVersion() != "" && region.GetUser() != "" && region.GetAdmin(), "the region says who we are: %v", region)
+	s.checkf(len(region.GetCapabilities()) == 3 && region.GetProblem() == "" && region.GetProblemReason() == "", "all is well: %v", region)
 }
 
 func (s *suite) silentMAAS() {
@@ -88,6 +88,6 @@ func (s *suite) silentMAAS() {
 	_, err = s.region.ListZones(s.ctx(), &lxdprovisionerv1.ListZonesRequest{})
 	s.fault(err, errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE)
 	region, err := s.region.GetRegion(s.ctx(), &lxdprovisionerv1.GetRegionRequest{})
-	s.check(ok(s, region, err).GetProblem() != "" && region.GetProblemReason() == "MAAS_UNAVAILABLE", "GetRegion answers with the problem: %v", region)
-	s.check(region.GetServiceVersion() != "", "GetRegion tells its version without MAAS")
+	s.checkf(ok(s, region, err).GetProblem() != "" && region.GetProblemReason() == "MAAS_UNAVAILABLE", "GetRegion answers with the problem: %v", region)
+	s.checkf(region.GetServiceVersion() != "", "GetRegion tells its version without MAAS")
 }

@@ -15,7 +15,7 @@ import (
 func (s *suite) sameCode(err error, kind errorinfo.Kind) {
 	s.t.Helper()
 	want, got := codeOf[kind], status.Code(err)
-	s.check(want == got && want != codes.OK, "kind %s has code %s, got %s: %v", kind, want, got, err)
+	s.checkf(want == got && want != codes.OK, "kind %s has code %s, got %s: %v", kind, want, got, err)
 }
 
 func (s *suite) ctx() context.Context { return s.t.Context() }

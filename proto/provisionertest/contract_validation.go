@@ -11,7 +11,7 @@ import (
 // validation sends each call that has rules one request that breaks one.
 func (s *suite) validation() {
 	ctx, empty, bad := s.ctx(), "", &lxdprovisionerv1.Attempt{Number: 1, Name: "Not A Name", HostId: "vmhost/1", HostName: "lxd-01"}
-	var errs = map[string]error{}
+	errs := map[string]error{}
 	_, errs["zone"] = s.lxd.ListHosts(ctx, &lxdprovisionerv1.ListHostsRequest{Zone: &empty})
 	_, errs["resources"] = s.lxd.SelectHost(ctx, &lxdprovisionerv1.SelectHostRequest{VmName: "x"})
 	_, errs["count"] = s.lxd.DistributeAcrossZones(ctx, &lxdprovisionerv1.DistributeAcrossZonesRequest{Resources: small()})
@@ -40,7 +40,7 @@ func (s *suite) validation() {
 	}
 	for field, err := range errs {
 		info := s.fault(err, errorinfo.Invalid, lxdprovisionerv1.Reason_REASON_BAD_REQUEST)
-		s.check(status.Code(err) == codes.InvalidArgument, "%s: code %s", field, status.Code(err))
-		s.check(info.Fields[field] != "", "BadRequest names %s: %v", field, info.Fields)
+		s.checkf(status.Code(err) == codes.InvalidArgument, "%s: code %s", field, status.Code(err))
+		s.checkf(info.Fields[field] != "", "BadRequest names %s: %v", field, info.Fields)
 	}
 }

@@ -28,17 +28,17 @@ func (s *suite) composeVM() {
 	}
 	both.Wait()
 	sent, vm := s.compose(attempt)
-	s.check(vm.GetName() == "cp-0" && vm.GetHostId() == attempt.GetHostId() && vm.GetHostName() == attempt.GetHostName(), "the VM is on the attempt's host: %v", vm)
-	s.check(vm.GetProviderId() == fmt.Sprintf("maas-lxd:///%s/%s", vm.GetZone(), vm.GetSystemId()), "provider id %q", vm.GetProviderId())
-	s.check(vm.GetResources().GetCores() == 2 && vm.GetResources().GetMemoryMib() == 4096, "resources %v", vm.GetResources())
-	s.check(vm.GetZone() == s.host(attempt.GetHostId()).GetZone(), "X2.2: the VM is in its host's zone")
-	s.check(proto.Equal(vm.GetStatus().GetOwner(), ownerOf("cp-0")), "X3.3: the mark is %v", vm.GetStatus().GetOwner())
+	s.checkf(vm.GetName() == "cp-0" && vm.GetHostId() == attempt.GetHostId() && vm.GetHostName() == attempt.GetHostName(), "the VM is on the attempt's host: %v", vm)
+	s.checkf(vm.GetProviderId() == fmt.Sprintf("maas-lxd:///%s/%s", vm.GetZone(), vm.GetSystemId()), "provider id %q", vm.GetProviderId())
+	s.checkf(vm.GetResources().GetCores() == 2 && vm.GetResources().GetMemoryMib() == 4096, "resources %v", vm.GetResources())
+	s.checkf(vm.GetZone() == s.host(attempt.GetHostId()).GetZone(), "X2.2: the VM is in its host's zone")
+	s.checkf(proto.Equal(vm.GetStatus().GetOwner(), ownerOf("cp-0")), "X3.3: the mark is %v", vm.GetStatus().GetOwner())
 
 	for range 2 {
 		answer, err := s.lxd.ComposeVM(s.ctx(), s.composeRequest(sent))
-		s.check(ok(s, answer, err).GetVm().GetSystemId() == vm.GetSystemId(), "a repeat finds what was made")
+		s.checkf(ok(s, answer, err).GetVm().GetSystemId() == vm.GetSystemId(), "a repeat finds what was made")
 	}
-	s.check(len(s.vms()) == 1, "there are %d VMs", len(s.vms()))
+	s.checkf(len(s.vms()) == 1, "there are %d VMs", len(s.vms()))
 }
 
 func (s *suite) composeSentBefore() {
@@ -52,7 +52,7 @@ func (s *suite) composeSentBefore() {
 	old.HostName = "renamed"
 	_, err = s.lxd.ComposeVM(s.ctx(), s.composeRequest(old))
 	s.fault(err, errorinfo.Unavailable)
-	s.check(len(s.vms()) == 0, "nothing is sent for an attempt that was sent before")
+	s.checkf(len(s.vms()) == 0, "nothing is sent for an attempt that was sent before")
 }
 
 func (s *suite) composeLost() {
@@ -64,7 +64,7 @@ func (s *suite) composeLost() {
 	_, err := s.lxd.ComposeVM(s.ctx(), s.composeRequest(attempt))
 	// A service that looks for what it has made may still answer OK.
 	if info, ours := errorinfo.From(err); ours {
-		s.check(info.Kind == errorinfo.Busy || info.Kind == errorinfo.Unavailable, "a lost answer is an unknown outcome: %v", err)
+		s.checkf(info.Kind == errorinfo.Busy || info.Kind == errorinfo.Unavailable, "a lost answer is an unknown outcome: %v", err)
 	}
 	sent, vm := s.sent(attempt), (*lxdprovisionerv1.VM)(nil)
 	s.until("the lost VM is found", func(ctx context.Context) (bool, error) {
@@ -72,7 +72,7 @@ func (s *suite) composeLost() {
 		vm = answer.GetVm()
 		return vm.GetStatus().GetState() == stateAllocated && vm.GetStatus().GetClaimed(), err
 	})
-	s.check(len(s.vms()) == 1, "there are %d VMs", len(s.vms()))
+	s.checkf(len(s.vms()) == 1, "there are %d VMs", len(s.vms()))
 }
 
 func (s *suite) composeTaken() {
@@ -107,8 +107,8 @@ func (s *suite) composeRefused() {
 	})
 	chosen := ok(s, answer, err).GetChosen()
 	_, vm := s.compose(&lxdprovisionerv1.Attempt{Number: 2, Name: "cp-1", HostId: chosen.GetHostId(), HostName: chosen.GetHostName()})
-	s.check(vm.GetHostId() != attempt.GetHostId(), "R4.4: the next attempt is on another host")
-	s.check(len(s.vms()) == 1, "there are %d VMs", len(s.vms()))
+	s.checkf(vm.GetHostId() != attempt.GetHostId(), "R4.4: the next attempt is on another host")
+	s.checkf(len(s.vms()) == 1, "there are %d VMs", len(s.vms()))
 }
 
 func (s *suite) composeInvalid() {
@@ -141,14 +141,14 @@ func (s *suite) composeInvalid() {
 		s.fault(static(&lxdprovisionerv1.StaticIP{Address: inside, Gateway: &stranger}), errorinfo.Invalid, lxdprovisionerv1.Reason_REASON_STATIC_IP_GATEWAY_MISMATCH)
 		s.fault(static(&lxdprovisionerv1.StaticIP{Address: inside, DnsServers: []string{stranger}}), errorinfo.Invalid, lxdprovisionerv1.Reason_REASON_STATIC_IP_DNS_MISMATCH)
 	}
-	s.check(len(s.vms()) == 0, "S4: nothing was made")
+	s.checkf(len(s.vms()) == 0, "S4: nothing was made")
 }
 
 func (s *suite) deployVM() {
 	attempt, vm := s.deployed("cp-0")
-	s.check(vm.GetStatus().GetClaimed(), "the VM is claimed")
+	s.checkf(vm.GetStatus().GetClaimed(), "the VM is claimed")
 	answer, err := s.lxd.DeployVM(s.ctx(), s.deployRequest(attempt))
-	s.check(ok(s, answer, err).GetVm().GetStatus().GetState() == stateDeployed, "a repeat answers the VM as it is")
+	s.checkf(ok(s, answer, err).GetVm().GetStatus().GetState() == stateDeployed, "a repeat answers the VM as it is")
 }
 
 func (s *suite) deployVMFaults() {
@@ -167,7 +167,7 @@ func (s *suite) deployVMFaults() {
 	request.UserData = make([]byte, maxUserData+1)
 	_, err = s.lxd.DeployVM(s.ctx(), request)
 	info := s.fault(err, errorinfo.Invalid, lxdprovisionerv1.Reason_REASON_BAD_USER_DATA)
-	s.check(strings.Contains(info.Message, "2097152") || strings.Contains(info.Message, "2 MiB"), "the refusal names the limit: %q", info.Message)
+	s.checkf(strings.Contains(info.Message, "2097152") || strings.Contains(info.Message, "2 MiB"), "the refusal names the limit: %q", info.Message)
 }
 
 func (s *suite) deployFailed() {
@@ -186,20 +186,20 @@ func (s *suite) deployFailed() {
 		return false, err
 	})
 	s.deleted(attempt)
-	s.check(len(s.vms()) == 0, "nothing is left of it")
+	s.checkf(len(s.vms()) == 0, "nothing is left of it")
 }
 
 func (s *suite) getVM() {
 	attempt, vm := s.composed("cp-0")
 	answer, err := s.lxd.GetVM(s.ctx(), &lxdprovisionerv1.GetVMRequest{Attempt: attempt})
 	got := ok(s, answer, err).GetVm()
-	s.check(got.GetSystemId() == vm.GetSystemId() && got.GetStatus().Claimed == nil, "without an owner the claim is not asked: %v", got.GetStatus())
-	s.check(got.GetStatus().GetObservedAt().IsValid(), "the answer says when MAAS was asked")
+	s.checkf(got.GetSystemId() == vm.GetSystemId() && got.GetStatus().Claimed == nil, "without an owner the claim is not asked: %v", got.GetStatus())
+	s.checkf(got.GetStatus().GetObservedAt().IsValid(), "the answer says when MAAS was asked")
 	byName := proto.CloneOf(attempt)
 	byName.SystemId = ""
 	answer, err = s.lxd.GetVM(s.ctx(), &lxdprovisionerv1.GetVMRequest{Attempt: byName, Owner: ownerOf("cp-0")})
 	got = ok(s, answer, err).GetVm()
-	s.check(got.GetSystemId() == vm.GetSystemId() && got.GetStatus().GetClaimed(), "the VM is found by name, and the claim is ours: %v", got)
+	s.checkf(got.GetSystemId() == vm.GetSystemId() && got.GetStatus().GetClaimed(), "the VM is found by name, and the claim is ours: %v", got)
 
 	absent := s.sent(attemptOn(s.host(attempt.GetHostId()), "absent"))
 	_, err = s.lxd.GetVM(s.ctx(), &lxdprovisionerv1.GetVMRequest{Attempt: absent})
@@ -217,21 +217,21 @@ func (s *suite) listVMs() {
 	for range 3 {
 		answer, err := s.lxd.ListVMs(s.ctx(), &lxdprovisionerv1.ListVMsRequest{PageSize: &page, PageToken: token})
 		list := ok(s, answer, err)
-		s.check(len(list.GetVms()) <= int(page), "a page has %d VMs", len(list.GetVms()))
+		s.checkf(len(list.GetVms()) <= int(page), "a page has %d VMs", len(list.GetVms()))
 		for _, vm := range list.GetVms() {
-			s.check(!seen[vm.GetSystemId()], "VM %s is listed twice", vm.GetName())
+			s.checkf(!seen[vm.GetSystemId()], "VM %s is listed twice", vm.GetName())
 			seen[vm.GetSystemId()] = true
 		}
 		if token = list.GetNextPageToken(); token == "" {
 			break
 		}
 	}
-	s.check(len(seen) == 3 && token == "", "the pages have %d VMs", len(seen))
+	s.checkf(len(seen) == 3 && token == "", "the pages have %d VMs", len(seen))
 	cluster, other := ownerOf("x").GetClusterId(), "another"
 	answer, err := s.lxd.ListVMs(s.ctx(), &lxdprovisionerv1.ListVMsRequest{ClusterId: &cluster})
-	s.check(len(ok(s, answer, err).GetVms()) == 3, "the cluster has %d VMs", len(answer.GetVms()))
+	s.checkf(len(ok(s, answer, err).GetVms()) == 3, "the cluster has %d VMs", len(answer.GetVms()))
 	answer, err = s.lxd.ListVMs(s.ctx(), &lxdprovisionerv1.ListVMsRequest{ClusterId: &other})
-	s.check(len(ok(s, answer, err).GetVms()) == 0, "another cluster has %d VMs", len(answer.GetVms()))
+	s.checkf(len(ok(s, answer, err).GetVms()) == 0, "another cluster has %d VMs", len(answer.GetVms()))
 }
 
 func (s *suite) deleteVM() {
@@ -243,18 +243,18 @@ func (s *suite) deleteVM() {
 	if _, err := s.lxd.DeleteVM(s.ctx(), foreign); err != nil {
 		s.fault(err, errorinfo.Busy)
 	}
-	s.check(len(s.vms()) == 2, "a VM that is not the owner's is left alone")
+	s.checkf(len(s.vms()) == 2, "a VM that is not the owner's is left alone")
 
 	first := s.deleted(attempt)
-	s.check(len(first.GetAbsences()) == 1 && first.GetAbsences()[0].GetName() == "cp-0", "one proof for each attempt: %v", first)
-	s.check(first.GetAbsences()[0].GetProof() == lxdprovisionerv1.AbsenceProof_ABSENCE_PROOF_REFRESHED, "proof %v", first.GetAbsences()[0].GetProof())
+	s.checkf(len(first.GetAbsences()) == 1 && first.GetAbsences()[0].GetName() == "cp-0", "one proof for each attempt: %v", first)
+	s.checkf(first.GetAbsences()[0].GetProof() == lxdprovisionerv1.AbsenceProof_ABSENCE_PROOF_REFRESHED, "proof %v", first.GetAbsences()[0].GetProof())
 	s.deleted(attempt)
-	s.check(len(s.vms()) == 1, "only the other VM is left")
+	s.checkf(len(s.vms()) == 1, "only the other VM is left")
 	_, err := s.lxd.GetVM(s.ctx(), &lxdprovisionerv1.GetVMRequest{Attempt: attempt})
 	s.fault(err, errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_VM_NOT_FOUND)
 
 	never := s.deleted(s.attempt("never"))
-	s.check(never.GetAbsences()[0].GetProof() == lxdprovisionerv1.AbsenceProof_ABSENCE_PROOF_NEVER_SENT, "an attempt that was not sent: %v", never)
+	s.checkf(never.GetAbsences()[0].GetProof() == lxdprovisionerv1.AbsenceProof_ABSENCE_PROOF_NEVER_SENT, "an attempt that was not sent: %v", never)
 }
 
 func (s *suite) deleteLocked() {

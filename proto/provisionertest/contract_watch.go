@@ -37,7 +37,7 @@ func (s *suite) watchVMs() {
 		seen = seen || event.GetVm().GetSystemId() == vm.GetSystemId() && event.GetVm().GetStatus().GetState() == stateAllocated
 		gone = gone || event.GetGone() == "absent"
 	}
-	s.check(seen && gone, "before synced each VM is reported once: seen %t, gone %t", seen, gone)
+	s.checkf(seen && gone, "before synced each VM is reported once: seen %t, gone %t", seen, gone)
 
 	_, err = s.lxd.DeployVM(s.ctx(), s.deployRequest(attempt))
 	ok(s, stream, err)
@@ -64,7 +64,7 @@ func (s *suite) watchMachines() {
 		seen = seen || event.GetMachine().GetSystemId() == ref.GetSystemId() && event.GetMachine().GetStatus().GetState() == stateAllocated
 		gone = gone || event.GetGone() == "nosuch"
 	}
-	s.check(seen && gone, "before synced each machine is reported once: seen %t, gone %t", seen, gone)
+	s.checkf(seen && gone, "before synced each machine is reported once: seen %t, gone %t", seen, gone)
 
 	_, err = s.metal.DeployMachine(s.ctx(), s.deployMachineRequest(ref))
 	ok(s, stream, err)

@@ -84,16 +84,16 @@ func (f *Fake) Register(s grpc.ServiceRegistrar) {
 }
 
 // Dial serves the fake in memory and connects to it. Both end with the test.
-func (f *Fake) Dial(t testing.TB) *grpc.ClientConn {
-	t.Helper()
+func (f *Fake) Dial(tb testing.TB) *grpc.ClientConn {
+	tb.Helper()
 	server := grpc.NewServer()
 	f.Register(server)
-	return Serve(t, server)
+	return Serve(tb, server)
 }
 
 // Serve runs server on an in-memory listener and connects to it. Both end with the test.
-func Serve(t testing.TB, server *grpc.Server) *grpc.ClientConn {
-	t.Helper()
+func Serve(tb testing.TB, server *grpc.Server) *grpc.ClientConn {
+	tb.Helper()
 	const buffer = 1 << 20
 	listener := bufconn.Listen(buffer)
 	served := make(chan error, 1)
@@ -102,15 +102,15 @@ func Serve(t testing.TB, server *grpc.Server) *grpc.ClientConn {
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
-		t.Fatalf("connect to the server in memory: %v", err)
+		tb.Fatalf("connect to the server in memory: %v", err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := conn.Close(); err != nil {
-			t.Errorf("close the connection: %v", err)
+			tb.Errorf("close the connection: %v", err)
 		}
 		server.Stop()
 		if err := <-served; err != nil {
-			t.Errorf("serve in memory: %v", err)
+			tb.Errorf("serve in memory: %v", err)
 		}
 	})
 	return conn

@@ -1,11 +1,9 @@
 package provisionertest_test
 
 import (
+	"errors"
 	"testing"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -26,7 +24,7 @@ func harness(t *testing.T, config provisionertest.Config) provisionertest.Harnes
 		BreakHost:   func(t *testing.T, name string) { t.Helper(); must(t, fake.SetHostOnline(name, false)) },
 		AddStranger: func(t *testing.T, name, host string) { t.Helper(); must(t, fake.AddStranger(name, host)) },
 		LoseNextAnswer: func(*testing.T) {
-			fake.FailNextAfterEffect("ComposeVM", status.Error(codes.Unavailable, "the connection broke"))
+			fake.FailNextAfterEffect("ComposeVM", errors.New("the connection broke"))
 		},
 		LockMachine: func(t *testing.T, id string, locked bool) { t.Helper(); must(t, fake.SetLocked(id, locked)) },
 		FailMachine: func(t *testing.T, id string) {

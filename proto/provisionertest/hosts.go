@@ -112,7 +112,7 @@ func (f *Fake) toHost(h *host) *lxdprovisionerv1.Host {
 		Id: h.id, Name: h.Name, SystemId: strings.ReplaceAll(h.Name, "-", ""), Zone: h.Zone, ResourcePool: h.Pool, Tags: h.Tags,
 		Total: &lxdprovisionerv1.Capacity{Cores: h.Cores, MemoryMib: h.MemoryMiB, DiskGb: h.DiskGB}, Used: f.used(h, ""), Available: available,
 		CpuOverCommitRatio: 1, MemoryOverCommitRatio: 1, Architectures: []string{architecture}, LxdVersion: "5.21.2", Project: &h.Project,
-		Bridges:      []string{"br0"},
+		Bridges:      []string{bridge},
 		StoragePools: []*lxdprovisionerv1.StoragePool{{Name: h.StoragePool, Driver: "zfs", TotalGb: h.DiskGB, AvailableGb: available.GetDiskGb(), Default: true}},
 	}
 	if h.Unusable != lxdprovisionerv1.RejectionReason_REJECTION_REASON_UNSPECIFIED {

@@ -67,7 +67,7 @@ func (f *Fake) rank(w wanted) ([]*lxdprovisionerv1.Candidate, []*lxdprovisionerv
 		fit = append(fit, h)
 	}
 	if len(fit) == 0 {
-		return nil, nil, f.noHost(w, rejections)
+		return nil, nil, f.noHost(rejections)
 	}
 	inZone, onHost := map[string]int{}, map[string]int{}
 	for _, p := range w.group.GetPeers() {
@@ -143,31 +143,16 @@ func (f *Fake) checkSize(size *lxdprovisionerv1.VMResources) error {
 		size.GetCores(), size.GetMemoryMib(), diskGB(size))
 }
 
+// check is one rule of the filter: the host is out where it holds.
+type check struct {
+	out     bool
+	reason  lxdprovisionerv1.RejectionReason
+	message string
+}
+
 // filter says why the host can't take the VM; nil where it can.
 func (f *Fake) filter(h *host, w wanted) *lxdprovisionerv1.Rejection {
-	among := func(names []string) bool { return slices.Contains(names, h.id) || slices.Contains(names, h.Name) }
-	where, left := w.where, f.available(h, w.name)
-	checks := []struct {
-		out     bool
-		reason  lxdprovisionerv1.RejectionReason
-		message string
-	}{
-		{h.Unusable != lxdprovisionerv1.RejectionReason_REJECTION_REASON_UNSPECIFIED, h.Unusable, "takes no VM"},
-		{len(where.GetResourcePools()) > 0 && !slices.Contains(where.GetResourcePools(), h.Pool), lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_POOL, "is in pool " + h.Pool},
-		{where != nil && where.Zone != nil && where.GetZone() != h.Zone || len(where.GetZones()) > 0 && !slices.Contains(where.GetZones(), h.Zone), lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_ZONE, "is in zone " + h.Zone},
-		{slices.ContainsFunc(where.GetTags(), func(t string) bool { return !slices.Contains(h.Tags, t) }), lxdprovisionerv1.RejectionReason_REJECTION_REASON_MISSING_TAGS, "lacks a tag"},
-		{len(where.GetAllowedHosts()) > 0 && !among(where.GetAllowedHosts()), lxdprovisionerv1.RejectionReason_REJECTION_REASON_NOT_ALLOWED, "is not among the hosts that are allowed"},
-		{slices.Contains(where.GetExcludedHosts(), h.id), lxdprovisionerv1.RejectionReason_REJECTION_REASON_EXCLUDED, "is excluded"},
-		{where != nil && where.Project != nil && where.GetProject() != h.Project, lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_PROJECT, "has project " + h.Project},
-		{where != nil && where.Architecture != nil && !strings.HasPrefix(architecture+"/", where.GetArchitecture()+"/"), lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_ARCHITECTURE, "is " + architecture},
-		{slices.ContainsFunc(w.size.GetDisks(), func(d *lxdprovisionerv1.Disk) bool { return d.StoragePool != nil && d.GetStoragePool() != h.StoragePool }), lxdprovisionerv1.RejectionReason_REJECTION_REASON_STORAGE_POOL_MISSING, "has storage pool " + h.StoragePool},
-		{slices.ContainsFunc(w.network.GetInterfaces(), func(i *lxdprovisionerv1.VMInterface) bool { return i.Bridge != nil && i.GetBridge() != "br0" }), lxdprovisionerv1.RejectionReason_REJECTION_REASON_NETWORK_MISSING, "has bridge br0"},
-		{w.group.GetAntiAffinity() == lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_REQUIRED && slices.ContainsFunc(w.group.GetPeers(), func(p *lxdprovisionerv1.Peer) bool { return p.GetHostId() == h.id }), lxdprovisionerv1.RejectionReason_REJECTION_REASON_ANTI_AFFINITY, "has a VM of the group"},
-		{diskGB(w.size) > left.GetDiskGb(), lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_STORAGE, fmt.Sprintf("needs %d GB, has %d GB", diskGB(w.size), left.GetDiskGb())},
-		{int64(w.size.GetCores()) > left.GetCores(), lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_CORES, fmt.Sprintf("needs %d cores, has %d", w.size.GetCores(), left.GetCores())},
-		{w.size.GetMemoryMib() > left.GetMemoryMib(), lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_MEMORY, fmt.Sprintf("needs %d MiB, has %d MiB", w.size.GetMemoryMib(), left.GetMemoryMib())},
-	}
-	for _, c := range checks {
+	for _, c := range append(allowed(h, w), f.room(h, w)...) {
 		if c.out {
 			return h.reject(c.reason, c.message)
 		}
@@ -175,8 +160,74 @@ func (f *Fake) filter(h *host, w wanted) *lxdprovisionerv1.Rejection {
 	return nil
 }
 
+// allowed are the rules that hold whatever the host's load is.
+func allowed(h *host, w wanted) []check {
+	p := w.where
+	if p == nil {
+		p = &lxdprovisionerv1.Placement{}
+	}
+	other := func(names []string, name string) bool { return len(names) > 0 && !slices.Contains(names, name) }
+	differs := func(want, has string) bool { return want != "" && want != has }
+	noPool := func(d *lxdprovisionerv1.Disk) bool { return differs(d.GetStoragePool(), h.StoragePool) }
+	noBridge := func(i *lxdprovisionerv1.VMInterface) bool { return differs(i.GetBridge(), bridge) }
+	noTag := func(tag string) bool { return !slices.Contains(h.Tags, tag) }
+	return []check{
+		{h.Unusable != lxdprovisionerv1.RejectionReason_REJECTION_REASON_UNSPECIFIED, h.Unusable, "takes no VM"},
+		{other(p.GetResourcePools(), h.Pool), lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_POOL, "is in pool " + h.Pool},
+		{
+			differs(p.GetZone(), h.Zone) || other(p.GetZones(), h.Zone),
+			lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_ZONE, "is in zone " + h.Zone,
+		},
+		{slices.ContainsFunc(p.GetTags(), noTag), lxdprovisionerv1.RejectionReason_REJECTION_REASON_MISSING_TAGS, "lacks a tag"},
+		{
+			other(p.GetAllowedHosts(), h.id) && other(p.GetAllowedHosts(), h.Name),
+			lxdprovisionerv1.RejectionReason_REJECTION_REASON_NOT_ALLOWED, "is not among the hosts that are allowed",
+		},
+		{slices.Contains(p.GetExcludedHosts(), h.id), lxdprovisionerv1.RejectionReason_REJECTION_REASON_EXCLUDED, "is excluded"},
+		{differs(p.GetProject(), h.Project), lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_PROJECT, "has project " + h.Project},
+		{
+			!strings.HasPrefix(architecture, p.GetArchitecture()),
+			lxdprovisionerv1.RejectionReason_REJECTION_REASON_OTHER_ARCHITECTURE, "is " + architecture,
+		},
+		{
+			slices.ContainsFunc(w.size.GetDisks(), noPool),
+			lxdprovisionerv1.RejectionReason_REJECTION_REASON_STORAGE_POOL_MISSING, "has storage pool " + h.StoragePool,
+		},
+		{
+			slices.ContainsFunc(w.network.GetInterfaces(), noBridge),
+			lxdprovisionerv1.RejectionReason_REJECTION_REASON_NETWORK_MISSING, "has bridge " + bridge,
+		},
+	}
+}
+
+// room are the rules about what is on the host already.
+func (f *Fake) room(h *host, w wanted) []check {
+	left := f.available(h, w.name)
+	here := func(p *lxdprovisionerv1.Peer) bool { return p.GetHostId() == h.id }
+	required := w.group.GetAntiAffinity() == lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_REQUIRED
+	disk, cores, memory := diskGB(w.size), int64(w.size.GetCores()), w.size.GetMemoryMib()
+	return []check{
+		{
+			required && slices.ContainsFunc(w.group.GetPeers(), here),
+			lxdprovisionerv1.RejectionReason_REJECTION_REASON_ANTI_AFFINITY, "has a VM of the group",
+		},
+		{
+			disk > left.GetDiskGb(), lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_STORAGE,
+			fmt.Sprintf("needs %d GB, has %d GB", disk, left.GetDiskGb()),
+		},
+		{
+			cores > left.GetCores(), lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_CORES,
+			fmt.Sprintf("needs %d cores, has %d", cores, left.GetCores()),
+		},
+		{
+			memory > left.GetMemoryMib(), lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_MEMORY,
+			fmt.Sprintf("needs %d MiB, has %d MiB", memory, left.GetMemoryMib()),
+		},
+	}
+}
+
 // noHost makes the fault of a VM that no host takes.
-func (f *Fake) noHost(w wanted, rejections []*lxdprovisionerv1.Rejection) error {
+func (f *Fake) noHost(rejections []*lxdprovisionerv1.Rejection) error {
 	if len(f.hosts) == 0 {
 		return Fault(errorinfo.NoCandidate, lxdprovisionerv1.Reason_REASON_NO_HOSTS, "MAAS knows no LXD host")
 	}

@@ -280,4 +280,3 @@ func (f *Fake) remove(attempt *lxdprovisionerv1.Attempt, owner *lxdprovisionerv1
 	}
 	return &lxdprovisionerv1.Absence{Name: attempt.GetName(), Proof: lxdprovisionerv1.AbsenceProof_ABSENCE_PROOF_REFRESHED}, nil
 }
-

@@ -49,7 +49,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("check the configuration:\n%w", err)
 	}
-	s, err := wire(cfg, found)
+	s, err := wire(cfg, found) //nolint:contextcheck // the interceptors take each call's own context
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -159,8 +160,10 @@ func checkAddress(address string) error {
 	if err != nil {
 		return err
 	}
-	_, err = net.LookupPort("tcp", port)
-	return err
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is no port", port)
+	}
+	return nil
 }
 
 // credentials finds the endpoint and the way to the key.

@@ -98,10 +98,14 @@ func subject(request any) []slog.Attr {
 		add("agentName", r.GetMachine().GetAgentName())
 		add("systemID", r.GetMachine().GetSystemId())
 	}
-	if r, ok := request.(interface{ GetRef() *lxdprovisionerv1.EndpointRef }); ok && r.GetRef() != nil {
+	if r, ok := request.(interface {
+		GetRef() *lxdprovisionerv1.EndpointRef
+	}); ok && r.GetRef() != nil {
 		add("endpoint", r.GetRef().GetName()+"."+r.GetRef().GetDomain())
 	}
-	if r, ok := request.(interface{ GetOwner() *lxdprovisionerv1.Owner }); ok && r.GetOwner() != nil {
+	if r, ok := request.(interface {
+		GetOwner() *lxdprovisionerv1.Owner
+	}); ok && r.GetOwner() != nil {
 		add("maasMachine", r.GetOwner().GetNamespace()+"/"+r.GetOwner().GetMachine())
 	}
 	return attrs

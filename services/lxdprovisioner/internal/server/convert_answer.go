@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -129,7 +128,7 @@ func toEndpoint(e provision.Endpoint) *lxdprovisionerv1.Endpoint {
 		Addresses: mapped(e.Addresses, netip.Addr.String),
 	}
 	if e.TTL != nil {
-		endpoint.TtlSeconds = proto.Int32(toInt32(*e.TTL))
+		endpoint.TtlSeconds = new(toInt32(*e.TTL))
 	}
 	return endpoint
 }

@@ -201,10 +201,9 @@ func fromEndpointRef(r *lxdprovisionerv1.EndpointRef) provision.EndpointRef {
 	return provision.EndpointRef{Name: r.GetName(), Domain: r.GetDomain()}
 }
 
-func fromTTL(seconds *int32) *int {
-	if seconds == nil {
+func fromTTL(req *lxdprovisionerv1.EnsureEndpointRequest) *int {
+	if req.TtlSeconds == nil {
 		return nil
 	}
-	ttl := int(*seconds)
-	return &ttl
+	return new(int(req.GetTtlSeconds()))
 }

@@ -14,7 +14,7 @@ func (s *Server) EnsureEndpoint(
 	if err != nil {
 		return nil, StatusOf(err)
 	}
-	endpoint, changed, err := s.cfg.Region.EnsureEndpoint(ctx, fromEndpointRef(req.GetRef()), addresses, fromTTL(req.TtlSeconds))
+	endpoint, changed, err := s.cfg.Region.EnsureEndpoint(ctx, fromEndpointRef(req.GetRef()), addresses, fromTTL(req))
 	if err != nil {
 		return nil, StatusOf(err)
 	}
