@@ -112,6 +112,17 @@ func TestDeployVM_refuses_an_image_that_MAAS_does_not_have(t *testing.T) {
 	require.NoError(t, err, "X9.2 nothing is terminal")
 }
 
+func TestDeployVM_of_a_VM_that_is_gone(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req := w.composed("cp-0", "lxd-1")
+	require.NoError(t, w.as(w.sim.APIKey()).DeleteMachine(w.ctx(), req.Attempt.SystemID))
+	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
+	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
+	_, err = w.lxd.DeployVM(w.ctx(), deployRequest(req))
+	requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
+}
+
 func TestDeployVM_deletes_a_VM_that_failed_before_it_was_deployed(t *testing.T) {
 	t.Parallel()
 	w := start(t, 1, 0)

@@ -34,7 +34,16 @@ func (l *LXD) ComposeVM(ctx context.Context, req ComposeRequest) (VM, error) {
 	if errors.Is(err, errRunsOn) {
 		return VM{}, fault.New(fault.Busy, fault.ReasonCompositionInProgress, "%s is being composed on %s", name, req.Attempt.HostName).WithRetryAfter(retrySoon)
 	}
-	return vm, err
+	return vm, unproved(err)
+}
+
+// unproved makes an unknown outcome of MAAS's "not found": only one that comes together with the
+// presence of the host proves an absence.
+func unproved(err error) error {
+	if fault.Is(err, fault.NotFound) && fault.ReasonOf(err) != fault.ReasonVMNotFound {
+		return fault.Wrap(err, fault.Unavailable, fault.ReasonOutcomeUnknown, "MAAS lost sight of it meanwhile")
+	}
+	return err
 }
 
 // compose sends the composition and finishes what it made.
@@ -105,6 +114,7 @@ func (l *LXD) send(ctx context.Context, req ComposeRequest, spec VMSpec) (string
 	done := l.sending.begin(spec.Host.ID)
 	defer done()
 	systemID, err := l.cfg.Backend.Make(ctx, spec)
+	l.unsent.note(spec.Name, err)
 	if err == nil || nothingMade(err) {
 		l.ledger.answer(spec.Name)
 	} else {
@@ -130,7 +140,7 @@ func (l *LXD) afterFailedSend(ctx context.Context, req ComposeRequest, cause err
 	a := req.Attempt
 	log := l.cfg.Logger.With("vm", a.Name, "host", a.HostName, "attempt", a.Number, "maasMachine", req.Owner.maasMachine())
 	if nothingMade(cause) {
-		log.InfoContext(ctx, "Composing VM refused", "reason", fault.ReasonOf(cause), "error", cause)
+		log.InfoContext(ctx, "Composing VM refused", "reason", fault.ReasonOf(cause), "error", cause, sizeLog(req.Size))
 		return VM{}, cause
 	}
 	log.WarnContext(ctx, "Composing VM ended without a known outcome", "reason", fault.ReasonOf(cause), "error", cause)
@@ -151,6 +161,10 @@ func (l *LXD) findComposed(ctx context.Context, req ComposeRequest) (VM, error) 
 	}
 	if found {
 		return l.settle(ctx, req, m)
+	}
+	if l.unsent.of(a.Name) != nil {
+		// MAAS was too busy to take it, so nothing can appear.
+		return VM{}, l.notFound(ctx, a)
 	}
 	if age := l.cfg.Clock().Sub(a.SentAt); age < l.cfg.Timing.DetachedLimit {
 		return VM{}, fault.New(fault.Busy, fault.ReasonCompositionInProgress, "%s was sent to %s %s ago and may still appear", a.Name, a.HostName, age.Round(time.Second)).

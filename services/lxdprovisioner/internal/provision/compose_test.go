@@ -147,6 +147,21 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		assert.Equal(t, 1, w.sim.Requests()["vm-hosts.compose"])
 		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"], "X2.5 a compose never refreshes")
 	})
+	t.Run("X2.4_what_MAAS_was_too_busy_to_take_may_be_sent_again_at_once", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		w.cfg.Backend = &busyBackend{Backend: w.cfg.Backend}
+		w.restart()
+		req := w.composeRequest("cp-0", "lxd-1")
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
+		sent := req
+		sent.Attempt = w.sent(req.Attempt)
+		_, err = w.lxd.ComposeVM(w.ctx(), sent)
+		requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		require.NoError(t, err)
+	})
 	t.Run("X4.5_absence_is_not_believed_when_the_host_is_gone", func(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)
@@ -232,6 +247,21 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, 1, w.sim.Requests()["machines.list"], "%v", w.sim.Requests())
 	})
+}
+
+// busyBackend is full for the first composition.
+type busyBackend struct {
+	provision.Backend
+
+	once sync.Once
+}
+
+func (b *busyBackend) Make(ctx context.Context, spec provision.VMSpec) (id string, err error) {
+	b.once.Do(func() { err = fault.New(fault.Busy, fault.ReasonTooManyInFlight, "compose was not sent") })
+	if err != nil {
+		return "", err
+	}
+	return b.Backend.Make(ctx, spec)
 }
 
 func TestComposeVM_checks_its_host_before_the_claim(t *testing.T) {

@@ -29,6 +29,8 @@ type Timing struct {
 	// DetachedLimit bounds a call that runs on when its caller is gone. It is also how long an
 	// attempt counts as running after it was sent.
 	DetachedLimit time.Duration
+	// QueueLimit is how long such a call may wait for its turn at MAAS besides.
+	QueueLimit time.Duration
 	// ReplyMargin is how long before the caller's deadline a joined call is answered as running.
 	ReplyMargin time.Duration
 	// ReadLimit bounds a shared read: of the hosts, of one host, of machines by name.
@@ -63,6 +65,7 @@ func DefaultTiming() Timing {
 		MachinesMaxAge:  60 * time.Second,
 		LedgerHold:      180 * time.Second,
 		DetachedLimit:   150 * time.Second,
+		QueueLimit:      150 * time.Second,
 		ReplyMargin:     250 * time.Millisecond,
 		ReadLimit:       60 * time.Second,
 		YieldLook:       2 * time.Second,

@@ -20,7 +20,7 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 	if errors.Is(err, errRunsOn) {
 		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
 	}
-	return absences, err
+	return absences, unproved(err)
 }
 
 // delete removes every VM first and proves the absences then: what can be freed is freed even where

@@ -21,7 +21,7 @@ func (l *LXD) DeployVM(ctx context.Context, req DeployRequest) (VM, error) {
 	if errors.Is(err, errRunsOn) {
 		return VM{}, fault.New(fault.Busy, fault.ReasonNotReady, "the deployment of %s is being sent", name).WithRetryAfter(retrySoon)
 	}
-	return vm, err
+	return vm, unproved(err)
 }
 
 // checkUserData refuses what MAAS would take unseen and the machine would fail on.

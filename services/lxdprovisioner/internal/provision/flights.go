@@ -30,7 +30,7 @@ type flight[T any] struct {
 }
 
 func newFlights[T any](t Timing) *flights[T] {
-	return &flights[T]{limit: t.DetachedLimit, margin: t.ReplyMargin, running: map[string]*flight[T]{}}
+	return &flights[T]{limit: t.DetachedLimit + t.QueueLimit, margin: t.ReplyMargin, running: map[string]*flight[T]{}}
 }
 
 // do runs the call, or joins the one that runs, and gives its outcome or errRunsOn.

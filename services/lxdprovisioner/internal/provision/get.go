@@ -34,7 +34,7 @@ func (l *LXD) GetVM(ctx context.Context, req GetRequest) (VM, error) {
 	}
 	claimed, err := l.claimedFor(ctx, m, *req.Owner)
 	if err != nil {
-		return VM{}, err
+		return VM{}, unproved(err)
 	}
 	return l.view(m, &claimed), nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -23,6 +24,7 @@ type LXD struct {
 	deploying *flights[VM]
 	deleting  *flights[[]Absence]
 	refusals  *refusals
+	unsent    *refusals
 	refreshes *refreshes
 	listing   *listing
 	user      *userName
@@ -45,7 +47,8 @@ func NewLXD(cfg Config) *LXD {
 		composing: newFlights[VM](cfg.Timing),
 		deploying: newFlights[VM](cfg.Timing),
 		deleting:  newFlights[[]Absence](cfg.Timing),
-		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit),
+		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
+		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy),
 		listing:   newListing(cfg.Clock),
 		user:      newUserName(cfg),
 		sending:   newTally(),

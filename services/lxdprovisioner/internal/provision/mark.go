@@ -53,7 +53,7 @@ func ownerOf(m inventory.Machine) *Owner {
 // same says whether both marks are of one MaasMachine: by UID, or, since UIDs change in a move, by
 // cluster id, namespace and name.
 func (o Owner) same(other Owner) bool {
-	if o.MachineUID == other.MachineUID {
+	if o.MachineUID != "" && o.MachineUID == other.MachineUID {
 		return true
 	}
 	return o.ClusterID == other.ClusterID && o.Namespace == other.Namespace && o.Machine == other.Machine

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -53,11 +54,12 @@ func (p *proofs) forget(vm string) {
 	delete(p.known, vm)
 }
 
-// refusals remember what MAAS answered to compositions whose caller was gone: the call that comes
-// back for the answer need not wait until the attempt is old.
+// refusals remember errors of some kinds that MAAS answered to compositions whose caller was gone: the
+// call that comes back for the answer need not wait until the attempt is old.
 type refusals struct {
 	clock func() time.Time
 	hold  time.Duration
+	kinds []fault.Kind
 
 	mu    sync.Mutex
 	known map[string]refusal
@@ -68,11 +70,11 @@ type refusal struct {
 	at  time.Time
 }
 
-func newRefusals(clock func() time.Time, hold time.Duration) *refusals {
-	return &refusals{clock: clock, hold: hold, known: map[string]refusal{}}
+func newRefusals(clock func() time.Time, hold time.Duration, kinds ...fault.Kind) *refusals {
+	return &refusals{clock: clock, hold: hold, kinds: kinds, known: map[string]refusal{}}
 }
 
-// note keeps errors after which no VM of the attempt is usable, and nothing else.
+// note keeps an error of the kinds; any other outcome is forgotten.
 func (r *refusals) note(vm string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +85,7 @@ func (r *refusals) note(vm string, err error) {
 		}
 	}
 	delete(r.known, vm)
-	if fault.Is(err, fault.Refused) || fault.Is(err, fault.Invalid) {
+	if err != nil && slices.Contains(r.kinds, fault.KindOf(err)) {
 		r.known[vm] = refusal{err: err, at: now}
 	}
 }
