@@ -2,11 +2,13 @@ package integration_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -126,6 +128,45 @@ func TestMAAS_that_does_not_answer_is_waited_for(t *testing.T) {
 	s.makeVM(t, "vm-0")
 	s.awaitProvisioned(t, 1)
 	s.awaitClusterCondition(t, infrav1.ProvisionerAvailableCondition, metav1.ConditionTrue, "")
+}
+
+func TestZone_that_is_lost_leaves_the_others_alone(t *testing.T) {
+	t.Parallel()
+	s := newStack(t, maassim.DefaultConfig(3, 3, 0))
+	s.makeCluster(t)
+	s.makeVM(t, "cp-0", controlPlane)
+	s.makeVM(t, "cp-1", controlPlane)
+	before := s.awaitProvisioned(t, 2)
+	lost := ptr.Deref(before[0].Status.LXDHost, "")
+	require.NoError(t, s.sim.SetHostOffline(lost, true))
+	s.makeVM(t, "cp-2", controlPlane)
+	after := s.awaitProvisioned(t, 3)
+	hosts := map[string]string{}
+	for _, m := range after {
+		hosts[m.Name] = ptr.Deref(m.Status.LXDHost, "")
+	}
+	assert.Equal(t, ptr.Deref(before[1].Status.LXDHost, ""), hosts[before[1].Name], "R3.3: VMs elsewhere stay")
+	assert.NotEqual(t, lost, hosts["cp-2"], "R3.3: new ones go elsewhere")
+	require.NoError(t, s.sim.SetHostOffline(lost, false))
+	s.deleteCluster(t)
+	s.assertNothingLeft(t)
+}
+
+func TestManager_that_dies_in_the_middle_makes_nothing_twice(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(3, 3, 1)
+	cfg.Durations.Compose, cfg.Durations.Deploy = 500*time.Millisecond, 500*time.Millisecond
+	s := newStack(t, cfg)
+	s.makeCluster(t)
+	s.makeVM(t, "vm-0")
+	s.makeMetal(t, "w-0")
+	s.eventually(t, func(c *assert.CollectT) { assert.Positive(c, s.sim.Requests()["vm-hosts.compose"]) })
+	s.restartManager(t)
+	s.awaitProvisioned(t, 2)
+	assert.Len(t, s.sim.LXD(), 1, "X1.3: the stored attempt was found again")
+	assert.Equal(t, 1, s.sim.Requests()["vm-hosts.compose"])
+	s.deleteCluster(t)
+	s.assertNothingLeft(t)
 }
 
 func TestService_that_dies_in_the_middle_makes_nothing_twice(t *testing.T) {

@@ -50,6 +50,7 @@ type stack struct {
 	key         string
 	address     string
 	stopService func()
+	stopManager func()
 }
 
 type option func(*stack)
@@ -130,6 +131,13 @@ func (s *stack) restartService(t *testing.T) {
 	s.startService(t)
 }
 
+// restartManager stops the manager and starts another one, which knows only what is stored.
+func (s *stack) restartManager(t *testing.T) {
+	t.Helper()
+	s.stopManager()
+	s.startManager(t)
+}
+
 func (s *stack) startManager(t *testing.T) {
 	t.Helper()
 	options := managerapp.DefaultOptions()
@@ -139,7 +147,7 @@ func (s *stack) startManager(t *testing.T) {
 	options.TimeScale, options.AnyControllerName = timeScale, true
 	options.MachineConcurrency = 8
 	logger := logr.FromSlogHandler(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.background(t, "manager", func(ctx context.Context) error {
+	s.stopManager = s.background(t, "manager", func(ctx context.Context) error {
 		return managerapp.Run(ctrl.LoggerInto(ctx, logger), options)
 	})
 }
