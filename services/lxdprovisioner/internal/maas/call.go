@@ -28,6 +28,9 @@ type operation struct {
 	// outside says that the request works on LXD inside its database transaction, so that "try again"
 	// doesn't say that nothing was made.
 	outside bool
+	// private says that the request holds user data, which MAAS may repeat in a text that no rule
+	// knows; such a text is not quoted.
+	private bool
 }
 
 // library is the library's client for one request: its typed calls, and the raw ones below root.

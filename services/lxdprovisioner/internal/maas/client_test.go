@@ -191,6 +191,8 @@ func TestSecrets_never_show_in_errors_logs_or_observations(t *testing.T) {
 		"400_that_echoes_the_key":  {status: 400, ctype: plain, body: "bad header: " + testKey + " " + secret},
 		"500_that_echoes_the_key":  {status: 500, ctype: plain, body: "bad header: &" + secret},
 		"400_with_the_user_data":   {status: 400, ctype: plain, body: "Failed to render preseed: near " + userData},
+		"500_with_the_user_data":   {status: 500, ctype: plain, body: "token: abcdef.0123456789abcdef"},
+		"404_with_the_user_data":   {status: 404, ctype: plain, body: userData},
 		"200_that_is_no_JSON":      {status: 200, ctype: form, body: testKey},
 		"redirect":                 {status: 301, ctype: page, body: leaked},
 	} {

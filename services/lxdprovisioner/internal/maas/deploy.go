@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	opDeploy  = operation{name: "machines.deploy", op: "deploy", class: long, changes: true}
+	opDeploy  = operation{name: "machines.deploy", op: "deploy", class: long, changes: true, private: true}
 	opRelease = operation{name: "machines.release", op: "release", class: long, changes: true}
 	opAbort   = operation{name: "machines.abort", op: "abort", class: short, changes: true}
 	opPower   = operation{name: "machines.query_power_state", op: "query_power_state", class: long, unrepeated: true}

@@ -208,17 +208,21 @@ func (ex *exchange) unanswered(ctx context.Context, cause error, key string) err
 // otherwise is for answers that no rule knows. A 4xx says that MAAS did not do it; after anything
 // else a change may have been made.
 func (ex *exchange) otherwise(key string) error {
+	said := ex.said(key)
+	if ex.op.private {
+		said = ex.statusText()
+	}
 	switch {
 	case ex.status < 400:
 		return fault.New(fault.Unavailable, fault.ReasonMAASUnavailable,
 			"%s: MAAS redirects; its URL must be the one that it redirects to, with TLS the https one (HTTP %d)", ex.op.name, ex.status)
 	case ex.op.changes && ex.op.outside, ex.status >= 500, ex.isPage():
-		return ex.unavailable().because("%s: %s (HTTP %d)", ex.op.name, ex.said(key), ex.status).WithRetryAfter(ex.retryAfter)
+		return ex.unavailable().because("%s: %s (HTTP %d)", ex.op.name, said, ex.status).WithRetryAfter(ex.retryAfter)
 	case ex.status == http.StatusNotFound, ex.status == http.StatusTooManyRequests:
 		// An absence is only believed in MAAS's own words.
-		return fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "%s: %s (HTTP %d)", ex.op.name, ex.said(key), ex.status).WithRetryAfter(ex.retryAfter)
+		return fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "%s: %s (HTTP %d)", ex.op.name, said, ex.status).WithRetryAfter(ex.retryAfter)
 	default:
-		return fault.New(fault.Invalid, fault.ReasonBadRequest, "%s: %s (HTTP %d)", ex.op.name, ex.said(key), ex.status)
+		return fault.New(fault.Invalid, fault.ReasonBadRequest, "%s: %s (HTTP %d)", ex.op.name, said, ex.status)
 	}
 }
 
@@ -254,10 +258,12 @@ func (ex *exchange) mayRepeat() bool {
 // said is MAAS's own sentence in one short line.
 func (ex *exchange) said(key string) string {
 	if ex.isPage() || strings.TrimSpace(ex.refusal) == "" {
-		return strings.ToLower(http.StatusText(ex.status))
+		return ex.statusText()
 	}
 	return sentence(ex.refusal, key)
 }
+
+func (ex *exchange) statusText() string { return strings.ToLower(http.StatusText(ex.status)) }
 
 // maxSentence is how much of MAAS's words an error repeats, in bytes.
 const maxSentence = 300
