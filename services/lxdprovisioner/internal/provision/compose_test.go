@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,10 +211,13 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 			Name: req.Attempt.Name, Host: elsewhere, Size: small(), Architecture: "amd64/generic", SkipCommissioning: true,
 		})
 		require.NoError(t, err)
+		w.clock.advance(6 * time.Second)
+		require.Equal(t, int64(4), w.host("lxd-1").Used.Cores)
 		req.Attempt = w.sent(req.Attempt)
 		_, err = w.lxd.ComposeVM(w.ctx(), req)
 		requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
 		assert.Empty(t, w.sim.LXD())
+		assert.Zero(t, w.host("lxd-1").Used.Cores, "a write to the host drops what was read of it")
 	})
 	t.Run("X2.7_a_name_that_is_on_another_host_is_never_adopted", func(t *testing.T) {
 		t.Parallel()
@@ -247,6 +251,50 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		wg.Wait()
 		assert.Equal(t, 1, w.sim.Requests()["machines.list"], "%v", w.sim.Requests())
 	})
+}
+
+func TestHostRead_begins_after_it_was_asked_for(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	slow := &slowBackend{Backend: w.cfg.Backend, entered: make(chan struct{}, 2), leave: make(chan struct{})}
+	w.cfg.Backend = slow
+	w.restart()
+	a, b := w.attempt("cp-0", "lxd-1"), w.attempt("cp-1", "lxd-1")
+	var wg sync.WaitGroup
+	get := func(a provision.Attempt) {
+		wg.Go(func() {
+			_, err := w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: a})
+			assert.Equal(t, fault.ReasonVMNotFound, fault.ReasonOf(err))
+		})
+	}
+	get(a)
+	<-slow.entered
+	looks := slow.looks.Load()
+	get(b)
+	require.Eventually(t, func() bool { return slow.looks.Load() > looks }, 10*time.Second, time.Millisecond)
+	close(slow.leave)
+	wg.Wait()
+	assert.Len(t, slow.entered, 1, "X2.6 X4.5 what began before proves nothing")
+}
+
+// slowBackend holds the reads of a host until they may leave.
+type slowBackend struct {
+	provision.Backend
+
+	looks   atomic.Int64
+	entered chan struct{}
+	leave   chan struct{}
+}
+
+func (b *slowBackend) Find(ctx context.Context, names []string) ([]inventory.Machine, error) {
+	defer b.looks.Add(1)
+	return b.Backend.Find(ctx, names)
+}
+
+func (b *slowBackend) Host(ctx context.Context, id inventory.HostID) (inventory.Host, error) {
+	b.entered <- struct{}{}
+	<-b.leave
+	return b.Backend.Host(ctx, id)
 }
 
 // busyBackend is full for the first composition.

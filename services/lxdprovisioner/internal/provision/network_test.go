@@ -61,7 +61,7 @@ func TestComposeVM_refuses_a_static_IP_before_anything_is_made(t *testing.T) {
 			req.Network = tc.net
 			_, err := w.lxd.ComposeVM(w.ctx(), req)
 			requireFault(t, err, fault.Invalid, tc.reason)
-			assert.Empty(t, w.sim.LXD())
+			assert.Zero(t, w.sim.Requests()["vm-hosts.compose"], "S4 refused before any VM is made")
 		})
 	}
 }

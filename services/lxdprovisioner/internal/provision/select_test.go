@@ -40,6 +40,21 @@ func TestSelectHost_notes_its_choice(t *testing.T) {
 	assert.Equal(t, host.Host.Available().Cores, host.Available.Cores, "X6.1 after 180 s without a compose the choice ends")
 }
 
+func TestSelectHost_keeps_its_choice_while_the_host_still_fits(t *testing.T) {
+	t.Parallel()
+	w := start(t, 2, 0)
+	first, err := w.lxd.SelectHost(w.ctx(), selectRequest("cp-0-a1b2c"))
+	require.NoError(t, err)
+	big := selectRequest("big-a1b2c")
+	big.Size.Cores = 20
+	big.Constraints.AllowedHosts = []string{first.Chosen.HostName}
+	_, err = w.lxd.SelectHost(w.ctx(), big)
+	require.NoError(t, err)
+	again, err := w.lxd.SelectHost(w.ctx(), selectRequest("cp-0-a1b2c"))
+	require.NoError(t, err)
+	assert.Equal(t, first.Chosen.HostID, again.Chosen.HostID, "X6.1 although the other host is emptier now")
+}
+
 func TestLedger_ends_with_the_first_read_after_compose(t *testing.T) {
 	t.Parallel()
 	w := start(t, 1, 0)
