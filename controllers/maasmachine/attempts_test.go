@@ -133,6 +133,15 @@ func TestAttempt_R4_4_tries_the_next_host_when_the_chosen_one_refuses(t *testing
 	assert.Len(t, hosts, 5)
 	assert.Equal(t, all[0].Name, m.Annotations[infrav1.VMNameAnnotation])
 	require.Len(t, bed.Fake.VMs(), 1)
+	choices := provisionertest.Requests[*lxdprovisionerv1.SelectHostRequest](bed.Fake)
+	require.Len(t, choices, 5)
+	for i, choice := range choices {
+		excluded := choice.GetPlacement().GetExcludedHosts()
+		assert.Len(t, excluded, i, "every host that refused is left out")
+		for _, before := range all[:i] {
+			assert.Contains(t, excluded, before.HostID)
+		}
+	}
 
 	bed.Fake.Advance(10 * time.Minute)
 	bed.DeleteMachine(t, "cp-0")
