@@ -5,11 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
-// proveEmpty asks the simulator for the truth: what is in LXD, in MAAS and in DNS, whatever MAAS's
-// API says.
+// untilReleased is how long MAAS may take to power off and release what it was told to.
+const untilReleased = time.Minute
+
+// proveEmpty demands that nothing of the cluster is left in the truth.
 func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
+	if err := await(ctx, "MAAS and LXD to be empty", untilReleased, st.alive, st.empty); err != nil {
+		return err
+	}
+	s.sayf("nothing is left: 0 instances in LXD, 0 machines held in MAAS, 0 DNS records")
+	return nil
+}
+
+// empty asks the simulator for the truth: what is in LXD, in MAAS and in DNS, whatever MAAS's API says.
+func (st *stack) empty(ctx context.Context) error {
 	var instances []struct{ Host, Name string }
 	if err := get(ctx, st.simulator+"/_sim/lxd", &instances); err != nil {
 		return fmt.Errorf("ask the simulator for LXD's truth: %w", err)
@@ -45,6 +57,5 @@ func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
 	if len(left) > 0 {
 		return errors.New("left behind: " + strings.Join(left, "; "))
 	}
-	s.sayf("nothing is left: 0 instances in LXD, 0 machines held in MAAS, 0 DNS records")
 	return nil
 }

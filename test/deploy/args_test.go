@@ -1,0 +1,46 @@
+package deploy_test
+
+import (
+	"flag"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+
+	managerapp "github.com/capmaas/capmaas/controllers/app"
+	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
+)
+
+func TestDeployments_pass_flags_that_exist_and_that_fit_together(t *testing.T) {
+	t.Parallel()
+	options, service := managerapp.DefaultOptions(), serviceapp.Config{}
+	managerFlags, serviceFlags := newFlags(), newFlags()
+	options.AddFlags(managerFlags)
+	service.AddFlags(serviceFlags)
+	for _, d := range decode[appsv1.Deployment](t, build(t, "default"), "Deployment") {
+		flags := managerFlags
+		if strings.Contains(d.Name, "lxdprovisioner") {
+			flags = serviceFlags
+		}
+		require.NoError(t, flags.Parse(d.Spec.Template.Spec.Containers[0].Args), d.Name)
+		assert.Empty(t, flags.Args(), "%s: arguments that are no flags", d.Name)
+	}
+	require.NoError(t, options.Validate())
+
+	tls := serviceFlags.Lookup("tls-cert-file")
+	serves := tls != nil && tls.Value.String() != ""
+	assert.Equal(t, serves, !options.ProvisionerInsecure, "the manager must speak what the service serves")
+	_, port, found := strings.Cut(service.Listen, ":")
+	require.True(t, found)
+	assert.True(t, strings.HasSuffix(options.ProvisionerAddress, ":"+port), "%s does not reach %s", options.ProvisionerAddress, service.Listen)
+	assert.True(t, options.LeaderElect)
+}
+
+func newFlags() *flag.FlagSet {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
