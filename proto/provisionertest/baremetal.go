@@ -6,43 +6,74 @@ import (
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
-// AllocateMachine takes one Ready machine that matches, or finds what the agent name holds.
+// AllocateMachine takes one Ready machine that matches, one more each time, as MAAS does. With
+// sent_at it finds what the agent name holds.
 func (f *Fake) AllocateMachine(
 	_ context.Context, request *lxdprovisionerv1.AllocateMachineRequest,
 ) (*lxdprovisionerv1.AllocateMachineResponse, error) {
 	return answer(f, "AllocateMachine", request, func(request *lxdprovisionerv1.AllocateMachineRequest) (*lxdprovisionerv1.AllocateMachineResponse, error) {
-		agent, constraints := request.GetMachine().GetAgentName(), request.GetConstraints()
-		where := &lxdprovisionerv1.Placement{}
-		if constraints.GetZone() != "" {
-			where.Zones = []string{constraints.GetZone()}
+		allocate := f.allocate
+		if request.GetSentAt() != nil {
+			allocate = f.findAllocated
 		}
-		if pool := constraints.GetResourcePool(); pool != "" {
-			where.ResourcePools = []string{pool}
-		}
-		if err := f.known(where); err != nil {
+		m, err := allocate(request)
+		if err != nil {
 			return nil, err
 		}
-		held := f.held(agent)
-		if len(held) == 0 {
-			m := f.freeMachine(constraints)
-			if m == nil {
-				return nil, Fault(errorinfo.NoRoom, lxdprovisionerv1.Reason_REASON_NO_MACHINE_AVAILABLE, "no Ready machine matches the constraints")
-			}
-			m.state, m.agent = stateAllocated, agent
-			held = []*machine{m}
-		}
-		for _, surplus := range held[1:] {
-			f.release(surplus)
-		}
-		held[0].owner = proto.CloneOf(request.GetOwner())
+		m.owner = proto.CloneOf(request.GetOwner())
 		f.settle()
-		return &lxdprovisionerv1.AllocateMachineResponse{Machine: held[0].toMachine()}, nil
+		return &lxdprovisionerv1.AllocateMachineResponse{Machine: m.toMachine()}, nil
 	})
+}
+
+func (f *Fake) allocate(request *lxdprovisionerv1.AllocateMachineRequest) (*machine, error) {
+	constraints, where := request.GetConstraints(), &lxdprovisionerv1.Placement{}
+	if constraints.GetZone() != "" {
+		where.Zones = []string{constraints.GetZone()}
+	}
+	if pool := constraints.GetResourcePool(); pool != "" {
+		where.ResourcePools = []string{pool}
+	}
+	if err := f.known(where); err != nil {
+		return nil, err
+	}
+	m := f.freeMachine(constraints)
+	if m == nil {
+		return nil, Fault(errorinfo.NoRoom, lxdprovisionerv1.Reason_REASON_NO_MACHINE_AVAILABLE, "no Ready machine matches the constraints")
+	}
+	m.state, m.agent = stateAllocated, request.GetMachine().GetAgentName()
+	return m, nil
+}
+
+// findAllocated gives the one machine that the agent name holds and releases the others.
+func (f *Fake) findAllocated(request *lxdprovisionerv1.AllocateMachineRequest) (*machine, error) {
+	agent := request.GetMachine().GetAgentName()
+	held := f.held(agent)
+	if len(held) == 0 && f.mayAppear(request.GetSentAt()) {
+		return nil, Fault(errorinfo.Busy, lxdprovisionerv1.Reason_REASON_ALLOCATION_IN_PROGRESS, "a machine may still be allocated as %s", agent)
+	}
+	if len(held) == 0 {
+		return nil, noMachine(agent)
+	}
+	for _, surplus := range held[1:] {
+		f.release(surplus)
+	}
+	return held[0], nil
+}
+
+// mayAppear says whether what was sent at that time may still take effect.
+func (f *Fake) mayAppear(sentAt *timestamppb.Timestamp) bool {
+	return sentAt != nil && f.now().Sub(sentAt.AsTime()) <= unknownFor
+}
+
+func noMachine(agent string) error {
+	return Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "MAAS holds no machine under %s", agent)
 }
 
 // held gives the machines that are held under the agent name, the lowest system id first.
@@ -93,7 +124,7 @@ func (f *Fake) allocated(ref *lxdprovisionerv1.MachineRef) (*machine, error) {
 			return m, nil
 		}
 	}
-	return nil, Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "MAAS holds no machine under %s", ref.GetAgentName())
+	return nil, noMachine(ref.GetAgentName())
 }
 
 // DeployMachine deploys an allocated machine.
@@ -140,7 +171,11 @@ func (f *Fake) ReleaseMachine(
 	_ context.Context, request *lxdprovisionerv1.ReleaseMachineRequest,
 ) (*lxdprovisionerv1.ReleaseMachineResponse, error) {
 	return answer(f, "ReleaseMachine", request, func(request *lxdprovisionerv1.ReleaseMachineRequest) (*lxdprovisionerv1.ReleaseMachineResponse, error) {
-		for _, m := range f.held(request.GetMachine().GetAgentName()) {
+		held := f.held(request.GetMachine().GetAgentName())
+		if len(held) == 0 && f.mayAppear(request.GetSentAt()) {
+			return nil, Fault(errorinfo.Busy, lxdprovisionerv1.Reason_REASON_DELETION_IN_PROGRESS, "a machine may still be allocated as %s", request.GetMachine().GetAgentName())
+		}
+		for _, m := range held {
 			if m.locked {
 				return nil, Fault(errorinfo.Busy, lxdprovisionerv1.Reason_REASON_MACHINE_LOCKED, "%s is locked", m.systemID)
 			}

@@ -80,6 +80,7 @@ func RunContract(t *testing.T, start func(t *testing.T) Harness) {
 		{"X4_DeleteVM_proves_that_nothing_is_left", (*suite).deleteVM},
 		{"X4.2_DeleteVM_waits_for_the_unlock", (*suite).deleteLocked},
 		{"X3.9_AllocateMachine_gives_one_machine_to_an_agent_name", (*suite).allocateMachine},
+		{"X2.5_AllocateMachine_with_sent_at_only_looks", (*suite).allocateSentBefore},
 		{"X3.9_AllocateMachine_releases_what_it_holds_too_much", (*suite).allocateSurplus},
 		{"DeployMachine_deploys_once", (*suite).deployMachine},
 		{"GetMachine_finds_by_agent_name", (*suite).getMachine},

@@ -3,8 +3,10 @@ package provisionertest
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -22,7 +24,7 @@ func (s *suite) allocateMachine() {
 	s.checkf(proto.Equal(machine.GetStatus().GetOwner(), ownerOf("w")), "the mark is %v", machine.GetStatus().GetOwner())
 
 	again := s.allocateRequest("capmaas/w-0")
-	again.SentBefore = true
+	again.SentAt = timestamppb.New(s.Now())
 	answer, err = s.metal.AllocateMachine(s.ctx(), again)
 	s.checkf(ok(s, answer, err).GetMachine().GetSystemId() == machine.GetSystemId(), "a repeat finds the same machine")
 	other := s.allocated("capmaas/w-1")
@@ -50,13 +52,34 @@ func (s *suite) allocateSurplus() {
 	s.AddAllocation(s.t, "capmaas/w-0")
 	s.AddAllocation(s.t, "capmaas/w-0")
 	request := s.allocateRequest("capmaas/w-0")
-	request.SentBefore = true
+	request.SentAt = timestamppb.New(s.Now())
 	answer, err := s.metal.AllocateMachine(s.ctx(), request)
 	kept := ok(s, answer, err).GetMachine().GetSystemId()
 	s.until("one machine is held", func(ctx context.Context) (bool, error) {
 		answer, err := s.metal.GetMachine(ctx, &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef("capmaas/w-0")})
 		return answer.GetMachine().GetSystemId() == kept, err
 	})
+}
+
+// allocateSentBefore: with sent_at nothing is sent; an allocation may appear until it is old.
+func (s *suite) allocateSentBefore() {
+	young, old := timestamppb.New(s.Now()), timestamppb.New(s.Now().Add(-unknownFor-time.Second))
+	allocate := s.allocateRequest("capmaas/w-0")
+	allocate.SentAt = young
+	_, err := s.metal.AllocateMachine(s.ctx(), allocate)
+	s.fault(err, errorinfo.Busy, lxdprovisionerv1.Reason_REASON_ALLOCATION_IN_PROGRESS)
+	allocate.SentAt = old
+	_, err = s.metal.AllocateMachine(s.ctx(), allocate)
+	s.fault(err, errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND)
+
+	release := &lxdprovisionerv1.ReleaseMachineRequest{Machine: s.machineRef("capmaas/w-0"), Owner: ownerOf("w"), SentAt: young}
+	_, err = s.metal.ReleaseMachine(s.ctx(), release)
+	s.fault(err, errorinfo.Busy, lxdprovisionerv1.Reason_REASON_DELETION_IN_PROGRESS)
+	release.SentAt = old
+	answer, err := s.metal.ReleaseMachine(s.ctx(), release)
+	ok(s, answer, err)
+	_, err = s.metal.GetMachine(s.ctx(), &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef("capmaas/w-0")})
+	s.fault(err, errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND)
 }
 
 // deployedMachine allocates and deploys a machine.

@@ -306,8 +306,9 @@ type AllocateMachineRequest struct {
 	Owner *Owner `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Optional. Which machines match.
 	Constraints *MachineConstraints `protobuf:"bytes,3,opt,name=constraints,proto3" json:"constraints,omitempty"`
-	// Whether an earlier call may have allocated one; it is then looked for first.
-	SentBefore    bool `protobuf:"varint,4,opt,name=sent_before,json=sentBefore,proto3" json:"sent_before,omitempty"`
+	// When the caller stored that it sends the allocation. Unset on the very call that follows that
+	// store, and only then is anything sent; set on every later call, which only looks.
+	SentAt        *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -363,11 +364,11 @@ func (x *AllocateMachineRequest) GetConstraints() *MachineConstraints {
 	return nil
 }
 
-func (x *AllocateMachineRequest) GetSentBefore() bool {
+func (x *AllocateMachineRequest) GetSentAt() *timestamppb.Timestamp {
 	if x != nil {
-		return x.SentBefore
+		return x.SentAt
 	}
-	return false
+	return nil
 }
 
 // AllocateMachineResponse is the machine.
@@ -856,7 +857,10 @@ type ReleaseMachineRequest struct {
 	// Required. The allocation; the system id is not needed.
 	Machine *MachineRef `protobuf:"bytes,1,opt,name=machine,proto3" json:"machine,omitempty"`
 	// Required. For whom.
-	Owner         *Owner `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Owner *Owner `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	// When an allocation was sent whose answer the caller never saw; unset where it saw one, or sent
+	// none. Where none is held, such an allocation may still appear.
+	SentAt        *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=sent_at,json=sentAt,proto3" json:"sent_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -901,6 +905,13 @@ func (x *ReleaseMachineRequest) GetMachine() *MachineRef {
 func (x *ReleaseMachineRequest) GetOwner() *Owner {
 	if x != nil {
 		return x.Owner
+	}
+	return nil
+}
+
+func (x *ReleaseMachineRequest) GetSentAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SentAt
 	}
 	return nil
 }
@@ -979,13 +990,12 @@ const file_lxdprovisioner_v1_bare_metal_provisioner_proto_rawDesc = "" +
 	"\n" +
 	"agent_name\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\tagentName\x124\n" +
-	"\tsystem_id\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{0,64}$R\bsystemId\"\xfb\x01\n" +
+	"\tsystem_id\x18\x02 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{0,64}$R\bsystemId\"\xa2\x02\n" +
 	"\x16AllocateMachineRequest\x12?\n" +
 	"\amachine\x18\x01 \x01(\v2\x1d.lxdprovisioner.v1.MachineRefB\x06\xbaH\x03\xc8\x01\x01R\amachine\x126\n" +
 	"\x05owner\x18\x02 \x01(\v2\x18.lxdprovisioner.v1.OwnerB\x06\xbaH\x03\xc8\x01\x01R\x05owner\x12G\n" +
-	"\vconstraints\x18\x03 \x01(\v2%.lxdprovisioner.v1.MachineConstraintsR\vconstraints\x12\x1f\n" +
-	"\vsent_before\x18\x04 \x01(\bR\n" +
-	"sentBefore\"O\n" +
+	"\vconstraints\x18\x03 \x01(\v2%.lxdprovisioner.v1.MachineConstraintsR\vconstraints\x123\n" +
+	"\asent_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAtJ\x04\b\x04\x10\x05R\vsent_before\"O\n" +
 	"\x17AllocateMachineResponse\x124\n" +
 	"\amachine\x18\x01 \x01(\v2\x1a.lxdprovisioner.v1.MachineR\amachine\"\xaa\x02\n" +
 	"\x14DeployMachineRequest\x12?\n" +
@@ -1011,10 +1021,11 @@ const file_lxdprovisioner_v1_bare_metal_provisioner_proto_rawDesc = "" +
 	"\amachine\x18\x01 \x01(\v2\x1a.lxdprovisioner.v1.MachineH\x00R\amachine\x12\x14\n" +
 	"\x04gone\x18\x02 \x01(\tH\x00R\x04gone\x124\n" +
 	"\x06synced\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x06syncedB\a\n" +
-	"\x05event\"\x90\x01\n" +
+	"\x05event\"\xc5\x01\n" +
 	"\x15ReleaseMachineRequest\x12?\n" +
 	"\amachine\x18\x01 \x01(\v2\x1d.lxdprovisioner.v1.MachineRefB\x06\xbaH\x03\xc8\x01\x01R\amachine\x126\n" +
-	"\x05owner\x18\x02 \x01(\v2\x18.lxdprovisioner.v1.OwnerB\x06\xbaH\x03\xc8\x01\x01R\x05owner\"\x18\n" +
+	"\x05owner\x18\x02 \x01(\v2\x18.lxdprovisioner.v1.OwnerB\x06\xbaH\x03\xc8\x01\x01R\x05owner\x123\n" +
+	"\asent_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\"\x18\n" +
 	"\x16ReleaseMachineResponse2\x8c\x04\n" +
 	"\x14BareMetalProvisioner\x12h\n" +
 	"\x0fAllocateMachine\x12).lxdprovisioner.v1.AllocateMachineRequest\x1a*.lxdprovisioner.v1.AllocateMachineResponse\x12b\n" +
@@ -1054,44 +1065,46 @@ var file_lxdprovisioner_v1_bare_metal_provisioner_proto_goTypes = []any{
 	(*ReleaseMachineResponse)(nil),  // 13: lxdprovisioner.v1.ReleaseMachineResponse
 	(*MachineStatus)(nil),           // 14: lxdprovisioner.v1.MachineStatus
 	(*Owner)(nil),                   // 15: lxdprovisioner.v1.Owner
-	(*Image)(nil),                   // 16: lxdprovisioner.v1.Image
-	(MachineState)(0),               // 17: lxdprovisioner.v1.MachineState
-	(*timestamppb.Timestamp)(nil),   // 18: google.protobuf.Timestamp
+	(*timestamppb.Timestamp)(nil),   // 16: google.protobuf.Timestamp
+	(*Image)(nil),                   // 17: lxdprovisioner.v1.Image
+	(MachineState)(0),               // 18: lxdprovisioner.v1.MachineState
 }
 var file_lxdprovisioner_v1_bare_metal_provisioner_proto_depIdxs = []int32{
 	14, // 0: lxdprovisioner.v1.Machine.status:type_name -> lxdprovisioner.v1.MachineStatus
 	2,  // 1: lxdprovisioner.v1.AllocateMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
 	15, // 2: lxdprovisioner.v1.AllocateMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
 	1,  // 3: lxdprovisioner.v1.AllocateMachineRequest.constraints:type_name -> lxdprovisioner.v1.MachineConstraints
-	0,  // 4: lxdprovisioner.v1.AllocateMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
-	2,  // 5: lxdprovisioner.v1.DeployMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
-	15, // 6: lxdprovisioner.v1.DeployMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
-	16, // 7: lxdprovisioner.v1.DeployMachineRequest.image:type_name -> lxdprovisioner.v1.Image
-	0,  // 8: lxdprovisioner.v1.DeployMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
-	2,  // 9: lxdprovisioner.v1.GetMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
-	0,  // 10: lxdprovisioner.v1.GetMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
-	2,  // 11: lxdprovisioner.v1.WatchedMachine.machine:type_name -> lxdprovisioner.v1.MachineRef
-	17, // 12: lxdprovisioner.v1.WatchedMachine.known:type_name -> lxdprovisioner.v1.MachineState
-	9,  // 13: lxdprovisioner.v1.WatchMachinesRequest.machines:type_name -> lxdprovisioner.v1.WatchedMachine
-	0,  // 14: lxdprovisioner.v1.WatchMachinesResponse.machine:type_name -> lxdprovisioner.v1.Machine
-	18, // 15: lxdprovisioner.v1.WatchMachinesResponse.synced:type_name -> google.protobuf.Timestamp
-	2,  // 16: lxdprovisioner.v1.ReleaseMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
-	15, // 17: lxdprovisioner.v1.ReleaseMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
-	3,  // 18: lxdprovisioner.v1.BareMetalProvisioner.AllocateMachine:input_type -> lxdprovisioner.v1.AllocateMachineRequest
-	5,  // 19: lxdprovisioner.v1.BareMetalProvisioner.DeployMachine:input_type -> lxdprovisioner.v1.DeployMachineRequest
-	7,  // 20: lxdprovisioner.v1.BareMetalProvisioner.GetMachine:input_type -> lxdprovisioner.v1.GetMachineRequest
-	10, // 21: lxdprovisioner.v1.BareMetalProvisioner.WatchMachines:input_type -> lxdprovisioner.v1.WatchMachinesRequest
-	12, // 22: lxdprovisioner.v1.BareMetalProvisioner.ReleaseMachine:input_type -> lxdprovisioner.v1.ReleaseMachineRequest
-	4,  // 23: lxdprovisioner.v1.BareMetalProvisioner.AllocateMachine:output_type -> lxdprovisioner.v1.AllocateMachineResponse
-	6,  // 24: lxdprovisioner.v1.BareMetalProvisioner.DeployMachine:output_type -> lxdprovisioner.v1.DeployMachineResponse
-	8,  // 25: lxdprovisioner.v1.BareMetalProvisioner.GetMachine:output_type -> lxdprovisioner.v1.GetMachineResponse
-	11, // 26: lxdprovisioner.v1.BareMetalProvisioner.WatchMachines:output_type -> lxdprovisioner.v1.WatchMachinesResponse
-	13, // 27: lxdprovisioner.v1.BareMetalProvisioner.ReleaseMachine:output_type -> lxdprovisioner.v1.ReleaseMachineResponse
-	23, // [23:28] is the sub-list for method output_type
-	18, // [18:23] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	16, // 4: lxdprovisioner.v1.AllocateMachineRequest.sent_at:type_name -> google.protobuf.Timestamp
+	0,  // 5: lxdprovisioner.v1.AllocateMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
+	2,  // 6: lxdprovisioner.v1.DeployMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
+	15, // 7: lxdprovisioner.v1.DeployMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
+	17, // 8: lxdprovisioner.v1.DeployMachineRequest.image:type_name -> lxdprovisioner.v1.Image
+	0,  // 9: lxdprovisioner.v1.DeployMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
+	2,  // 10: lxdprovisioner.v1.GetMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
+	0,  // 11: lxdprovisioner.v1.GetMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
+	2,  // 12: lxdprovisioner.v1.WatchedMachine.machine:type_name -> lxdprovisioner.v1.MachineRef
+	18, // 13: lxdprovisioner.v1.WatchedMachine.known:type_name -> lxdprovisioner.v1.MachineState
+	9,  // 14: lxdprovisioner.v1.WatchMachinesRequest.machines:type_name -> lxdprovisioner.v1.WatchedMachine
+	0,  // 15: lxdprovisioner.v1.WatchMachinesResponse.machine:type_name -> lxdprovisioner.v1.Machine
+	16, // 16: lxdprovisioner.v1.WatchMachinesResponse.synced:type_name -> google.protobuf.Timestamp
+	2,  // 17: lxdprovisioner.v1.ReleaseMachineRequest.machine:type_name -> lxdprovisioner.v1.MachineRef
+	15, // 18: lxdprovisioner.v1.ReleaseMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
+	16, // 19: lxdprovisioner.v1.ReleaseMachineRequest.sent_at:type_name -> google.protobuf.Timestamp
+	3,  // 20: lxdprovisioner.v1.BareMetalProvisioner.AllocateMachine:input_type -> lxdprovisioner.v1.AllocateMachineRequest
+	5,  // 21: lxdprovisioner.v1.BareMetalProvisioner.DeployMachine:input_type -> lxdprovisioner.v1.DeployMachineRequest
+	7,  // 22: lxdprovisioner.v1.BareMetalProvisioner.GetMachine:input_type -> lxdprovisioner.v1.GetMachineRequest
+	10, // 23: lxdprovisioner.v1.BareMetalProvisioner.WatchMachines:input_type -> lxdprovisioner.v1.WatchMachinesRequest
+	12, // 24: lxdprovisioner.v1.BareMetalProvisioner.ReleaseMachine:input_type -> lxdprovisioner.v1.ReleaseMachineRequest
+	4,  // 25: lxdprovisioner.v1.BareMetalProvisioner.AllocateMachine:output_type -> lxdprovisioner.v1.AllocateMachineResponse
+	6,  // 26: lxdprovisioner.v1.BareMetalProvisioner.DeployMachine:output_type -> lxdprovisioner.v1.DeployMachineResponse
+	8,  // 27: lxdprovisioner.v1.BareMetalProvisioner.GetMachine:output_type -> lxdprovisioner.v1.GetMachineResponse
+	11, // 28: lxdprovisioner.v1.BareMetalProvisioner.WatchMachines:output_type -> lxdprovisioner.v1.WatchMachinesResponse
+	13, // 29: lxdprovisioner.v1.BareMetalProvisioner.ReleaseMachine:output_type -> lxdprovisioner.v1.ReleaseMachineResponse
+	25, // [25:30] is the sub-list for method output_type
+	20, // [20:25] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_lxdprovisioner_v1_bare_metal_provisioner_proto_init() }

@@ -33,12 +33,16 @@ const (
 // BareMetalProvisioner allocates, deploys, reads and releases physical machines. It never composes
 // and never deletes. Codes as LXDProvisioner's.
 type BareMetalProvisionerClient interface {
-	// AllocateMachine takes one Ready physical machine that matches. May be repeated with the same
-	// agent name: what was allocated under it is found; where several are, the one with the lowest
-	// system id is kept and the others are released. Codes: RESOURCE_EXHAUSTED
-	// (NO_MACHINE_AVAILABLE), FAILED_PRECONDITION (ZONE_NOT_FOUND, POOL_NOT_FOUND), INVALID_ARGUMENT,
-	// UNAVAILABLE (unknown outcome; repeat). Once sent, it is finished even if the caller is gone.
-	// Takes below a second, more where MAAS is busy.
+	// AllocateMachine takes one Ready physical machine that matches. May be repeated: with sent_at set
+	// what was allocated under the agent name is found and nothing is sent; where several are, the one
+	// with the lowest system id is kept and the others are released. Codes: ABORTED of kind Busy
+	// (ALLOCATION_IN_PROGRESS: it runs or its outcome is unknown; repeat with sent_at), NOT_FOUND
+	// (MACHINE_NOT_FOUND: it was sent and took none; store a new sent_at and send again),
+	// RESOURCE_EXHAUSTED (NO_MACHINE_AVAILABLE), FAILED_PRECONDITION (ZONE_NOT_FOUND,
+	// POOL_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE (unknown outcome; repeat with sent_at). Nothing is
+	// held, and another one may be sent, after the kinds NotFound, NoRoom, NoCandidate and Invalid and
+	// after Busy with MAAS_BUSY or TOO_MANY_IN_FLIGHT; after every other error look with sent_at. Once
+	// sent, it is finished even if the caller is gone. Takes below a second, more where MAAS is busy.
 	AllocateMachine(ctx context.Context, in *AllocateMachineRequest, opts ...grpc.CallOption) (*AllocateMachineResponse, error)
 	// DeployMachine deploys a machine that is allocated under the agent name. May be repeated: where
 	// MAAS deploys already, or has deployed, it answers OK. Codes: ABORTED of kind Busy (NOT_READY),
@@ -53,8 +57,8 @@ type BareMetalProvisionerClient interface {
 	WatchMachines(ctx context.Context, in *WatchMachinesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchMachinesResponse], error)
 	// ReleaseMachine aborts what runs and releases every machine that is held under the agent name.
 	// May be repeated; OK means that MAAS holds none any more. Codes: ABORTED of kind Busy
-	// (DELETION_IN_PROGRESS: repeat; MACHINE_LOCKED), UNAVAILABLE. Takes seconds; releasing goes on
-	// in MAAS for minutes.
+	// (DELETION_IN_PROGRESS: an allocation may still appear, or a machine was aborted; repeat.
+	// MACHINE_LOCKED), UNAVAILABLE. Takes seconds; releasing goes on in MAAS for minutes.
 	ReleaseMachine(ctx context.Context, in *ReleaseMachineRequest, opts ...grpc.CallOption) (*ReleaseMachineResponse, error)
 }
 
@@ -132,12 +136,16 @@ func (c *bareMetalProvisionerClient) ReleaseMachine(ctx context.Context, in *Rel
 // BareMetalProvisioner allocates, deploys, reads and releases physical machines. It never composes
 // and never deletes. Codes as LXDProvisioner's.
 type BareMetalProvisionerServer interface {
-	// AllocateMachine takes one Ready physical machine that matches. May be repeated with the same
-	// agent name: what was allocated under it is found; where several are, the one with the lowest
-	// system id is kept and the others are released. Codes: RESOURCE_EXHAUSTED
-	// (NO_MACHINE_AVAILABLE), FAILED_PRECONDITION (ZONE_NOT_FOUND, POOL_NOT_FOUND), INVALID_ARGUMENT,
-	// UNAVAILABLE (unknown outcome; repeat). Once sent, it is finished even if the caller is gone.
-	// Takes below a second, more where MAAS is busy.
+	// AllocateMachine takes one Ready physical machine that matches. May be repeated: with sent_at set
+	// what was allocated under the agent name is found and nothing is sent; where several are, the one
+	// with the lowest system id is kept and the others are released. Codes: ABORTED of kind Busy
+	// (ALLOCATION_IN_PROGRESS: it runs or its outcome is unknown; repeat with sent_at), NOT_FOUND
+	// (MACHINE_NOT_FOUND: it was sent and took none; store a new sent_at and send again),
+	// RESOURCE_EXHAUSTED (NO_MACHINE_AVAILABLE), FAILED_PRECONDITION (ZONE_NOT_FOUND,
+	// POOL_NOT_FOUND), INVALID_ARGUMENT, UNAVAILABLE (unknown outcome; repeat with sent_at). Nothing is
+	// held, and another one may be sent, after the kinds NotFound, NoRoom, NoCandidate and Invalid and
+	// after Busy with MAAS_BUSY or TOO_MANY_IN_FLIGHT; after every other error look with sent_at. Once
+	// sent, it is finished even if the caller is gone. Takes below a second, more where MAAS is busy.
 	AllocateMachine(context.Context, *AllocateMachineRequest) (*AllocateMachineResponse, error)
 	// DeployMachine deploys a machine that is allocated under the agent name. May be repeated: where
 	// MAAS deploys already, or has deployed, it answers OK. Codes: ABORTED of kind Busy (NOT_READY),
@@ -152,8 +160,8 @@ type BareMetalProvisionerServer interface {
 	WatchMachines(*WatchMachinesRequest, grpc.ServerStreamingServer[WatchMachinesResponse]) error
 	// ReleaseMachine aborts what runs and releases every machine that is held under the agent name.
 	// May be repeated; OK means that MAAS holds none any more. Codes: ABORTED of kind Busy
-	// (DELETION_IN_PROGRESS: repeat; MACHINE_LOCKED), UNAVAILABLE. Takes seconds; releasing goes on
-	// in MAAS for minutes.
+	// (DELETION_IN_PROGRESS: an allocation may still appear, or a machine was aborted; repeat.
+	// MACHINE_LOCKED), UNAVAILABLE. Takes seconds; releasing goes on in MAAS for minutes.
 	ReleaseMachine(context.Context, *ReleaseMachineRequest) (*ReleaseMachineResponse, error)
 	mustEmbedUnimplementedBareMetalProvisionerServer()
 }

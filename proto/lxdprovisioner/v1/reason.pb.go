@@ -96,6 +96,8 @@ const (
 	Reason_REASON_MAAS_LOST_MACHINES Reason = 55
 	// Kind Busy: too much is under way for this host or cluster.
 	Reason_REASON_TOO_MANY_IN_FLIGHT Reason = 56
+	// Kind Busy: the allocation runs, or its outcome is not known yet; call again with sent_at.
+	Reason_REASON_ALLOCATION_IN_PROGRESS Reason = 57
 	// Kind Refused: LXD on the host can't be reached, or doesn't trust MAAS; nothing was made.
 	Reason_REASON_LXD_HOST_UNAVAILABLE Reason = 60
 	// Kind Refused: MAAS or LXD refused to make the VM; nothing was made.
@@ -165,6 +167,7 @@ var (
 		54:  "REASON_MAAS_BUSY",
 		55:  "REASON_MAAS_LOST_MACHINES",
 		56:  "REASON_TOO_MANY_IN_FLIGHT",
+		57:  "REASON_ALLOCATION_IN_PROGRESS",
 		60:  "REASON_LXD_HOST_UNAVAILABLE",
 		61:  "REASON_VM_COMPOSITION_FAILED",
 		62:  "REASON_HOST_OVERCOMMITTED",
@@ -216,6 +219,7 @@ var (
 		"REASON_MAAS_BUSY":                  54,
 		"REASON_MAAS_LOST_MACHINES":         55,
 		"REASON_TOO_MANY_IN_FLIGHT":         56,
+		"REASON_ALLOCATION_IN_PROGRESS":     57,
 		"REASON_LXD_HOST_UNAVAILABLE":       60,
 		"REASON_VM_COMPOSITION_FAILED":      61,
 		"REASON_HOST_OVERCOMMITTED":         62,
@@ -394,7 +398,7 @@ var File_lxdprovisioner_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lxdprovisioner_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1elxdprovisioner/v1/reason.proto\x12\x11lxdprovisioner.v1*\x9d\v\n" +
+	"\x1elxdprovisioner/v1/reason.proto\x12\x11lxdprovisioner.v1*\xc0\v\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REASON_BAD_REQUEST\x10\x01\x12\x18\n" +
@@ -430,7 +434,8 @@ const file_lxdprovisioner_v1_reason_proto_rawDesc = "" +
 	"\x15REASON_MACHINE_LOCKED\x105\x12\x14\n" +
 	"\x10REASON_MAAS_BUSY\x106\x12\x1d\n" +
 	"\x19REASON_MAAS_LOST_MACHINES\x107\x12\x1d\n" +
-	"\x19REASON_TOO_MANY_IN_FLIGHT\x108\x12\x1f\n" +
+	"\x19REASON_TOO_MANY_IN_FLIGHT\x108\x12!\n" +
+	"\x1dREASON_ALLOCATION_IN_PROGRESS\x109\x12\x1f\n" +
 	"\x1bREASON_LXD_HOST_UNAVAILABLE\x10<\x12 \n" +
 	"\x1cREASON_VM_COMPOSITION_FAILED\x10=\x12\x1d\n" +
 	"\x19REASON_HOST_OVERCOMMITTED\x10>\x12\x1c\n" +

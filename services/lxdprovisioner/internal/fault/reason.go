@@ -72,6 +72,8 @@ const (
 	ReasonMAASLostMachines Reason = "MAAS_LOST_MACHINES"
 	// ReasonTooManyInFlight is TOO_MANY_IN_FLIGHT of the contract.
 	ReasonTooManyInFlight Reason = "TOO_MANY_IN_FLIGHT"
+	// ReasonAllocationInProgress is ALLOCATION_IN_PROGRESS of the contract.
+	ReasonAllocationInProgress Reason = "ALLOCATION_IN_PROGRESS"
 	// ReasonLXDHostUnavailable is LXD_HOST_UNAVAILABLE of the contract.
 	ReasonLXDHostUnavailable Reason = "LXD_HOST_UNAVAILABLE"
 	// ReasonVMCompositionFailed is VM_COMPOSITION_FAILED of the contract.
@@ -140,6 +142,7 @@ func Reasons() []Reason {
 		ReasonMAASBusy,
 		ReasonMAASLostMachines,
 		ReasonTooManyInFlight,
+		ReasonAllocationInProgress,
 		ReasonLXDHostUnavailable,
 		ReasonVMCompositionFailed,
 		ReasonHostOvercommitted,

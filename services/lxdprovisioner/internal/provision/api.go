@@ -187,7 +187,8 @@ type AllocateRequest struct {
 	Machine     MachineRef
 	Owner       Owner
 	Constraints Constraints
-	SentBefore  bool
+	// SentAt is when the caller stored that it sends; zero on the call that is to send.
+	SentAt time.Time
 }
 
 // DeployMachineRequest deploys a bare-metal machine. UserData holds join tokens: it is never logged.
@@ -204,6 +205,8 @@ type DeployMachineRequest struct {
 type ReleaseRequest struct {
 	Machine MachineRef
 	Owner   Owner
+	// SentAt is when an allocation was sent whose answer the caller never saw; else zero.
+	SentAt time.Time
 }
 
 // BareMetalMachine is a physical machine as MAAS tells of it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -41,54 +42,84 @@ func (b *BareMetal) Drain(ctx context.Context) error {
 	return errors.Join(b.allocating.drain(ctx), b.deploying.drain(ctx), b.releasing.drain(ctx))
 }
 
-// AllocateMachine takes one Ready physical machine that matches. What an earlier call took under the
-// agent name is found; of several the one with the lowest system id is kept, the others are released.
+// AllocateMachine takes one Ready physical machine that matches. An allocation that was sent before is
+// only looked for under the agent name: of several machines the one with the lowest system id is
+// kept, the others are released; none is NotFound once the allocation can't appear any more.
 func (b *BareMetal) AllocateMachine(ctx context.Context, req AllocateRequest) (BareMetalMachine, error) {
 	agent := req.Machine.AgentName
-	m, err := b.allocating.do(ctx, agent, func(ctx context.Context) (BareMetalMachine, error) { return b.allocate(ctx, req) })
+	run := b.allocate
+	if !req.SentAt.IsZero() {
+		run = b.findAllocated
+	}
+	m, err := b.allocating.do(ctx, agent, func(ctx context.Context) (BareMetalMachine, error) { return run(ctx, req) })
 	if errors.Is(err, errRunsOn) {
-		return m, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "a machine is being allocated as %s", agent).WithRetryAfter(retrySoon)
+		return m, fault.New(fault.Busy, fault.ReasonAllocationInProgress, "a machine is being allocated as %s", agent).WithRetryAfter(retrySoon)
 	}
 	return m, err
 }
 
 func (b *BareMetal) allocate(ctx context.Context, req AllocateRequest) (BareMetalMachine, error) {
 	agent := req.Machine.AgentName
-	if req.SentBefore {
-		m, found, err := b.keepOne(ctx, agent)
-		if err != nil {
-			return BareMetalMachine{}, err
-		}
-		if found {
-			return b.mark(ctx, req.Owner, m)
-		}
-	}
 	m, err := b.cfg.MAAS.AllocateMetal(ctx, agent, req.Constraints)
-	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal) {
-		kept, found, lookErr := b.keepOne(ctx, agent)
-		if lookErr == nil && found {
-			m, err = kept, nil
-		}
-	}
-	if err != nil {
+	switch {
+	case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal):
+		return b.afterUnknownAllocate(ctx, req, err)
+	case err != nil:
 		return BareMetalMachine{}, fmt.Errorf("allocate a machine as %s: %w", agent, err)
 	}
 	if m.IsVM() || m.PowerType == "lxd" || m.PowerType == "virsh" {
 		if _, err := b.cfg.MAAS.Release(ctx, m.SystemID, "not a physical machine"); err != nil {
-			return BareMetalMachine{}, fmt.Errorf("release %s, which is a VM: %w", m.SystemID, err)
+			return BareMetalMachine{}, perhapsHeld(fmt.Errorf("release %s, which is a VM: %w", m.SystemID, err))
 		}
 		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered a VM where a physical machine was asked for")
 	}
 	if disk := req.Constraints.MinDiskGB; m.DiskBytes < disk*inventory.BytesPerGB {
 		if _, err := b.cfg.MAAS.Release(ctx, m.SystemID, "disk too small"); err != nil {
-			return BareMetalMachine{}, fmt.Errorf("release %s, whose disk is too small: %w", m.SystemID, err)
+			return BareMetalMachine{}, perhapsHeld(fmt.Errorf("release %s, whose disk is too small: %w", m.SystemID, err))
 		}
 		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered %s with %d GB of disk, at least %d GB are asked for",
 			m.Hostname, m.DiskBytes/inventory.BytesPerGB, disk)
 	}
 	b.cfg.Logger.InfoContext(ctx, "Allocated machine", "systemID", m.SystemID, "zone", m.Zone.Name, "cores", m.Cores, "memoryMiB", m.MemoryMiB,
 		"maasMachine", req.Owner.maasMachine())
-	return b.mark(ctx, req.Owner, m)
+	return b.markAllocated(ctx, req.Owner, m)
+}
+
+// afterUnknownAllocate looks once for what an allocation may have taken. Where it took none it may
+// still take one: only the caller, once the allocation is old, may send another.
+func (b *BareMetal) afterUnknownAllocate(ctx context.Context, req AllocateRequest, cause error) (BareMetalMachine, error) {
+	agent := req.Machine.AgentName
+	b.cfg.Logger.WarnContext(ctx, "Allocating machine ended without a known outcome", "agentName", agent, "reason", fault.ReasonOf(cause),
+		"error", cause, "maasMachine", req.Owner.maasMachine())
+	m, found, err := b.keepOne(ctx, agent)
+	if err != nil || !found {
+		return BareMetalMachine{}, fault.Wrap(cause, fault.Busy, fault.ReasonAllocationInProgress, "it is not known whether a machine was allocated as %s", agent).
+			WithRetryAfter(retrySoon)
+	}
+	return b.markAllocated(ctx, req.Owner, m)
+}
+
+// findAllocated looks for the machine of an allocation that was sent by an earlier call.
+func (b *BareMetal) findAllocated(ctx context.Context, req AllocateRequest) (BareMetalMachine, error) {
+	agent := req.Machine.AgentName
+	m, found, err := b.keepOne(ctx, agent)
+	switch {
+	case err != nil:
+		return BareMetalMachine{}, perhapsHeld(err)
+	case found:
+		return b.markAllocated(ctx, req.Owner, m)
+	}
+	if age, young := b.mayAppear(req.SentAt); young {
+		return BareMetalMachine{}, fault.New(fault.Busy, fault.ReasonAllocationInProgress, "an allocation as %s was sent %s ago and may still appear", agent, age).
+			WithRetryAfter(retrySoon)
+	}
+	return BareMetalMachine{}, noMachine(req.Machine)
+}
+
+// mayAppear says how old an allocation is and whether its machine may still appear (protocol.md 2.5).
+func (b *BareMetal) mayAppear(sentAt time.Time) (time.Duration, bool) {
+	age := b.cfg.Clock().Sub(sentAt)
+	return age.Round(time.Second), age < b.cfg.Timing.DetachedLimit
 }
 
 // held reads the machines that are allocated under the agent name, the lowest system id first.
@@ -115,6 +146,22 @@ func (b *BareMetal) keepOne(ctx context.Context, agent string) (inventory.Machin
 		b.cfg.Logger.InfoContext(ctx, "Released second machine", "systemID", extra.SystemID, "reason", agent)
 	}
 	return found[0], true, nil
+}
+
+func (b *BareMetal) markAllocated(ctx context.Context, owner Owner, m inventory.Machine) (BareMetalMachine, error) {
+	marked, err := b.mark(ctx, owner, m)
+	return marked, perhapsHeld(err)
+}
+
+// perhapsHeld makes an unknown outcome of an error after which a caller would take it that nothing is
+// held and allocate once more, while a machine is or may be.
+func perhapsHeld(err error) error {
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.NoRoom, fault.NoCandidate, fault.Invalid, fault.Busy:
+		return fault.Wrap(err, fault.Unavailable, fault.ReasonOutcomeUnknown, "a machine may be held")
+	default:
+		return err
+	}
 }
 
 func (b *BareMetal) mark(ctx context.Context, owner Owner, m inventory.Machine) (BareMetalMachine, error) {

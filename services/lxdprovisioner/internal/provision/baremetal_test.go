@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -77,13 +78,57 @@ func TestAllocateMachine_after_an_unknown_outcome(t *testing.T) {
 		_, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
 		require.NoError(t, err)
 		_, err = w.metal.AllocateMachine(w.ctx(), allocateRequest())
-		require.NoError(t, err, "a caller that forgot to say that it asked before")
+		require.NoError(t, err, "a caller that forgot to say that it has sent before")
 		require.Equal(t, 2, w.held())
 		again := allocateRequest()
-		again.SentBefore = true
+		again.SentAt = w.clock.now()
 		_, err = w.metal.AllocateMachine(w.ctx(), again)
 		require.NoError(t, err)
 		assert.Equal(t, 1, w.held())
+	})
+	t.Run("X2.5_sends_no_second_one_while_the_first_may_appear", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 0, 3)
+		w.fault(maassim.Fault{Operation: "machines.allocate", Reset: true, Count: 1})
+		_, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
+		requireFault(t, err, fault.Busy, fault.ReasonAllocationInProgress)
+		again := allocateRequest()
+		again.SentAt = w.clock.now()
+		_, err = w.metal.AllocateMachine(w.ctx(), again)
+		requireFault(t, err, fault.Busy, fault.ReasonAllocationInProgress)
+		w.clock.advance(w.cfg.Timing.DetachedLimit)
+		_, err = w.metal.AllocateMachine(w.ctx(), again)
+		requireFault(t, err, fault.NotFound, fault.ReasonMachineNotFound)
+		assert.Equal(t, 1, w.sim.Requests()["machines.allocate"], "only the call without sent_at sends")
+	})
+	t.Run("X2.5_no_error_of_a_later_step_says_that_nothing_is_held", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 0, 3)
+		w.fault(maassim.Fault{Operation: "machines.set_workload_annotations", Status: http.StatusConflict})
+		_, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
+		require.Equal(t, 1, w.held())
+		requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
+	})
+}
+
+func TestReleaseMachine_of_an_allocation_whose_answer_was_never_seen(t *testing.T) {
+	t.Parallel()
+	t.Run("X3.9_waits_while_a_machine_may_appear", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 0, 1)
+		req := provision.ReleaseRequest{Machine: worker, Owner: owner("worker-0"), SentAt: w.clock.now()}
+		err := w.metal.ReleaseMachine(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
+		w.clock.advance(w.cfg.Timing.DetachedLimit)
+		require.NoError(t, w.metal.ReleaseMachine(w.ctx(), req))
+	})
+	t.Run("X3.9_releases_the_machine_that_appeared", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 0, 1)
+		_, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
+		require.NoError(t, err)
+		require.NoError(t, w.metal.ReleaseMachine(w.ctx(), provision.ReleaseRequest{Machine: worker, Owner: owner("worker-0"), SentAt: w.clock.now()}))
+		assert.Zero(t, w.held())
 	})
 }
 

@@ -96,6 +96,12 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 && !req.SentAt.IsZero() {
+		if age, young := b.mayAppear(req.SentAt); young {
+			return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "an allocation as %s was sent %s ago and may still appear", req.Machine.AgentName, age).
+				WithRetryAfter(retrySoon)
+		}
+	}
 	var failures []error
 	for _, m := range found {
 		if err := b.releaseOne(ctx, req, m); err != nil {

@@ -17,7 +17,7 @@ func (s *Server) AllocateMachine(
 		Machine:     fromMachineRef(req.GetMachine()),
 		Owner:       fromOwner(req.GetOwner()),
 		Constraints: fromConstraints(req.GetConstraints()),
-		SentBefore:  req.GetSentBefore(),
+		SentAt:      fromTime(req.GetSentAt()),
 	})
 	if err != nil {
 		return nil, StatusOf(err)
@@ -69,7 +69,7 @@ func (s *Server) ReleaseMachine(
 	ctx context.Context, req *lxdprovisionerv1.ReleaseMachineRequest,
 ) (*lxdprovisionerv1.ReleaseMachineResponse, error) {
 	err := s.cfg.BareMetal.ReleaseMachine(ctx, provision.ReleaseRequest{
-		Machine: fromMachineRef(req.GetMachine()), Owner: fromOwner(req.GetOwner()),
+		Machine: fromMachineRef(req.GetMachine()), Owner: fromOwner(req.GetOwner()), SentAt: fromTime(req.GetSentAt()),
 	})
 	if err != nil {
 		return nil, StatusOf(err)
