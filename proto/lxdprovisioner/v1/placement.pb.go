@@ -967,7 +967,7 @@ type PlacementFailure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One sentence of at most 200 characters, for example "0 of 12 hosts fit: 7 lack cores".
 	Summary string `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
-	// Every host and why it is out.
+	// The hosts and why each is out, at most 1000; the summary counts all of them.
 	Rejections    []*Rejection `protobuf:"bytes,2,rep,name=rejections,proto3" json:"rejections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -386,7 +386,8 @@ func (x *VMNetwork) GetStaticIp() *StaticIP {
 // VMInterface is one NIC of a VM.
 type VMInterface struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Optional. The NIC's name, at most 15 characters; eth0, eth1, … by position where unset.
+	// Optional. The NIC's name, at most 15 letters and digits, which is what MAAS takes; eth0, eth1, …
+	// by position where unset.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	// Optional. The host's bridge.
 	Bridge *string `protobuf:"bytes,2,opt,name=bridge,proto3,oneof" json:"bridge,omitempty"`
@@ -694,9 +695,9 @@ const file_lxdprovisioner_v1_vm_proto_rawDesc = "" +
 	"interfaces\x125\n" +
 	"\x11preferred_subnets\x18\x02 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10@R\x10preferredSubnets\x12Q\n" +
 	"\bfamilies\x18\x03 \x03(\x0e2 .lxdprovisioner.v1.AddressFamilyB\x13\xbaH\x10\x92\x01\r\x10\x02\x18\x01\"\a\x82\x01\x04\x10\x01 \x00R\bfamilies\x128\n" +
-	"\tstatic_ip\x18\x04 \x01(\v2\x1b.lxdprovisioner.v1.StaticIPR\bstaticIp\"\xb7\x01\n" +
-	"\vVMInterface\x128\n" +
-	"\x04name\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[a-z][a-z0-9._-]{0,14}$H\x00R\x04name\x88\x01\x01\x12&\n" +
+	"\tstatic_ip\x18\x04 \x01(\v2\x1b.lxdprovisioner.v1.StaticIPR\bstaticIp\"\xb4\x01\n" +
+	"\vVMInterface\x125\n" +
+	"\x04name\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[a-z][a-z0-9]{0,14}$H\x00R\x04name\x88\x01\x01\x12&\n" +
 	"\x06bridge\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x0fH\x01R\x06bridge\x88\x01\x01\x12'\n" +
 	"\x06subnet\x18\x03 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\x80\x02H\x02R\x06subnet\x88\x01\x01B\a\n" +
