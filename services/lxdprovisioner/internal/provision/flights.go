@@ -59,6 +59,14 @@ func (f *flights[T]) join(ctx context.Context, key string) (T, bool, error) {
 	return value, true, err
 }
 
+// runs says whether a call of the key runs.
+func (f *flights[T]) runs(key string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, ok := f.running[key]
+	return ok
+}
+
 func (f *flights[T]) fly(ctx context.Context, key string, fl *flight[T], run func(context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(ctx, f.limit)
 	defer cancel()

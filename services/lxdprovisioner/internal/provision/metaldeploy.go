@@ -24,6 +24,9 @@ func (b *BareMetal) DeployMachine(ctx context.Context, req DeployMachineRequest)
 }
 
 func (b *BareMetal) deploy(ctx context.Context, req DeployMachineRequest) (BareMetalMachine, error) {
+	if b.releasing.runs(req.Machine.AgentName) {
+		return BareMetalMachine{}, fault.New(fault.Busy, fault.ReasonNotReady, "%s is being released", req.Machine.SystemID).WithRetryAfter(retrySoon)
+	}
 	m, err := b.claimed(ctx, req.Machine)
 	if err != nil {
 		return BareMetalMachine{}, err
@@ -43,6 +46,14 @@ func (b *BareMetal) deploy(ctx context.Context, req DeployMachineRequest) (BareM
 	if !req.KeepSwap {
 		if err := b.cfg.MAAS.DisableSwap(ctx, m.SystemID); err != nil {
 			return BareMetalMachine{}, fmt.Errorf("set the swap of %s to none: %w", m.SystemID, err)
+		}
+		// MAAS deploys a Ready machine for whoever asks (protocol.md 3.1), and another replica may have
+		// released this one meanwhile.
+		if m, err = b.claimed(ctx, req.Machine); err != nil {
+			return BareMetalMachine{}, err
+		}
+		if m.Status != inventory.StatusAllocated {
+			return BareMetalMachine{}, fault.New(fault.Busy, fault.ReasonNotReady, "%s has become %s", m.SystemID, m.StatusName).WithRetryAfter(retrySoon)
 		}
 	}
 	return b.sendDeploy(ctx, req, m.SystemID)
@@ -90,8 +101,10 @@ func (b *BareMetal) ReleaseMachine(ctx context.Context, req ReleaseRequest) erro
 }
 
 func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
-	// An allocation that runs would be left behind.
+	// An allocation that runs would be left behind, and a deployment that runs would deploy the freed
+	// machine. One that comes later sees that the release runs.
 	_, _, _ = b.allocating.join(ctx, req.Machine.AgentName)
+	_, _, _ = b.deploying.join(ctx, req.Machine.AgentName)
 	found, err := b.held(ctx, req.Machine.AgentName)
 	if err != nil {
 		return err
