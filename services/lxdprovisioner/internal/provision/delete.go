@@ -3,6 +3,8 @@ package provision
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -14,13 +16,22 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 	if len(req.Attempts) == 0 {
 		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "no attempt is named").WithField("attempts")
 	}
-	// The first attempt's name is the MaasMachine's for ever: all its deletions are one.
-	key := req.Attempts[0].Name
+	key := deletionKey(req.Attempts)
 	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, req) })
 	if errors.Is(err, errRunsOn) {
 		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
 	}
 	return absences, unproved(err)
+}
+
+// deletionKey names a deletion by all its attempts: one that names fewer does not answer for the rest.
+func deletionKey(attempts []Attempt) string {
+	names := make([]string, 0, len(attempts))
+	for _, a := range attempts {
+		names = append(names, a.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
 }
 
 // delete removes every VM first and proves the absences then: what can be freed is freed even where

@@ -3,6 +3,8 @@ package provision_test
 import (
 	"context"
 	"net/url"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 	"github.com/capmaas/capmaas/services/maassim"
 )
@@ -233,4 +236,56 @@ func TestDeleteVM_runs_on_when_its_caller_is_gone(t *testing.T) {
 	requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
 	require.NoError(t, w.lxd.Drain(w.ctx()))
 	assert.Empty(t, w.sim.LXD(), "X2.5")
+}
+
+func TestDeleteVM_does_not_take_the_answer_of_a_call_that_names_fewer_attempts(t *testing.T) {
+	t.Parallel()
+	w := start(t, 2, 0)
+	first := w.composed("cp-0", "lxd-1")
+	second := w.composeRequest("cp-0", "lxd-2")
+	second.Attempt.Number, second.Attempt.Name = 2, "cp-0-d3e4f"
+	_, err := w.lxd.ComposeVM(w.ctx(), second)
+	require.NoError(t, err)
+	second.Attempt = w.sent(second.Attempt)
+	second.Attempt.Settled = true
+	removing := &heldRemoval{Backend: w.cfg.Backend, vm: first.Attempt.Name, entered: make(chan struct{}), leave: make(chan struct{})}
+	w.cfg.Backend = removing
+	w.restart()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(first.Owner, first.Attempt))
+		assert.NoError(t, err)
+	})
+	<-removing.entered
+	wg.Go(func() {
+		// The two calls may meet at the host of the first attempt, whose refreshes have a distance.
+		absences, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(first.Owner, first.Attempt, second.Attempt))
+		if err == nil {
+			assert.Len(t, absences, 2, "X1.5 every attempt is answered for")
+		}
+		assert.False(t, w.inLXD(second.Attempt.Name), "X1.5 a deletion ends with all its attempts cleaned")
+	})
+	require.Eventually(t, func() bool { return removing.removals.Load() > 1 }, 10*time.Second, time.Millisecond)
+	close(removing.leave)
+	wg.Wait()
+}
+
+// heldRemoval holds the removals of one VM until they may leave.
+type heldRemoval struct {
+	provision.Backend
+
+	vm       string
+	once     sync.Once
+	removals atomic.Int64
+	entered  chan struct{}
+	leave    chan struct{}
+}
+
+func (b *heldRemoval) Remove(ctx context.Context, vm inventory.Machine) error {
+	b.removals.Add(1)
+	if vm.Hostname == b.vm {
+		b.once.Do(func() { close(b.entered) })
+		<-b.leave
+	}
+	return b.Backend.Remove(ctx, vm)
 }
