@@ -12,7 +12,7 @@ import (
 
 // EnsureEndpoint makes the record hold exactly the addresses; ttl is in seconds, nil means
 // Limits.EndpointTTL. Only what differs is written, and it says whether anything was. Reservations
-// that MAAS made of addresses which no machine held are released where they are found.
+// that MAAS made of addresses which no machine held are released before they leave the record.
 func (r *MAASRegion) EnsureEndpoint(ctx context.Context, ref EndpointRef, addresses []netip.Addr, ttl *int) (Endpoint, bool, error) {
 	wanted := sorted(addresses)
 	if ttl == nil {
@@ -50,18 +50,20 @@ func (r *MAASRegion) create(ctx context.Context, ref EndpointRef, wanted []netip
 // replace writes the whole set. MAAS removes a record with its last machine, so a record that has
 // vanished since it was read is made anew.
 func (r *MAASRegion) replace(ctx context.Context, ref EndpointRef, old inventory.DNSRecord, wanted []netip.Addr, ttl *int) (inventory.DNSRecord, error) {
+	if err := r.releaseLeftovers(ctx, ref, old, wanted); err != nil {
+		return inventory.DNSRecord{}, err
+	}
 	record, err := r.cfg.MAAS.ReplaceAddresses(ctx, old.ID, ttl, wanted)
 	if fault.Is(err, fault.NotFound) {
 		record, err = r.cfg.MAAS.CreateRecord(ctx, ref.FQDN(), ttl, wanted)
 	}
-	if err != nil {
-		return record, err
-	}
-	return record, r.releaseLeftovers(ctx, ref, old, wanted)
+	return record, err
 }
 
-// releaseLeftovers frees the reservations of addresses that left the record: they outlive it, and
-// block fixed addresses of VMs.
+// releaseLeftovers frees the reservations of addresses that leave the record: they would outlive it,
+// and block fixed addresses of VMs. It comes before the record is changed, since only the record tells
+// a repeat what is still to be freed. MAAS drops a freed address from the record by itself, and the
+// record with its last one.
 func (r *MAASRegion) releaseLeftovers(ctx context.Context, ref EndpointRef, old inventory.DNSRecord, keep []netip.Addr) error {
 	for _, a := range old.Addresses {
 		if !a.Reserved || slices.Contains(keep, a.IP) {
@@ -93,11 +95,14 @@ func (r *MAASRegion) DeleteEndpoint(ctx context.Context, ref EndpointRef) error 
 	if err != nil {
 		return err
 	}
+	if err := r.releaseLeftovers(ctx, ref, record, nil); err != nil {
+		return err
+	}
 	if err := r.cfg.MAAS.DeleteRecord(ctx, record.ID); err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("delete the DNS record %s: %w", ref.FQDN(), err)
 	}
 	r.cfg.Logger.InfoContext(ctx, "Deleted DNS record", "record", ref.FQDN())
-	return r.releaseLeftovers(ctx, ref, record, nil)
+	return nil
 }
 
 func endpointOf(ref EndpointRef, record inventory.DNSRecord) Endpoint {

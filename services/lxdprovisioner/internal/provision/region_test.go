@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"net/http"
 	"net/netip"
 	"testing"
 
@@ -88,6 +89,26 @@ func TestEnsureEndpoint(t *testing.T) {
 		_, _, err = w.region.EnsureEndpoint(w.ctx(), endpoint, nil, nil)
 		require.NoError(t, err)
 		assert.Empty(t, w.sim.Reservations())
+	})
+	t.Run("X8.1_a_leftover_that_could_not_be_released_is_released_by_the_repeat", func(t *testing.T) {
+		t.Parallel()
+		stale := netip.MustParseAddr("10.10.7.7")
+		for name, remove := range map[string]func(*world) error{
+			"replaced": func(w *world) error {
+				_, _, err := w.region.EnsureEndpoint(w.ctx(), endpoint, nil, nil)
+				return err
+			},
+			"deleted": func(w *world) error { return w.region.DeleteEndpoint(w.ctx(), endpoint) },
+		} {
+			w := start(t, 1, 0)
+			_, _, err := w.region.EnsureEndpoint(w.ctx(), endpoint, []netip.Addr{stale}, nil)
+			require.NoError(t, err, name)
+			w.fault(maassim.Fault{Operation: "ipaddresses.release", Status: http.StatusInternalServerError, Count: 1})
+			require.Error(t, remove(w), name)
+			require.NotEmpty(t, w.sim.Reservations(), name)
+			require.NoError(t, remove(w), name)
+			assert.Empty(t, w.sim.Reservations(), name)
+		}
 	})
 	t.Run("an_empty_record_may_be_made_and_deleted_twice", func(t *testing.T) {
 		t.Parallel()
