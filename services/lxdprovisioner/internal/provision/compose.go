@@ -81,7 +81,8 @@ func (l *LXD) composeHost(ctx context.Context, a Attempt) (inventory.Host, error
 		return inventory.Host{}, err
 	}
 	host, ok := snap.Host(a.HostID)
-	if !ok {
+	if !ok || host.Name != a.HostName {
+		// It may have been added or renamed since.
 		host, err = l.hosts.read(ctx, a.HostID)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return inventory.Host{}, err

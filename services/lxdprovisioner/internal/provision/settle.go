@@ -18,7 +18,7 @@ func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machin
 	case inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusTesting:
 		return l.settleCommissioning(ctx, req, m)
 	case inventory.StatusReady:
-		host, err := l.composeHost(ctx, req.Attempt)
+		host, err := l.homeOf(ctx, m)
 		if err != nil {
 			return VM{}, err
 		}
@@ -44,7 +44,7 @@ func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machin
 // settleCommissioning tells a VM that we let MAAS commission from one that a refresh imported: where
 // we skip commissioning, only an imported one is in such a state.
 func (l *LXD) settleCommissioning(ctx context.Context, req ComposeRequest, m inventory.Machine) (VM, error) {
-	host, err := l.composeHost(ctx, req.Attempt)
+	host, err := l.homeOf(ctx, m)
 	if err != nil {
 		return VM{}, err
 	}
@@ -78,9 +78,15 @@ func (l *LXD) settleClaimed(ctx context.Context, a Attempt, owner Owner, network
 	return l.view(m, &proved), nil
 }
 
-// onHost says whether the machine of the attempt's name is a VM on the attempt's host.
+// onHost says whether the machine of the attempt's name is a VM on the attempt's host. The id decides:
+// an operator may rename a VM host, and its VMs stay ours.
 func (a Attempt) onHost(m inventory.Machine) bool {
-	return m.IsVM() && m.HostID == a.HostID && m.HostName == a.HostName
+	return m.IsVM() && m.HostID == a.HostID
+}
+
+// homeOf gives the host that a VM of the attempt is on, under the name that the host has today.
+func (l *LXD) homeOf(ctx context.Context, m inventory.Machine) (inventory.Host, error) {
+	return l.composeHost(ctx, Attempt{HostID: m.HostID, HostName: m.HostName})
 }
 
 // foreign is the error of a machine of the attempt's name that is not on the attempt's host, or no VM.

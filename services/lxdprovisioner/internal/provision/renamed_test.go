@@ -1,0 +1,50 @@
+package provision_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+)
+
+func TestLXD_with_a_VM_host_that_was_renamed(t *testing.T) {
+	t.Parallel()
+	t.Run("X3.2_its_VMs_stay_ours", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composed("cp-0", "lxd-1")
+		req.Attempt.HostName = "lxd-before"
+		w.restart()
+		got, err := w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt, Owner: &req.Owner})
+		require.NoError(t, err)
+		assert.True(t, *got.Claimed)
+		vm, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
+		require.NoError(t, err)
+		assert.Contains(t, []inventory.Status{inventory.StatusDeploying, inventory.StatusDeployed}, vm.Status)
+	})
+	t.Run("X3.2_one_that_is_still_Ready_is_claimed", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		w.made(req.Attempt)
+		req.Attempt = w.sent(req.Attempt)
+		req.Attempt.HostName = "lxd-before"
+		vm, err := w.lxd.ComposeVM(w.ctx(), req)
+		require.NoError(t, err)
+		assert.True(t, *vm.Claimed)
+	})
+	t.Run("X4.1_its_VMs_are_deleted_and_X4.5_their_absence_is_not_believed", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composed("cp-0", "lxd-1")
+		req.Attempt.HostName = "lxd-before"
+		_, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt))
+		requireFault(t, err, fault.Unavailable, fault.ReasonHostUnreachable)
+		assert.False(t, w.inLXD(req.Attempt.Name))
+		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"])
+	})
+}
