@@ -24,7 +24,7 @@ func (l *LXD) claim(ctx context.Context, req ComposeRequest, m inventory.Machine
 	if err != nil {
 		return VM{}, fmt.Errorf("claim %s: %w", m.Hostname, err)
 	}
-	l.proofs.add(m.Hostname, m.SystemID, false)
+	l.proofs.add(m.Hostname, m.SystemID, nil)
 	l.watcher.forget(m.SystemID)
 	l.cfg.Logger.InfoContext(ctx, "Claimed VM", "vm", m.Hostname, "host", claimed.HostName, "zone", claimed.Zone.Name,
 		"systemID", m.SystemID, "attempt", req.Attempt.Number, "maasMachine", req.Owner.maasMachine())
@@ -70,7 +70,7 @@ func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Netwo
 			return VM{}, err
 		}
 	}
-	l.proofs.add(m.Hostname, m.SystemID, true)
+	l.proofs.add(m.Hostname, m.SystemID, &owner)
 	claimed := true
 	return l.view(m, &claimed), nil
 }

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -71,6 +72,49 @@ func TestDeployVM_claims_first(t *testing.T) {
 	require.True(t, ok)
 	assert.Equal(t, "capmaas/cp-0-a1b2c", m.AgentName, "X3.1")
 	assert.Equal(t, "uid-cp-0", m.Annotations["capmaas.machine-uid"], "X3.3")
+}
+
+func TestDeployVM_leaves_the_VM_of_another_MaasMachine_alone(t *testing.T) {
+	t.Parallel()
+	for name, again := range map[string]bool{"X3.2_right_after_its_claim": false, "X3.2_after_a_restart": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, 1, 0)
+			req := w.composed("cp-0", "lxd-1")
+			if again {
+				w.restart()
+			}
+			stranger := deployRequest(req)
+			stranger.Owner = owner("somebody")
+			_, err := w.lxd.DeployVM(w.ctx(), stranger)
+			requireFault(t, err, fault.Conflict, fault.ReasonNameTaken)
+			assert.Zero(t, w.sim.Requests()["machines.deploy"])
+			m, ok := w.sim.Machine(req.Attempt.SystemID)
+			require.True(t, ok)
+			assert.Equal(t, "uid-cp-0", m.Annotations["capmaas.machine-uid"], "the mark is not overwritten either")
+		})
+	}
+}
+
+func TestDeployVM_believes_the_present_owner_more_than_its_memory(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req := w.composed("cp-0", "lxd-1")
+	// An operator releases the VM, which MAAS has never commissioned, makes it Ready, and alice takes it.
+	w.post("machines/"+req.Attempt.SystemID+"/?op=release", url.Values{})
+	w.post("machines/"+req.Attempt.SystemID+"/?op=commission", url.Values{})
+	w.clock.advance(time.Minute)
+	alice := w.as(w.sim.UserAPIKey())
+	require.Eventually(t, func() bool {
+		_, err := alice.Claim(w.ctx(), req.Attempt.SystemID, "alice/build")
+		return err == nil
+	}, 10*time.Second, 5*time.Millisecond)
+	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
+	requireFault(t, err, fault.Conflict, fault.ReasonNameTaken)
+	assert.Zero(t, w.sim.Requests()["machines.deploy"], "X3.1 deploy would take the machine from alice")
+	got, err := w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt, Owner: &req.Owner})
+	require.NoError(t, err)
+	assert.False(t, *got.Claimed, "X3.1 a remembered claim is not one that MAAS denies")
 }
 
 func TestDeployVM_refuses_bad_user_data(t *testing.T) {

@@ -39,6 +39,8 @@ type Timing struct {
 	YieldLook time.Duration
 	// ProofHold is for how long a proved claim is remembered.
 	ProofHold time.Duration
+	// ProofFresh is for how long a claim that was just proved lets its VM be deployed unread.
+	ProofFresh time.Duration
 	// LookupWindow is for how long look-ups are collected into one list call, and callers into one
 	// read of a host.
 	LookupWindow time.Duration
@@ -70,6 +72,7 @@ func DefaultTiming() Timing {
 		ReadLimit:       60 * time.Second,
 		YieldLook:       2 * time.Second,
 		ProofHold:       10 * time.Minute,
+		ProofFresh:      15 * time.Second,
 		LookupWindow:    100 * time.Millisecond,
 		SettleFirst:     300 * time.Second,
 		SettleGap:       120 * time.Second,

@@ -38,8 +38,8 @@ func checkUserData(data []byte, limit int) error {
 
 func (l *LXD) deploy(ctx context.Context, req DeployRequest) (VM, error) {
 	a := req.Attempt
-	if known, ok := l.proofs.of(a.Name); ok && known.prepared {
-		return l.sendDeploy(ctx, req, known.systemID)
+	if systemID, ok := l.proofs.deployable(a.Name, req.Owner); ok {
+		return l.sendDeploy(ctx, req, systemID)
 	}
 	m, found, err := l.names.byName(ctx, a.Name)
 	if err != nil {
@@ -66,7 +66,7 @@ func (l *LXD) deploy(ctx context.Context, req DeployRequest) (VM, error) {
 func (l *LXD) sendDeploy(ctx context.Context, req DeployRequest, systemID string) (VM, error) {
 	a := req.Attempt
 	m, err := l.cfg.MAAS.Deploy(ctx, systemID, Deployment{Image: req.Image, UserData: req.UserData})
-	l.proofs.add(a.Name, systemID, false)
+	l.proofs.add(a.Name, systemID, nil)
 	l.watcher.forget(systemID)
 	if err != nil {
 		if m, err = afterFailedDeploy(ctx, l.cfg.MAAS, systemID, agentName(a.Name), err); err != nil {

@@ -42,7 +42,7 @@ func NewLXD(cfg Config) *LXD {
 		cfg:       cfg,
 		ledger:    newLedger(cfg.Clock, cfg.Timing.LedgerHold),
 		nets:      newNetworks(cfg),
-		proofs:    newProofs(cfg.Clock, cfg.Timing.ProofHold),
+		proofs:    newProofs(cfg.Clock, cfg.Timing.ProofHold, cfg.Timing.ProofFresh),
 		watcher:   newWatcher(cfg),
 		composing: newFlights[VM](cfg.Timing),
 		deploying: newFlights[VM](cfg.Timing),

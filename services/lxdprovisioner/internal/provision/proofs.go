@@ -12,7 +12,8 @@ import (
 // follows need not ask again. Forgetting one costs one request.
 type proofs struct {
 	clock func() time.Time
-	hold  time.Duration
+	// hold is for how long a proof is remembered; fresh for how long it stands in for reading the VM.
+	hold, fresh time.Duration
 
 	mu    sync.Mutex
 	known map[string]proof
@@ -20,16 +21,17 @@ type proofs struct {
 
 type proof struct {
 	systemID string
-	// prepared says that the VM is marked and linked to its network too.
-	prepared bool
+	// prepared is the owner for whom the VM is marked and linked to its network too; nil before.
+	prepared *Owner
 	at       time.Time
 }
 
-func newProofs(clock func() time.Time, hold time.Duration) *proofs {
-	return &proofs{clock: clock, hold: hold, known: map[string]proof{}}
+func newProofs(clock func() time.Time, hold, fresh time.Duration) *proofs {
+	return &proofs{clock: clock, hold: hold, fresh: fresh, known: map[string]proof{}}
 }
 
-func (p *proofs) add(vm, systemID string, prepared bool) {
+// add remembers a proof; prepared is nil unless the VM may be deployed as it is.
+func (p *proofs) add(vm, systemID string, prepared *Owner) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock()
@@ -46,6 +48,16 @@ func (p *proofs) of(vm string) (proof, bool) {
 	defer p.mu.Unlock()
 	known, ok := p.known[vm]
 	return known, ok && p.clock().Sub(known.at) < p.hold
+}
+
+// deployable gives the VM that was claimed and prepared for the owner seconds ago, so that it can be
+// deployed unread. With an older proof somebody may have released it, and others may have taken it.
+func (p *proofs) deployable(vm string, owner Owner) (systemID string, ok bool) {
+	known, ok := p.of(vm)
+	if !ok || known.prepared == nil || !known.prepared.same(owner) || p.clock().Sub(known.at) >= p.fresh {
+		return "", false
+	}
+	return known.systemID, true
 }
 
 func (p *proofs) forget(vm string) {

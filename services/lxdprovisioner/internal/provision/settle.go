@@ -55,13 +55,14 @@ func (l *LXD) settleCommissioning(ctx context.Context, req ComposeRequest, m inv
 	return l.view(m, nil), nil
 }
 
-// settleClaimed goes on with a VM that somebody has allocated, once it is proved that it was us.
+// settleClaimed goes on with a VM that somebody has allocated, once it is proved that it was us, for
+// this owner: the agent name tells the VM, the mark tells whose it is.
 func (l *LXD) settleClaimed(ctx context.Context, a Attempt, owner Owner, network Network, m inventory.Machine) (VM, error) {
 	proved, err := l.proved(ctx, m)
 	if err != nil {
 		return VM{}, err
 	}
-	if !proved {
+	if mark := ownerOf(m); !proved || mark != nil && !mark.same(owner) {
 		return VM{}, taken(m)
 	}
 	switch m.Status {
@@ -104,16 +105,20 @@ func taken(m inventory.Machine) error {
 // proved says whether the claim of a VM is ours: by allocate's own answer, or by a read with our
 // agent name, since a machine does not tell its agent name.
 func (l *LXD) proved(ctx context.Context, m inventory.Machine) (bool, error) {
-	if known, ok := l.proofs.of(m.Hostname); ok && known.systemID == m.SystemID {
-		return true, nil
-	}
 	if m.Owner == "" {
 		return false, nil
+	}
+	if known, ok := l.proofs.of(m.Hostname); ok && known.systemID == m.SystemID {
+		// What is remembered was true once: MAAS's present owner overrules it.
+		us, err := l.user.get(ctx)
+		if err != nil || m.Owner == us {
+			return err == nil, err
+		}
 	}
 	_, err := l.cfg.MAAS.Claimed(ctx, m.SystemID, agentName(m.Hostname))
 	switch {
 	case err == nil:
-		l.proofs.add(m.Hostname, m.SystemID, false)
+		l.proofs.add(m.Hostname, m.SystemID, nil)
 		return true, nil
 	case fault.Is(err, fault.NotFound):
 		return false, nil
