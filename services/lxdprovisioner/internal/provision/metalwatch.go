@@ -33,7 +33,7 @@ func (b *BareMetal) WatchMachines(ctx context.Context, machines []WatchedMachine
 			}
 		}
 		for _, id := range missing {
-			if err := s.miss(ctx, s.refs[id]); err != nil {
+			if err := s.miss(ctx, id); err != nil {
 				return err
 			}
 		}
@@ -46,6 +46,7 @@ type metalStream struct {
 
 	sub  *subscription
 	send func(MachineEvent) error
+	// refs are the allocations that are watched, by system id.
 	refs map[string]MachineRef
 }
 
@@ -92,7 +93,7 @@ func (s *metalStream) readPart(ctx context.Context, part []string) error {
 		if slices.ContainsFunc(found, func(m inventory.Machine) bool { return m.SystemID == id }) {
 			continue
 		}
-		if err := s.miss(ctx, s.refs[id]); err != nil {
+		if err := s.miss(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -109,16 +110,23 @@ func (s *metalStream) begin(ctx context.Context, m inventory.Machine) error {
 func (s *metalStream) tell(ctx context.Context, m inventory.Machine) error {
 	switch m.Status {
 	case inventory.StatusNew, inventory.StatusReady, inventory.StatusReleasing, inventory.StatusAllocated:
-		return s.miss(ctx, s.refs[m.SystemID])
+		return s.miss(ctx, m.SystemID)
 	default:
+		if _, watched := s.refs[m.SystemID]; !watched {
+			return nil
+		}
 		told := metal(m)
 		return s.send(MachineEvent{Machine: &told})
 	}
 }
 
-// miss reads a machine by its agent name and tells what is so. Where MAAS doesn't answer, the next
-// full read tries again.
-func (s *metalStream) miss(ctx context.Context, ref MachineRef) error {
+// miss reads a machine by its agent name and tells what is so. Where MAAS doesn't answer, that is tried
+// again after a while.
+func (s *metalStream) miss(ctx context.Context, systemID string) error {
+	ref, ok := s.refs[systemID]
+	if !ok {
+		return nil
+	}
 	m, err := s.cfg.MAAS.Claimed(ctx, ref.SystemID, ref.AgentName)
 	switch {
 	case ctx.Err() != nil:
@@ -128,10 +136,12 @@ func (s *metalStream) miss(ctx context.Context, ref MachineRef) error {
 		told := metal(m)
 		return s.send(MachineEvent{Machine: &told})
 	case fault.Is(err, fault.NotFound):
-		s.sub.drop(ref.SystemID)
-		return s.send(MachineEvent{Gone: ref.SystemID})
+		delete(s.refs, systemID)
+		s.sub.drop(systemID)
+		return s.send(MachineEvent{Gone: systemID})
 	default:
-		s.cfg.Logger.WarnContext(ctx, "Not reporting machine as gone: MAAS was not read", "systemID", ref.SystemID, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "Not reporting machine as gone: MAAS was not read", "systemID", systemID, "error", err)
+		s.sub.again(systemID)
 		return nil
 	}
 }

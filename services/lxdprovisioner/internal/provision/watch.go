@@ -28,12 +28,19 @@ func (l *LXD) WatchVMs(ctx context.Context, vms []WatchedVM, send func(VMEvent) 
 			return err
 		}
 		for _, m := range changed {
+			if _, watched := s.attempts[m.SystemID]; !watched {
+				continue
+			}
 			if err := s.tell(m); err != nil {
 				return err
 			}
 		}
 		for _, id := range missing {
-			if err := s.miss(ctx, s.attempts[id]); err != nil {
+			a, ok := s.attempts[id]
+			if !ok {
+				continue
+			}
+			if err := s.miss(ctx, id, a); err != nil {
 				return err
 			}
 		}
@@ -46,9 +53,13 @@ type vmStream struct {
 
 	sub  *subscription
 	send func(VMEvent) error
-	// attempts are those that are watched, by system id.
+	// attempts are those that are watched: by the system id of the watcher's record, or by absentKey
+	// where MAAS has shown no VM yet and its absence is not proved.
 	attempts map[string]Attempt
 }
+
+// absentKey is no system id.
+func absentKey(a Attempt) string { return "name/" + a.Name }
 
 // snapshot sends every VM once. What this process has just seen in the state that the caller knows is
 // not read again; the rest is read batch by batch, with pauses, so that a restarted manager doesn't
@@ -95,7 +106,8 @@ func (s *vmStream) readPart(ctx context.Context, part []Attempt) error {
 		if ok && a.onHost(m) {
 			err = s.begin(a, m)
 		} else {
-			err = s.miss(ctx, a)
+			s.attempts[absentKey(a)] = a
+			err = s.miss(ctx, absentKey(a), a)
 		}
 		if err != nil {
 			return err
@@ -115,11 +127,14 @@ func (s *vmStream) tell(m inventory.Machine) error {
 	return s.send(VMEvent{VM: &vm})
 }
 
-// miss tells that a VM is gone once that is proved. Where it can't be, the next full read misses the
-// VM again and the proof is tried anew.
-func (s *vmStream) miss(ctx context.Context, a Attempt) error {
+// miss tells that a VM is gone once that is proved; where it can't be, the proof is tried anew after a
+// while. The key is the attempt's in attempts.
+func (s *vmStream) miss(ctx context.Context, key string, a Attempt) error {
 	m, found, err := s.names.byName(ctx, a.Name)
 	if err == nil && found && a.onHost(m) {
+		if key != m.SystemID {
+			s.drop(key)
+		}
 		return s.begin(a, m)
 	}
 	if err == nil {
@@ -130,8 +145,14 @@ func (s *vmStream) miss(ctx context.Context, a Attempt) error {
 	}
 	if !fault.Is(err, fault.NotFound) {
 		s.cfg.Logger.WarnContext(ctx, "Not reporting VM as gone: its host was not read", "vm", a.Name, "host", a.HostName, "error", err)
+		s.sub.again(key)
 		return nil
 	}
-	s.sub.drop(a.SystemID)
+	s.drop(key)
 	return s.send(VMEvent{Gone: a.Name})
+}
+
+func (s *vmStream) drop(key string) {
+	delete(s.attempts, key)
+	s.sub.drop(key)
 }

@@ -52,6 +52,8 @@ type subscription struct {
 	mu      sync.Mutex
 	changed map[string]inventory.Machine
 	missing map[string]bool
+	// waiting are the keys that will be among the missing after a while.
+	waiting map[string]bool
 }
 
 func newWatcher(cfg Config) *watcher {
@@ -72,7 +74,10 @@ func (w *watcher) subscribe(ctx context.Context) *subscription {
 		w.fullAt, w.idleAt = w.clock(), w.clock()
 		go w.loop(loop)
 	}
-	return &subscription{watcher: w, wake: make(chan struct{}, 1), changed: map[string]inventory.Machine{}, missing: map[string]bool{}}
+	return &subscription{
+		watcher: w, wake: make(chan struct{}, 1),
+		changed: map[string]inventory.Machine{}, missing: map[string]bool{}, waiting: map[string]bool{},
+	}
 }
 
 // close ends the share. What was seen is kept for a while: streams are opened anew whenever the set
@@ -130,7 +135,25 @@ func (s *subscription) drop(systemID string) {
 	}
 }
 
-// next waits for changes and gives the machines that changed and the ids that a full read missed.
+// again lets the key be among the missing once more after the time of a full read: what could not be
+// told is tried anew, whether or not there is a record that a full read would miss.
+func (s *subscription) again(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting[key] {
+		return
+	}
+	s.waiting[key] = true
+	time.AfterFunc(s.watcher.timing.WatchFullRead, func() {
+		s.notify(func() {
+			delete(s.waiting, key)
+			s.missing[key] = true
+		})
+	})
+}
+
+// next waits for changes and gives the machines that changed, and what a full read missed or is to be
+// tried again.
 func (s *subscription) next(ctx context.Context) ([]inventory.Machine, []string, error) {
 	select {
 	case <-s.wake:
