@@ -29,9 +29,9 @@ func NewBareMetal(cfg Config) *BareMetal {
 	cfg = cfg.withDefaults()
 	return &BareMetal{
 		cfg: cfg, watcher: newWatcher(cfg),
-		allocating: newFlights[BareMetalMachine](cfg.Timing),
-		deploying:  newFlights[BareMetalMachine](cfg.Timing),
-		releasing:  newFlights[struct{}](cfg.Timing),
+		allocating: newFlights[BareMetalMachine](cfg),
+		deploying:  newFlights[BareMetalMachine](cfg),
+		releasing:  newFlights[struct{}](cfg),
 	}
 }
 

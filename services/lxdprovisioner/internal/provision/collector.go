@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ const lookupMax = 50
 type collector struct {
 	window, limit time.Duration
 	find          func(ctx context.Context, names []string) ([]inventory.Machine, error)
+	log           *slog.Logger
 
 	mu   sync.Mutex
 	open *collection
@@ -95,8 +97,11 @@ func (c *collector) answer(ctx context.Context, batch *collection) {
 	c.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
-	machines, err := c.find(ctx, names)
-	batch.err = err
+	var machines []inventory.Machine
+	batch.err = guarded(ctx, c.log, "a look-up of names", func() (err error) {
+		machines, err = c.find(ctx, names)
+		return err
+	})
 	batch.machines = make(map[string]inventory.Machine, len(machines))
 	for _, m := range machines {
 		batch.machines[m.Hostname] = m

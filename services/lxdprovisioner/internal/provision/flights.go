@@ -3,10 +3,9 @@ package provision
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 )
 
 // errRunsOn says that a caller's time is over and its call goes on.
@@ -18,6 +17,7 @@ var errRunsOn = errors.New("the call runs on without its caller")
 type flights[T any] struct {
 	// limit bounds a call; margin is how long before its deadline a caller is answered.
 	limit, margin time.Duration
+	log           *slog.Logger
 
 	mu      sync.Mutex
 	running map[string]*flight[T]
@@ -29,8 +29,9 @@ type flight[T any] struct {
 	err   error
 }
 
-func newFlights[T any](t Timing) *flights[T] {
-	return &flights[T]{limit: t.DetachedLimit + t.QueueLimit, margin: t.ReplyMargin, running: map[string]*flight[T]{}}
+func newFlights[T any](cfg Config) *flights[T] {
+	t := cfg.Timing
+	return &flights[T]{limit: t.DetachedLimit + t.QueueLimit, margin: t.ReplyMargin, log: cfg.Logger, running: map[string]*flight[T]{}}
 }
 
 // do runs the call, or joins the one that runs, and gives its outcome or errRunsOn.
@@ -71,16 +72,15 @@ func (f *flights[T]) fly(ctx context.Context, key string, fl *flight[T], run fun
 	ctx, cancel := context.WithTimeout(ctx, f.limit)
 	defer cancel()
 	defer func() {
-		// The recovery of the server does not reach this goroutine.
-		if r := recover(); r != nil {
-			fl.err = fault.New(fault.Internal, fault.ReasonInternal, "panic in %s: %v", key, r)
-		}
 		f.mu.Lock()
 		delete(f.running, key)
 		f.mu.Unlock()
 		close(fl.done)
 	}()
-	fl.value, fl.err = run(ctx)
+	fl.err = guarded(ctx, f.log, key, func() (err error) {
+		fl.value, err = run(ctx)
+		return err
+	})
 }
 
 func (f *flights[T]) wait(ctx context.Context, fl *flight[T]) (T, error) {

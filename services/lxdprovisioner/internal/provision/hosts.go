@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ type hostCache struct {
 	maas    Machines
 	clock   func() time.Time
 	timing  Timing
+	log     *slog.Logger
 	// seen is told of every host that was read and when that reading began.
 	seen func(id inventory.HostID, began time.Time)
 
@@ -40,8 +42,8 @@ type hostCache struct {
 
 func newHostCache(cfg Config, seen func(inventory.HostID, time.Time)) *hostCache {
 	return &hostCache{
-		backend: cfg.Backend, maas: cfg.MAAS, clock: cfg.Clock, timing: cfg.Timing, seen: seen,
-		single:   newTurns[inventory.Host](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit),
+		backend: cfg.Backend, maas: cfg.MAAS, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger, seen: seen,
+		single:   newTurns[inventory.Host](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger),
 		began:    map[inventory.HostID]time.Time{},
 		dropped:  map[inventory.HostID]time.Time{},
 		machines: map[string]inventory.Machine{},
@@ -61,7 +63,7 @@ func (c *hostCache) snapshot(ctx context.Context) (inventory.Snapshot, error) {
 		read := c.flight.DoChan("all", func() (any, error) {
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timing.ReadLimit)
 			defer cancel()
-			return nil, c.readAll(bounded)
+			return nil, guarded(bounded, c.log, "the reading of the hosts", func() error { return c.readAll(bounded) })
 		})
 		select {
 		case res := <-read:

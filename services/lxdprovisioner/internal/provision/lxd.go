@@ -44,9 +44,9 @@ func NewLXD(cfg Config) *LXD {
 		nets:      newNetworks(cfg),
 		proofs:    newProofs(cfg.Clock, cfg.Timing.ProofHold, cfg.Timing.ProofFresh),
 		watcher:   newWatcher(cfg),
-		composing: newFlights[VM](cfg.Timing),
-		deploying: newFlights[VM](cfg.Timing),
-		deleting:  newFlights[[]Absence](cfg.Timing),
+		composing: newFlights[VM](cfg),
+		deploying: newFlights[VM](cfg),
+		deleting:  newFlights[[]Absence](cfg),
 		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
 		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy),
 		listing:   newListing(cfg.Clock),
@@ -55,7 +55,7 @@ func NewLXD(cfg Config) *LXD {
 	}
 	l.hosts = newHostCache(cfg, l.ledger.hostRead)
 	l.refreshes = newRefreshes(cfg, l.hosts)
-	l.names = &collector{window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find}
+	l.names = &collector{window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find, log: cfg.Logger}
 	return l
 }
 

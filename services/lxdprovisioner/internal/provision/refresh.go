@@ -38,7 +38,7 @@ type span struct{ began, ended time.Time }
 func newRefreshes(cfg Config, hosts *hostCache) *refreshes {
 	return &refreshes{
 		backend: cfg.Backend, hosts: hosts, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
-		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit),
+		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
 		shown:   map[string]time.Time{},

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -12,6 +13,7 @@ type turns[T any] struct {
 	// window is how long a run waits before it begins, so that those who come together share it;
 	// limit bounds the run.
 	window, limit time.Duration
+	log           *slog.Logger
 
 	mu   sync.Mutex
 	keys map[string]*turn[T]
@@ -28,8 +30,8 @@ type turn[T any] struct {
 	next *turn[T]
 }
 
-func newTurns[T any](window, limit time.Duration) *turns[T] {
-	return &turns[T]{window: window, limit: limit, keys: map[string]*turn[T]{}}
+func newTurns[T any](window, limit time.Duration, log *slog.Logger) *turns[T] {
+	return &turns[T]{window: window, limit: limit, log: log, keys: map[string]*turn[T]{}}
 }
 
 // do gives the outcome of a run that began after the call.
@@ -68,7 +70,10 @@ func (t *turns[T]) take(ctx context.Context, key string, current *turn[T]) {
 		current.begun = true
 		t.mu.Unlock()
 		bounded, cancel := context.WithTimeout(ctx, t.limit)
-		current.value, current.err = current.run(bounded)
+		current.err = guarded(bounded, t.log, key, func() (err error) {
+			current.value, err = current.run(bounded)
+			return err
+		})
 		cancel()
 		t.mu.Lock()
 		next := current.next
