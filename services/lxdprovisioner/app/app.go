@@ -87,7 +87,7 @@ func wire(cfg Config, found settings) (*service, error) {
 	}
 	timing.DrainLimit = cfg.DrainTimeout
 	useCases := provision.Config{
-		Backend: maasvmhost.New(s.client, cfg.Clock, s.logger), MAAS: maasregion.New(s.client),
+		Backend: maasvmhost.New(s.client, cfg.Clock, s.logger), MAAS: maasregion.New(s.client, cfg.Clock),
 		Clock: cfg.Clock, Logger: s.logger, Timing: timing,
 	}
 	s.lxd, s.metal, s.region = provision.NewLXD(useCases), provision.NewBareMetal(useCases), provision.NewMAASRegion(useCases)

@@ -160,7 +160,7 @@ func TestMAASRegion_answers_where_something_is_wrong(t *testing.T) {
 		w := start(t, 1, 0)
 		alice := w.as(w.sim.UserAPIKey())
 		got := provision.NewMAASRegion(provision.Config{
-			Backend: maasvmhost.New(alice, w.clock.now, w.cfg.Logger), MAAS: maasregion.New(alice), Clock: w.clock.now,
+			Backend: maasvmhost.New(alice, w.clock.now, w.cfg.Logger), MAAS: maasregion.New(alice, w.clock.now), Clock: w.clock.now,
 		}).Region(w.ctx())
 		requireFault(t, got.Problem, fault.Denied, fault.ReasonMAASRightsMissing)
 		assert.Equal(t, "alice", got.User)
@@ -171,7 +171,7 @@ func TestMAASRegion_answers_where_something_is_wrong(t *testing.T) {
 		w := start(t, 1, 0)
 		nobody := w.as("a:b:c")
 		got := provision.NewMAASRegion(provision.Config{
-			Backend: maasvmhost.New(nobody, w.clock.now, w.cfg.Logger), MAAS: maasregion.New(nobody), Clock: w.clock.now,
+			Backend: maasvmhost.New(nobody, w.clock.now, w.cfg.Logger), MAAS: maasregion.New(nobody, w.clock.now), Clock: w.clock.now,
 		}).Region(w.ctx())
 		requireFault(t, got.Problem, fault.Denied, fault.ReasonMAASKeyRefused)
 		assert.False(t, got.BareMetal)

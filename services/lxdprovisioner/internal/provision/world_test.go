@@ -110,7 +110,7 @@ func start(t *testing.T, hosts, metal int, change ...func(*maassim.Config)) *wor
 	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(sim.APIKey()), Clock: w.clock.now, Logger: logger})
 	require.NoError(t, err)
 	w.cfg = provision.Config{
-		Backend: maasvmhost.New(client, w.clock.now, logger), MAAS: maasregion.New(client), Clock: w.clock.now, Logger: logger, Timing: timing(),
+		Backend: maasvmhost.New(client, w.clock.now, logger), MAAS: maasregion.New(client, w.clock.now), Clock: w.clock.now, Logger: logger, Timing: timing(),
 	}
 	w.restart()
 	t.Cleanup(func() {

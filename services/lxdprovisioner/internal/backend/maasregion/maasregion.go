@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -17,15 +18,24 @@ import (
 type Region struct {
 	*maas.Client
 
+	clock func() time.Time
+
 	mu sync.Mutex
-	// vmHosts says whether this MAAS has VM hosts; nil where it was not asked yet.
-	vmHosts *bool
+	// vmHosts says whether this MAAS has VM hosts, as of askedAt.
+	vmHosts bool
+	askedAt time.Time
 }
+
+// vmHostsHold is how long the answer whether MAAS has VM hosts is believed. A MAAS that is upgraded, or
+// restored, under a running service changes it; an allocation without the filters may make a VM.
+const vmHostsHold = 5 * time.Minute
 
 var _ provision.MAAS = (*Region)(nil)
 
 // New makes the region of a client.
-func New(client *maas.Client) *Region { return &Region{Client: client} }
+func New(client *maas.Client, clock func() time.Time) *Region {
+	return &Region{Client: client, clock: clock}
+}
 
 // Machines lists what matches.
 func (r *Region) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
@@ -59,19 +69,20 @@ func (r *Region) AllocateMetal(ctx context.Context, agentName string, c provisio
 // hasVMHosts says whether this MAAS has VM hosts, and with them the filters that keep VMs out of an
 // allocation. The end of VM hosts is told by MAAS's answer, never by its version.
 func (r *Region) hasVMHosts(ctx context.Context) (bool, error) {
+	asked := r.clock()
 	r.mu.Lock()
-	known := r.vmHosts
+	has, known := r.vmHosts, !r.askedAt.IsZero() && asked.Sub(r.askedAt) < vmHostsHold
 	r.mu.Unlock()
-	if known != nil {
-		return *known, nil
+	if known {
+		return has, nil
 	}
 	_, err := r.VMHosts(ctx)
 	if err != nil && !fault.Is(err, fault.Unsupported) {
 		return false, fmt.Errorf("ask whether MAAS has VM hosts: %w", err)
 	}
-	has := err == nil
+	has = err == nil
 	r.mu.Lock()
-	r.vmHosts = &has
+	r.vmHosts, r.askedAt = has, asked
 	r.mu.Unlock()
 	return has, nil
 }
