@@ -109,11 +109,17 @@ func (l *LXD) presentHost(ctx context.Context, id inventory.HostID, name string)
 
 // send makes the one POST of an attempt.
 func (l *LXD) send(ctx context.Context, req ComposeRequest, spec VMSpec) (string, error) {
+	queued, cancel := context.WithTimeout(ctx, l.cfg.Timing.QueueLimit)
+	leave, err := l.gate.compose(queued, spec.Host)
+	cancel()
+	if err != nil {
+		l.unsent.note(spec.Name, err)
+		return "", err
+	}
+	defer leave()
 	l.ledger.compose(placement.Reservation{
 		VM: spec.Name, Host: spec.Host.ID, Zone: spec.Host.Zone.Name, Group: req.GroupKey, Size: req.Size,
 	})
-	done := l.sending.begin(spec.Host.ID)
-	defer done()
 	systemID, err := l.cfg.Backend.Make(ctx, spec)
 	l.unsent.note(spec.Name, err)
 	if err == nil || nothingMade(err) {

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
 // LXD are the use cases of LXD VMs. It is safe for concurrent use; make one a process, since calls
@@ -31,8 +30,8 @@ type LXD struct {
 
 	// choosing makes "read the ledger, choose, write it down" one step.
 	choosing sync.Mutex
-	// sending counts the compositions that are under way, by host: no refresh meanwhile.
-	sending *tally
+	// gate keeps compositions and refreshes of one host apart.
+	gate *hostGate
 }
 
 // NewLXD makes the use cases of LXD VMs.
@@ -51,10 +50,10 @@ func NewLXD(cfg Config) *LXD {
 		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy),
 		listing:   newListing(cfg.Clock),
 		user:      newUserName(cfg),
-		sending:   newTally(),
+		gate:      newHostGate(),
 	}
 	l.hosts = newHostCache(cfg, l.ledger.hostRead)
-	l.refreshes = newRefreshes(cfg, l.hosts)
+	l.refreshes = newRefreshes(cfg, l.hosts, l.gate)
 	l.names = &collector{window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find, log: cfg.Logger}
 	return l
 }
@@ -64,32 +63,4 @@ func (l *LXD) Drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timing.DrainLimit)
 	defer cancel()
 	return errors.Join(l.composing.drain(ctx), l.deploying.drain(ctx), l.deleting.drain(ctx))
-}
-
-// tally counts what is under way by host.
-type tally struct {
-	mu     sync.Mutex
-	counts map[inventory.HostID]int
-}
-
-func newTally() *tally { return &tally{counts: map[inventory.HostID]int{}} }
-
-// begin counts one more and gives the function that takes it off.
-func (t *tally) begin(id inventory.HostID) func() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counts[id]++
-	return func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.counts[id]--; t.counts[id] == 0 {
-			delete(t.counts, id)
-		}
-	}
-}
-
-func (t *tally) any(id inventory.HostID) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.counts[id] > 0
 }

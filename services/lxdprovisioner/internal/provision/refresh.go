@@ -20,6 +20,7 @@ const historyHold = time.Hour
 type refreshes struct {
 	backend Backend
 	hosts   *hostCache
+	gate    *hostGate
 	clock   func() time.Time
 	timing  Timing
 	log     *slog.Logger
@@ -35,9 +36,9 @@ type refreshes struct {
 // span is when a refresh began and ended.
 type span struct{ began, ended time.Time }
 
-func newRefreshes(cfg Config, hosts *hostCache) *refreshes {
+func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate) *refreshes {
 	return &refreshes{
-		backend: cfg.Backend, hosts: hosts, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
+		backend: cfg.Backend, hosts: hosts, gate: gate, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
 		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
@@ -102,6 +103,11 @@ func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 		if wait := r.wait(host.ID); wait > 0 {
 			return span{}, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", host.Name, r.timing.RefreshGap).WithRetryAfter(wait)
 		}
+		leave, err := r.gate.refresh(host)
+		if err != nil {
+			return span{}, err
+		}
+		defer leave()
 		s := span{began: r.clock()}
 		if _, err := r.backend.Verify(ctx, host.ID); err != nil {
 			return span{}, fmt.Errorf("refresh host %s: %w", host.Name, err)

@@ -79,8 +79,8 @@ func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
 		return fault.New(fault.Invalid, fault.ReasonBadRequest, "the request does not say what is known of host %s", host.ID).WithField("hosts")
 	}
 	known := d.req.Hosts[i]
-	if d.sending.any(host.ID) {
-		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "a VM is being composed on %s, which is refreshed afterwards", host.Name).WithRetryAfter(retrySoon)
+	if err := d.gate.busy(host); err != nil {
+		return err
 	}
 	for _, a := range append(slices.Clone(known.Unsettled), d.req.Attempts...) {
 		if a.HostID != host.ID || !a.Sent() || a.Settled || d.refreshes.wasThere(a.Name) {
