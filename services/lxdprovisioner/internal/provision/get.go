@@ -54,6 +54,9 @@ const (
 	maxPage     = 1000
 	// listingHold is for how long the pages after the first come from one list call.
 	listingHold = time.Minute
+	// listingHosts are the hosts whose VMs are listed in one call: a VM takes MAAS 30 ms, and thousands
+	// at once more than a call may take.
+	listingHosts = 20
 )
 
 // unownedStatuses are the states in which a composed VM has no owner.
@@ -99,40 +102,44 @@ func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine
 	if err != nil {
 		return nil, err
 	}
-	filter := MachineFilter{Owners: []string{us}}
-	if req.Zone != "" {
-		filter.Zones = []string{req.Zone}
-	}
-	found, err := l.cfg.MAAS.Machines(ctx, filter)
-	if err != nil {
-		return nil, fmt.Errorf("list the machines of %s: %w", us, err)
-	}
+	filters := []MachineFilter{{Owners: []string{us}}}
 	if req.ClusterID == "" {
-		unowned, err := l.listUnowned(ctx, filter.Zones)
+		filters = append(filters, MachineFilter{Statuses: unownedStatuses})
+	}
+	var found []inventory.Machine
+	for _, filter := range filters {
+		if req.Zone != "" {
+			filter.Zones = []string{req.Zone}
+		}
+		some, err := l.listByHosts(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, unowned...)
+		found = append(found, some...)
 	}
 	found = slices.DeleteFunc(found, func(m inventory.Machine) bool { return !listed(m, us, req.ClusterID) })
 	slices.SortFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
 	return slices.CompactFunc(found, func(a, b inventory.Machine) bool { return a.SystemID == b.SystemID }), nil
 }
 
-// listUnowned lists the VMs in states without an owner. They are asked for by host: a list of all
-// Ready machines would hold the bare metal of the whole region.
-func (l *LXD) listUnowned(ctx context.Context, zones []string) ([]inventory.Machine, error) {
+// listByHosts lists the VMs that match, some hosts at a time. A list by owner or by state alone would
+// hold the bare metal of the whole region, too.
+func (l *LXD) listByHosts(ctx context.Context, filter MachineFilter) ([]inventory.Machine, error) {
 	snap, err := l.hosts.snapshot(ctx)
-	if err != nil || len(snap.Hosts) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	filter := MachineFilter{Zones: zones, Statuses: unownedStatuses}
-	for _, h := range snap.Hosts {
-		filter.VMHosts = append(filter.VMHosts, h.Name)
-	}
-	found, err := l.cfg.MAAS.Machines(ctx, filter)
-	if err != nil {
-		return nil, fmt.Errorf("list the VMs without an owner: %w", err)
+	var found []inventory.Machine
+	for hosts := range slices.Chunk(snap.Hosts, listingHosts) {
+		filter.VMHosts = nil
+		for _, h := range hosts {
+			filter.VMHosts = append(filter.VMHosts, h.Name)
+		}
+		some, err := l.cfg.MAAS.Machines(ctx, filter)
+		if err != nil {
+			return nil, fmt.Errorf("list the VMs of %d hosts: %w", len(hosts), err)
+		}
+		found = append(found, some...)
 	}
 	return found, nil
 }

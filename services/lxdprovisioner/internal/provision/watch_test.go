@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -163,6 +164,36 @@ func TestListVMs(t *testing.T) {
 		}
 	}
 	assert.Equal(t, hostnames(all), hostnames(paged))
+}
+
+// hostsAsked notes how many hosts were named in each list of our VMs.
+type hostsAsked struct {
+	provision.MAAS
+
+	mu    sync.Mutex
+	hosts []int
+}
+
+func (h *hostsAsked) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	if len(f.Owners) > 0 {
+		h.mu.Lock()
+		h.hosts = append(h.hosts, len(f.VMHosts))
+		h.mu.Unlock()
+	}
+	return h.MAAS.Machines(ctx, f)
+}
+
+func TestListVMs_X7_4_asks_for_a_bounded_number_of_hosts_at_a_time(t *testing.T) {
+	t.Parallel()
+	w := start(t, 45, 0)
+	first, last := w.composed("cp-0", "lxd-1"), w.composed("cp-1", "lxd-45")
+	asked := &hostsAsked{MAAS: w.cfg.MAAS}
+	w.cfg.MAAS = asked
+	w.restart()
+	all, _, err := w.lxd.ListVMs(w.ctx(), provision.ListRequest{ClusterID: "c-1"})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{first.Attempt.Name, last.Attempt.Name}, hostnames(all))
+	assert.Equal(t, []int{20, 20, 5}, asked.hosts)
 }
 
 func hostnames(vms []provision.VM) []string {
