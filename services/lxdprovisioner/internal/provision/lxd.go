@@ -62,5 +62,5 @@ func NewLXD(cfg Config) *LXD {
 func (l *LXD) Drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timing.DrainLimit)
 	defer cancel()
-	return errors.Join(l.composing.drain(ctx), l.deploying.drain(ctx), l.deleting.drain(ctx))
+	return errors.Join(l.composing.drain(ctx), l.deploying.drain(ctx), l.deleting.drain(ctx), l.refreshes.drain(ctx))
 }

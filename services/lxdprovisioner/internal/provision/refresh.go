@@ -33,8 +33,12 @@ type refreshes struct {
 	shown map[string]time.Time
 }
 
-// span is when a refresh began and ended.
-type span struct{ began, ended time.Time }
+// span is when a refresh began and ended. One that did not end well proves nothing: ended is zero, and
+// err says why.
+type span struct {
+	began, ended time.Time
+	err          error
+}
 
 func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate) *refreshes {
 	return &refreshes{
@@ -89,19 +93,19 @@ func (r *refreshes) after(id inventory.HostID, t time.Time) (span, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range r.history[id] {
-		if !s.began.Before(t) {
+		if !s.ended.IsZero() && !s.began.Before(t) {
 			return s, true
 		}
 	}
 	return span{}, false
 }
 
-// refresh makes MAAS compare its records with the host, at most once in RefreshGap; those who ask
-// meanwhile share the next one.
+// refresh makes MAAS compare its records with the host, at most once in RefreshGap, whatever came of
+// it; those who ask meanwhile share the next one.
 func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 	_, err := r.turns.do(ctx, string(host.ID), func(ctx context.Context) (span, error) {
-		if wait := r.wait(host.ID); wait > 0 {
-			return span{}, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", host.Name, r.timing.RefreshGap).WithRetryAfter(wait)
+		if err := r.tooSoon(host); err != nil {
+			return span{}, err
 		}
 		leave, err := r.gate.refresh(host)
 		if err != nil {
@@ -109,8 +113,12 @@ func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 		}
 		defer leave()
 		s := span{began: r.clock()}
+		// MAAS may work on a refresh whose answer never comes: its beginning counts.
+		r.note(host.ID, s)
 		if _, err := r.backend.Verify(ctx, host.ID); err != nil {
-			return span{}, fmt.Errorf("refresh host %s: %w", host.Name, err)
+			s.err = fmt.Errorf("refresh host %s: %w", host.Name, err)
+			r.note(host.ID, s)
+			return span{}, s.err
 		}
 		s.ended = r.clock()
 		r.hosts.drop(host.ID)
@@ -121,25 +129,41 @@ func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 	return err
 }
 
-// wait is how long the host must not be refreshed yet.
-func (r *refreshes) wait(id inventory.HostID) time.Duration {
+// tooSoon is the error of a host that must not be refreshed yet: why the last refresh did not work, or
+// Busy after one that did.
+func (r *refreshes) tooSoon(host inventory.Host) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	spans := r.history[id]
+	spans := r.history[host.ID]
 	if len(spans) == 0 {
-		return 0
+		return nil
 	}
-	return r.timing.RefreshGap - r.clock().Sub(spans[len(spans)-1].began)
+	last := spans[len(spans)-1]
+	wait := r.timing.RefreshGap - r.clock().Sub(last.began)
+	if wait <= 0 || last.unsent() {
+		return nil
+	}
+	if last.err != nil {
+		return last.err
+	}
+	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", host.Name, r.timing.RefreshGap).WithRetryAfter(wait)
 }
 
+// unsent says that MAAS was never asked: all its requests were under way.
+func (s span) unsent() bool { return fault.ReasonOf(s.err) == fault.ReasonTooManyInFlight }
+
+// note writes the refresh down, or what became of the one that began at that time.
 func (r *refreshes) note(id inventory.HostID, s span) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	kept := r.history[id][:0:0]
 	for _, old := range r.history[id] {
-		if s.began.Sub(old.began) < historyHold {
+		if !old.began.Equal(s.began) && s.began.Sub(old.began) < historyHold {
 			kept = append(kept, old)
 		}
 	}
 	r.history[id] = append(kept, s)
 }
+
+// drain waits until no refresh runs any more, or for ctx.
+func (r *refreshes) drain(ctx context.Context) error { return r.turns.drain(ctx) }

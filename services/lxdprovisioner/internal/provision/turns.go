@@ -87,3 +87,24 @@ func (t *turns[T]) take(ctx context.Context, key string, current *turn[T]) {
 		current = next
 	}
 }
+
+// drain waits until nothing runs any more, or for ctx.
+func (t *turns[T]) drain(ctx context.Context) error {
+	for {
+		var some *turn[T]
+		t.mu.Lock()
+		for _, current := range t.keys {
+			some = current
+			break
+		}
+		t.mu.Unlock()
+		if some == nil {
+			return nil
+		}
+		select {
+		case <-some.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
