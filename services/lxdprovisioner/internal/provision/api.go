@@ -180,6 +180,8 @@ type Constraints struct {
 	Pool         string
 	Tags         []string
 	Architecture string
+	// Hostname names one machine.
+	Hostname string
 }
 
 // AllocateRequest asks for a bare-metal machine.

@@ -60,25 +60,12 @@ func (b *BareMetal) AllocateMachine(ctx context.Context, req AllocateRequest) (B
 
 func (b *BareMetal) allocate(ctx context.Context, req AllocateRequest) (BareMetalMachine, error) {
 	agent := req.Machine.AgentName
-	m, err := b.cfg.MAAS.AllocateMetal(ctx, agent, req.Constraints)
+	m, err := b.take(ctx, req)
 	switch {
 	case fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Internal):
 		return b.afterUnknownAllocate(ctx, req, err)
 	case err != nil:
 		return BareMetalMachine{}, fmt.Errorf("allocate a machine as %s: %w", agent, err)
-	}
-	if m.IsVM() || m.PowerType == "lxd" || m.PowerType == "virsh" {
-		if _, err := b.cfg.MAAS.Release(ctx, m.SystemID, "not a physical machine"); err != nil {
-			return BareMetalMachine{}, perhapsHeld(fmt.Errorf("release %s, which is a VM: %w", m.SystemID, err))
-		}
-		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered a VM where a physical machine was asked for")
-	}
-	if disk := req.Constraints.MinDiskGB; m.DiskBytes < disk*inventory.BytesPerGB {
-		if _, err := b.cfg.MAAS.Release(ctx, m.SystemID, "disk too small"); err != nil {
-			return BareMetalMachine{}, perhapsHeld(fmt.Errorf("release %s, whose disk is too small: %w", m.SystemID, err))
-		}
-		return BareMetalMachine{}, fault.New(fault.NoRoom, fault.ReasonNoMachineAvailable, "MAAS offered %s with %d GB of disk, at least %d GB are asked for",
-			m.Hostname, m.DiskBytes/inventory.BytesPerGB, disk)
 	}
 	b.cfg.Logger.InfoContext(ctx, "Allocated machine", "systemID", m.SystemID, "zone", m.Zone.Name, "cores", m.Cores, "memoryMiB", m.MemoryMiB,
 		"maasMachine", req.Owner.maasMachine())
@@ -96,7 +83,7 @@ func (b *BareMetal) afterUnknownAllocate(ctx context.Context, req AllocateReques
 		return BareMetalMachine{}, fault.Wrap(cause, fault.Busy, fault.ReasonAllocationInProgress, "it is not known whether a machine was allocated as %s", agent).
 			WithRetryAfter(retrySoon)
 	}
-	return b.markAllocated(ctx, req.Owner, m)
+	return b.adopt(ctx, req, m)
 }
 
 // findAllocated looks for the machine of an allocation that was sent by an earlier call.
@@ -107,7 +94,7 @@ func (b *BareMetal) findAllocated(ctx context.Context, req AllocateRequest) (Bar
 	case err != nil:
 		return BareMetalMachine{}, perhapsHeld(err)
 	case found:
-		return b.markAllocated(ctx, req.Owner, m)
+		return b.adopt(ctx, req, m)
 	}
 	if age, young := b.mayAppear(req.SentAt); young {
 		return BareMetalMachine{}, fault.New(fault.Busy, fault.ReasonAllocationInProgress, "an allocation as %s was sent %s ago and may still appear", agent, age).

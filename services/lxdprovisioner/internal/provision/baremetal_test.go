@@ -153,6 +153,41 @@ func TestAllocateMachine_keeps_to_its_constraints(t *testing.T) {
 	requireFault(t, err, fault.NoCandidate, fault.ReasonZoneNotFound)
 }
 
+func TestAllocateMachine_takes_a_machine_with_enough_disk_where_the_cheapest_has_too_little(t *testing.T) {
+	t.Parallel()
+	large := func(c *maassim.Config) {
+		c.Metal[2].DiskGB = 4 * c.Metal[0].DiskGB
+		c.Metal[2].Cores = 2 * c.Metal[0].Cores
+	}
+	req := allocateRequest()
+	t.Run("R4.3_when_MAAS_is_asked", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 0, 3, large)
+		want := w.sim.Machines()[2].SystemID
+		req := req
+		req.Constraints.MinDiskGB = 501
+		m, err := w.metal.AllocateMachine(w.ctx(), req)
+		require.NoError(t, err)
+		assert.Equal(t, want, m.SystemID)
+		assert.Equal(t, 1, w.held(), "the one with too little disk was given back")
+		req.Machine.AgentName = "capmaas/worker-1-x7k2p"
+		_, err = w.metal.AllocateMachine(w.ctx(), req)
+		requireFault(t, err, fault.NoRoom, fault.ReasonNoMachineAvailable)
+	})
+	t.Run("R4.3_when_the_answer_that_offered_the_cheapest_was_lost", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 0, 3, large)
+		req := req
+		req.Constraints.MinDiskGB = 501
+		w.fault(maassim.Fault{Operation: "machines.allocate", Reset: true, After: true, Count: 1})
+		_, err := w.metal.AllocateMachine(w.ctx(), req)
+		requireFault(t, err, fault.NotFound, fault.ReasonMachineNotFound)
+		assert.Zero(t, w.held())
+		_, err = w.metal.AllocateMachine(w.ctx(), req)
+		require.NoError(t, err)
+	})
+}
+
 // held counts the machines that are allocated under the worker's agent name.
 func (w *world) held() int {
 	n := 0

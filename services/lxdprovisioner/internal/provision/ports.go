@@ -114,6 +114,7 @@ type MachineFilter struct {
 	AgentNames []string
 	Owners     []string
 	Zones      []string
+	Pools      []string
 	// VMHosts are names of VM hosts. Some MAAS versions match parts of names: compare HostID.
 	VMHosts  []string
 	Statuses []inventory.Status

@@ -40,7 +40,7 @@ func New(client *maas.Client, clock func() time.Time) *Region {
 // Machines lists what matches.
 func (r *Region) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
 	return r.Client.Machines(ctx, maas.MachineFilter{
-		SystemIDs: f.SystemIDs, AgentNames: f.AgentNames, Owners: f.Owners, Zones: f.Zones, VMHosts: f.VMHosts,
+		SystemIDs: f.SystemIDs, AgentNames: f.AgentNames, Owners: f.Owners, Zones: f.Zones, Pools: f.Pools, VMHosts: f.VMHosts,
 		Statuses: f.Statuses, NotStatuses: f.NotStatuses, NotOwners: f.NotOwners, NotPowers: f.NotPowers,
 	})
 }
@@ -62,7 +62,7 @@ func (r *Region) AllocateMetal(ctx context.Context, agentName string, c provisio
 	}
 	return r.Client.AllocateMetal(ctx, agentName, maas.MetalConstraints{
 		Zone: c.Zone, Pool: c.Pool, Tags: c.Tags, Cores: c.MinCores, MemoryMiB: c.MinMemoryMiB, Architecture: c.Architecture,
-		NoVMHosts: !hasHosts,
+		Hostname: c.Hostname, NoVMHosts: !hasHosts,
 	})
 }
 
