@@ -195,23 +195,30 @@ func (l *listing) keep(req ListRequest, machines []inventory.Machine) {
 	l.kept[listKey(req)] = keptList{machines: machines, at: now}
 }
 
-// userName is MAAS's name for us, asked once: a key belongs to one user for its life.
+// userNameHold is for how long MAAS's name for us is believed: the key may be replaced by another
+// user's while the process runs.
+const userNameHold = time.Minute
+
+// userName is MAAS's name for us.
 type userName struct {
-	maas Catalogue
+	maas  Catalogue
+	clock func() time.Time
 
 	mu   sync.Mutex
 	name string
+	at   time.Time
 }
 
-func newUserName(cfg Config) *userName { return &userName{maas: cfg.MAAS} }
+func newUserName(cfg Config) *userName { return &userName{maas: cfg.MAAS, clock: cfg.Clock} }
 
 func (u *userName) get(ctx context.Context) (string, error) {
 	u.mu.Lock()
-	name := u.name
+	name, fresh := u.name, u.clock().Sub(u.at) < userNameHold
 	u.mu.Unlock()
-	if name != "" {
+	if name != "" && fresh {
 		return name, nil
 	}
+	asked := u.clock()
 	who, err := u.maas.WhoAmI(ctx)
 	if err != nil {
 		return "", fmt.Errorf("ask MAAS who we are: %w", err)
@@ -220,7 +227,7 @@ func (u *userName) get(ctx context.Context) (string, error) {
 		return "", fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS does not tell the name of our user")
 	}
 	u.mu.Lock()
-	u.name = who.Name
+	u.name, u.at = who.Name, asked
 	u.mu.Unlock()
 	return who.Name, nil
 }
