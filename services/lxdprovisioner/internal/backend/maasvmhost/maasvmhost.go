@@ -132,10 +132,11 @@ func (b *Backend) Alive(ctx context.Context, vm inventory.Machine) error {
 		return nil
 	case err != nil:
 		return err
-	case power == inventory.PowerError:
-		return fault.New(fault.Unavailable, fault.ReasonHostUnreachable, "LXD on %s does not tell the power of %s", vm.HostName, vm.Hostname)
-	default:
+	case power == inventory.PowerOn || power == inventory.PowerOff:
 		return nil
+	default:
+		// "unknown" is what MAAS says also where nobody asked LXD.
+		return fault.New(fault.Unavailable, fault.ReasonHostUnreachable, "LXD on %s does not tell the power of %s: %q", vm.HostName, vm.Hostname, power)
 	}
 }
 

@@ -88,3 +88,22 @@ func TestHosts_names_the_project_where_MAAS_tells_it(t *testing.T) {
 		}
 	})
 }
+
+func TestAlive_believes_only_a_power_that_LXD_told(t *testing.T) {
+	t.Parallel()
+	for power, alive := range map[string]bool{"on": true, "off": true, "unknown": false, "error": false, "": false} {
+		t.Run("X4.2_"+power, func(t *testing.T) {
+			t.Parallel()
+			sim, b := start(t, maassim.DefaultConfig(1, 1, 1), (*maassim.Sim).APIKey)
+			vm := inventory.Machine{SystemID: sim.Machines()[0].SystemID, Hostname: "cp-0", HostName: "lxd-1"}
+			require.NoError(t, sim.AddFaults(maassim.Fault{Operation: "machines.query_power_state", Status: 200, Body: `{"state":"` + power + `"}`}))
+			err := b.Alive(t.Context(), vm)
+			if alive {
+				require.NoError(t, err)
+				return
+			}
+			require.Error(t, err)
+			assert.Equal(t, fault.ReasonHostUnreachable, fault.ReasonOf(err))
+		})
+	}
+}
