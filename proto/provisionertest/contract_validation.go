@@ -3,7 +3,6 @@ package provisionertest
 import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -18,7 +17,7 @@ func (s *suite) validation() {
 	_, errs["count"] = s.lxd.DistributeAcrossZones(ctx, &lxdprovisionerv1.DistributeAcrossZonesRequest{Resources: small()})
 	_, errs["attempt.name"] = s.lxd.ComposeVM(ctx, s.composeRequest(bad))
 	badNIC := s.composeRequest(&lxdprovisionerv1.Attempt{Number: 1, Name: "x", HostId: "vmhost/1", HostName: "lxd-01"})
-	badNIC.Network = &lxdprovisionerv1.VMNetwork{Interfaces: []*lxdprovisionerv1.VMInterface{{Name: proto.String("bond0.100")}}}
+	badNIC.Network = &lxdprovisionerv1.VMNetwork{Interfaces: []*lxdprovisionerv1.VMInterface{{Name: new("bond0.100")}}}
 	_, errs["network.interfaces[0].name"] = s.lxd.ComposeVM(ctx, badNIC)
 	noData := s.deployRequest(&lxdprovisionerv1.Attempt{Number: 1, Name: "x", HostId: "vmhost/1", HostName: "lxd-01"})
 	noData.UserData = nil

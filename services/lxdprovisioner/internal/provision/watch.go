@@ -27,22 +27,8 @@ func (l *LXD) WatchVMs(ctx context.Context, vms []WatchedVM, send func(VMEvent) 
 		if err != nil {
 			return err
 		}
-		for _, m := range changed {
-			if _, watched := s.attempts[m.SystemID]; !watched {
-				continue
-			}
-			if err := s.tell(m); err != nil {
-				return err
-			}
-		}
-		for _, id := range missing {
-			a, ok := s.attempts[id]
-			if !ok {
-				continue
-			}
-			if err := s.miss(ctx, id, a); err != nil {
-				return err
-			}
+		if err := s.pass(ctx, changed, missing); err != nil {
+			return err
 		}
 	}
 }
@@ -120,6 +106,28 @@ func (s *vmStream) begin(a Attempt, m inventory.Machine) error {
 	s.attempts[m.SystemID] = a
 	s.sub.add(m)
 	return s.tell(m)
+}
+
+// pass tells what one wake-up of the watcher brought. What was told as gone meanwhile is not told again.
+func (s *vmStream) pass(ctx context.Context, changed []inventory.Machine, missing []string) error {
+	for _, m := range changed {
+		if _, watched := s.attempts[m.SystemID]; !watched {
+			continue
+		}
+		if err := s.tell(m); err != nil {
+			return err
+		}
+	}
+	for _, key := range missing {
+		a, watched := s.attempts[key]
+		if !watched {
+			continue
+		}
+		if err := s.miss(ctx, key, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *vmStream) tell(m inventory.Machine) error {
