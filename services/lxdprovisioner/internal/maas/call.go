@@ -57,7 +57,7 @@ func (c *Client) call(ctx context.Context, op operation, send func(library) erro
 
 // once sends one request under the limits and gives a fault.
 func (c *Client) once(ctx context.Context, ex *exchange, attempt int, send func(library) error) error {
-	leave, err := c.gates.enter(ctx, ex.op)
+	leave, err := c.gates.enter(ctx, ex.op, c.timeout(ex.op.class))
 	if err != nil {
 		return err
 	}

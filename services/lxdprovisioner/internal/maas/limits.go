@@ -42,14 +42,27 @@ func newGates(l Limits) gates {
 }
 
 // enter waits for a slot and gives the function that frees it. A caller who gives up has sent nothing.
-func (g gates) enter(ctx context.Context, op operation) (func(), error) {
+// What changes something waits only as long as the time it may need is left, or half of the caller's
+// time: a change that is cut short has an unknown outcome, one that was not sent has none.
+func (g gates) enter(ctx context.Context, op operation, need time.Duration) (func(), error) {
 	gate := g[op.class]
 	if err := ctx.Err(); err != nil {
 		return nil, fault.Wrap(err, fault.Busy, fault.ReasonTooManyInFlight, "%s was not sent to MAAS", op.name)
 	}
+	leave := func() { <-gate }
 	select {
 	case gate <- struct{}{}:
-		return func() { <-gate }, nil
+		return leave, nil
+	default:
+	}
+	if deadline, ok := ctx.Deadline(); ok && op.changes {
+		patient, cancel := context.WithDeadline(ctx, deadline.Add(-min(need, time.Until(deadline)/2)))
+		defer cancel()
+		ctx = patient
+	}
+	select {
+	case gate <- struct{}{}:
+		return leave, nil
 	case <-ctx.Done():
 		return nil, fault.Wrap(ctx.Err(), fault.Busy, fault.ReasonTooManyInFlight,
 			"%s was not sent to MAAS: %d such requests are under way", op.name, cap(gate))

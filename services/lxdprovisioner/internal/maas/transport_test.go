@@ -288,6 +288,28 @@ func TestLimits_X7_5_bound_what_runs_at_a_time_by_class(t *testing.T) {
 	require.Len(t, g.seen(), 15, "what was given up while it waited was never sent")
 }
 
+func TestLimits_X2_5_a_change_that_waits_is_sent_in_time_or_not_at_all(t *testing.T) {
+	t.Parallel()
+	hold, arrived := make(chan struct{}), make(chan struct{}, 10)
+	g := serveFunc(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		arrived <- struct{}{}
+		<-hold
+		w.WriteHeader(http.StatusBadRequest)
+	})
+	c := client(t, g.URL, func(cfg *maas.Config) { cfg.Limits = maas.Limits{Long: 1} })
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = calls["compose"](t.Context(), c) })
+	<-arrived
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	err := calls["compose"](ctx, c)
+	requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
+	require.NoError(t, ctx.Err(), "with the rest of the time MAAS could not have answered: the outcome would be unknown")
+	close(hold)
+	wg.Wait()
+	require.Len(t, g.seen(), 1)
+}
+
 func TestIDs_are_checked_before_they_become_paths(t *testing.T) {
 	t.Parallel()
 	g := serve(t, answer{200, form, "", "[]"})

@@ -141,6 +141,10 @@ func nothingMade(err error) bool {
 	}
 }
 
+// lookAfter bounds the look for what a call with an unknown outcome left. The look has its own time,
+// since the call may have used up all of its own.
+const lookAfter = time.Minute
+
 // afterFailedSend passes a refusal on. After an unknown outcome it looks for the VM: MAAS answers 500
 // also where everything was made and only the power-on failed.
 func (l *LXD) afterFailedSend(ctx context.Context, req ComposeRequest, cause error) (VM, error) {
@@ -151,6 +155,8 @@ func (l *LXD) afterFailedSend(ctx context.Context, req ComposeRequest, cause err
 		return VM{}, cause
 	}
 	log.WarnContext(ctx, "Composing VM ended without a known outcome", "reason", fault.ReasonOf(cause), "error", cause)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookAfter)
+	defer cancel()
 	m, found, err := l.names.byName(ctx, a.Name)
 	if err != nil || !found {
 		return VM{}, fault.Wrap(cause, fault.Busy, fault.ReasonCompositionInProgress, "it is not known whether %s was composed on %s", a.Name, a.HostName).

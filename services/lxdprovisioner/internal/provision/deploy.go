@@ -87,6 +87,8 @@ func afterFailedDeploy(ctx context.Context, claims Claims, systemID, agent strin
 	default:
 		return inventory.Machine{}, cause
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookAfter)
+	defer cancel()
 	m, err := claims.Claimed(ctx, systemID, agent)
 	if err == nil && (m.Status == inventory.StatusDeploying || m.Status == inventory.StatusDeployed) {
 		return m, nil

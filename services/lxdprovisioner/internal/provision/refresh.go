@@ -43,7 +43,7 @@ type span struct {
 func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate) *refreshes {
 	return &refreshes{
 		backend: cfg.Backend, hosts: hosts, gate: gate, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
-		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger),
+		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit, cfg.Logger),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
 		shown:   map[string]time.Time{},

@@ -37,7 +37,7 @@ func TestRefresh_that_failed(t *testing.T) {
 func TestDrain_waits_for_a_refresh_whose_caller_is_gone(t *testing.T) {
 	t.Parallel()
 	w, b, del, _ := stepping(t)
-	w.cfg.Timing.DetachedLimit, w.cfg.Timing.QueueLimit = time.Minute, 2*time.Second-time.Minute
+	w.cfg.Timing.DetachedLimit, w.cfg.Timing.QueueLimit = 2*time.Second, 0
 	w.restart()
 	refreshing, leave := make(chan struct{}), make(chan struct{})
 	b.onVerify = func() {
