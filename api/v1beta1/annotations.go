@@ -18,6 +18,9 @@ const (
 	// BareMetalAgentNameAnnotation holds the agent name under which a physical machine is allocated. It is written before the
 	// first allocation.
 	BareMetalAgentNameAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-agent-name"
+	// BareMetalSentAtAnnotation holds when an allocation was sent whose answer has not been seen, in RFC 3339. It is written
+	// before the allocation and removed once its outcome is known.
+	BareMetalSentAtAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-sent-at"
 	// AbandonVMAnnotation lets a machine that is being deleted go without proof that its VM is gone. Its value is the reason.
 	AbandonVMAnnotation = "infrastructure.cluster.x-k8s.io/abandon-vm"
 	// VMNameAnnotation holds the name of the first attempt's VM. A name found there is kept.

@@ -2,7 +2,9 @@ package maasmachine
 
 import (
 	"context"
+	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,13 +30,43 @@ func (r *Reconciler) ensureAgentName(ctx context.Context, s *scope) (step, error
 	if rec.object.Annotations[infrav1.BareMetalAgentNameAnnotation] != "" {
 		return proceed, nil
 	}
+	return proceed, r.storeSending(ctx, s)
+}
+
+// storeSending stores the agent name and that an allocation is sent under it, before it is.
+func (r *Reconciler) storeSending(ctx context.Context, s *scope) error {
 	clusterID := clusterIDOf(s)
-	err = r.annotate(ctx, rec, func(annotations map[string]string) {
-		annotations[infrav1.BareMetalAgentNameAnnotation] = agentNamePrefix + dnsLabel(s.machine.Name) + "-" + shortHash(string(s.machine.UID))
+	err := r.annotate(ctx, s.record, func(annotations map[string]string) {
+		if annotations[infrav1.BareMetalAgentNameAnnotation] == "" {
+			annotations[infrav1.BareMetalAgentNameAnnotation] = agentNamePrefix + dnsLabel(s.machine.Name) + "-" + shortHash(string(s.machine.UID))
+		}
+		annotations[infrav1.BareMetalSentAtAnnotation] = r.Clock().UTC().Format(time.RFC3339)
 		annotations[infrav1.ClusterIDAnnotation] = clusterID
 	})
 	s.justSent = err == nil
-	return proceed, err
+	return err
+}
+
+// storeSettled stores that the outcome of the allocation is known.
+func (r *Reconciler) storeSettled(ctx context.Context, s *scope) error {
+	if s.record.object.Annotations[infrav1.BareMetalSentAtAnnotation] == "" {
+		return nil
+	}
+	return r.annotate(ctx, s.record, func(annotations map[string]string) { delete(annotations, infrav1.BareMetalSentAtAnnotation) })
+}
+
+// allocationSentAt is when an allocation was sent whose outcome is not known; nil where there is none. A time that cannot
+// be read counts as this moment, which only makes us wait.
+func (r *Reconciler) allocationSentAt(s *scope) *timestamppb.Timestamp {
+	text := s.record.object.Annotations[infrav1.BareMetalSentAtAnnotation]
+	if text == "" {
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		at = r.Clock()
+	}
+	return timestamppb.New(at)
 }
 
 func (s *scope) machineRef() *lxdprovisionerv1.MachineRef {
@@ -43,35 +75,71 @@ func (s *scope) machineRef() *lxdprovisionerv1.MachineRef {
 		from = s.record.object
 	}
 	ref := &lxdprovisionerv1.MachineRef{AgentName: from.Annotations[infrav1.BareMetalAgentNameAnnotation]}
-	if s.found != nil {
+	switch {
+	case s.found != nil:
 		ref.SystemId = s.found.systemID
+	case from.Spec.SystemID != nil:
+		ref.SystemId = *from.Spec.SystemID
 	}
 	return ref
 }
 
-// allocateMachine finds the machine that is held under the agent name, or takes one. Only the very first call, which
-// follows the store of the name, may assume that nothing is held yet.
+// allocateMachine finds the machine that is held under the agent name, or takes one. An allocation is sent only on the
+// call that follows the store of its time; on every other call it is looked for, because MAAS takes a second machine for
+// the same request (protocol.md 3.9).
 func (r *Reconciler) allocateMachine(ctx context.Context, s *scope) (step, error) {
 	if !s.justSent {
 		answer, err := r.Provisioner.Metal.GetMachine(ctx, &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef()})
 		if out := r.Delays.Of(err); out.Action == provisioner.Done {
 			s.found = foundMachine(answer.GetMachine())
-			return proceed, nil
+			return proceed, r.storeSettled(ctx, s)
 		} else if !out.Absent {
 			return r.stopped(ctx, s, stageCompose, out), nil
 		}
+		if r.allocationSentAt(s) == nil {
+			if err := r.storeSending(ctx, s); err != nil {
+				return step{}, err
+			}
+		}
 	}
-	answer, err := r.Provisioner.Metal.AllocateMachine(ctx, &lxdprovisionerv1.AllocateMachineRequest{
-		Machine: s.machineRef(), Owner: ownerOf(s), SentBefore: !s.justSent,
-		Constraints: constraintsOf(&s.machine.Spec, zoneOf(s.owner, &s.machine.Spec)),
-	})
-	if out := r.Delays.Of(err); out.Action != provisioner.Done {
+	machine, out := r.callAllocate(ctx, s)
+	if out.Absent && !s.justSent {
+		if err := r.storeSending(ctx, s); err != nil {
+			return step{}, err
+		}
+		machine, out = r.callAllocate(ctx, s)
+	}
+	if out.Action == provisioner.Done || nothingHeld(out) {
+		if err := r.storeSettled(ctx, s); err != nil {
+			return step{}, err
+		}
+	}
+	if out.Action != provisioner.Done {
 		return r.stopped(ctx, s, stageCompose, r.nothingElse(out)), nil
 	}
-	s.found = foundMachine(answer.GetMachine())
+	s.found = foundMachine(machine)
 	ctrl.LoggerFrom(ctx).Info("Allocated a machine", "systemID", s.found.systemID, "zone", s.found.zone)
 	r.event(s, eventNormal, "Allocated", "machine %s is allocated", s.found.systemID)
 	return proceed, nil
+}
+
+// callAllocate calls AllocateMachine: without sent_at on the very call that follows its store, so that it is sent, and with
+// it on every other.
+func (r *Reconciler) callAllocate(ctx context.Context, s *scope) (*lxdprovisionerv1.Machine, provisioner.Outcome) {
+	sentAt := r.allocationSentAt(s)
+	if s.justSent {
+		sentAt = nil
+	}
+	answer, err := r.Provisioner.Metal.AllocateMachine(ctx, &lxdprovisionerv1.AllocateMachineRequest{
+		Machine: s.machineRef(), Owner: ownerOf(s), SentAt: sentAt,
+		Constraints: constraintsOf(&s.machine.Spec, zoneOf(s.owner, &s.machine.Spec)),
+	})
+	return answer.GetMachine(), r.Delays.Of(err)
+}
+
+// nothingHeld says whether the service's answer means that no machine was taken, so that another allocation may be sent.
+func nothingHeld(out provisioner.Outcome) bool {
+	return out.Action == provisioner.Blocked && !out.Absent || out.Is(lxdprovisionerv1.Reason_REASON_NO_MACHINE_AVAILABLE)
 }
 
 // deployMachine follows the machine until it is deployed, and says deploy once.

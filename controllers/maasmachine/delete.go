@@ -63,7 +63,9 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 	}
 	agent := s.machineRef().GetAgentName()
 	if agent != "" {
-		_, err := r.Provisioner.Metal.ReleaseMachine(ctx, &lxdprovisionerv1.ReleaseMachineRequest{Machine: s.machineRef(), Owner: ownerOf(s)})
+		_, err := r.Provisioner.Metal.ReleaseMachine(ctx, &lxdprovisionerv1.ReleaseMachineRequest{
+			Machine: s.machineRef(), Owner: ownerOf(s), SentAt: r.allocationSentAt(s),
+		})
 		if out := r.nothingElse(r.Delays.Of(err)); out.Action != provisioner.Done && !out.Absent {
 			out.Message = fmt.Sprintf("waiting for the machine of %s to be released: %s%s", agent, out.Message, wayOut(out))
 			return out, nil

@@ -46,7 +46,8 @@ func TestMachine_R1_3_becomes_a_physical_machine_and_goes_back(t *testing.T) {
 	allocations := provisionertest.Requests[*lxdprovisionerv1.AllocateMachineRequest](bed.Fake)
 	require.Len(t, allocations, 1)
 	assert.Equal(t, agent, allocations[0].GetMachine().GetAgentName())
-	assert.False(t, allocations[0].GetSentBefore())
+	assert.Nil(t, allocations[0].GetSentAt(), "the call that follows the store sends")
+	assert.Empty(t, m.Annotations[infrav1.BareMetalSentAtAnnotation], "the outcome is known")
 	assert.Equal(t, "az3", allocations[0].GetConstraints().GetZone())
 	assert.Equal(t, []byte(managertest.UserData), bed.Fake.UserData(ptr.Deref(m.Spec.SystemID, "")))
 
@@ -55,6 +56,32 @@ func TestMachine_R1_3_becomes_a_physical_machine_and_goes_back(t *testing.T) {
 	for _, machine := range bed.Fake.Machines() {
 		assert.NotEqual(t, lxdprovisionerv1.MachineState_MACHINE_STATE_DEPLOYED, machine.GetStatus().GetState())
 	}
+}
+
+func TestMachine_X3_9_an_allocation_is_sent_again_only_once_it_can_not_appear_any_more(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.FailNext("AllocateMachine", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_OUTCOME_UNKNOWN, "the connection broke"))
+	bed.CreateMachine(t, "worker-0", managertest.Metal())
+	sent := func() (sends, looks int) {
+		for _, request := range provisionertest.Requests[*lxdprovisionerv1.AllocateMachineRequest](bed.Fake) {
+			if request.GetSentAt() == nil {
+				sends++
+			} else {
+				looks++
+			}
+		}
+		return sends, looks
+	}
+	require.Eventually(t, func() bool { _, looks := sent(); return looks > 1 }, time.Minute, 50*time.Millisecond)
+	sends, _ := sent()
+	assert.Equal(t, 1, sends, "while the machine may still appear it is only looked for")
+	bed.Fake.Advance(10 * time.Minute)
+	m := bed.WaitProvisioned(t, "worker-0")
+	sends, _ = sent()
+	assert.Equal(t, 2, sends)
+	assert.Empty(t, m.Annotations[infrav1.BareMetalSentAtAnnotation])
 }
 
 func TestMachine_X3_9_an_allocation_of_unknown_outcome_is_found_again(t *testing.T) {
