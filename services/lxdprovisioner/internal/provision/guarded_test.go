@@ -2,7 +2,9 @@ package provision_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -77,5 +79,45 @@ func TestLXD_survives_a_panic_and_keeps_user_data_to_itself(t *testing.T) {
 			assert.Contains(t, err.Error(), "panic (string)")
 			assert.True(t, w.logged("Panic caught", "type=string", "guarded_test.go"), "the log has the stack")
 		})
+	}
+}
+
+// panickingLists panics, where it is told to, in lists of machines.
+type panickingLists struct {
+	provision.MAAS
+
+	on atomic.Bool
+}
+
+func (m *panickingLists) Machines(ctx context.Context, filter provision.MachineFilter) ([]inventory.Machine, error) {
+	if m.on.Load() {
+		panic("unexpected " + userData)
+	}
+	return m.MAAS.Machines(ctx, filter)
+}
+
+func TestWatchVMs_goes_on_after_a_panic(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req := w.composed("cp-0", "lxd-1")
+	lists := &panickingLists{MAAS: w.cfg.MAAS}
+	w.cfg.MAAS = lists
+	w.restart()
+	events, stop := w.watch(watched(req.Attempt, inventory.StatusAllocated))
+	defer stop()
+	for e := range events {
+		if !e.Synced.IsZero() {
+			break
+		}
+	}
+	lists.on.Store(true)
+	require.Eventually(t, func() bool { return w.logged("Panic caught", "a round of the watch") }, 10*time.Second, time.Millisecond)
+	lists.on.Store(false)
+	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
+	require.NoError(t, err)
+	for e := range events {
+		if e.VM != nil && e.VM.Status == inventory.StatusDeployed {
+			break
+		}
 	}
 }

@@ -232,7 +232,7 @@ func (w *watcher) loop(ctx context.Context) {
 			return
 		}
 		began := w.clock()
-		err := w.round(ctx)
+		err := guarded(ctx, w.log, "a round of the watch", func() error { return w.round(ctx) })
 		w.finish(ctx, w.clock().Sub(began), err)
 	}
 }
