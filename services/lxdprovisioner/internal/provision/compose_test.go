@@ -342,3 +342,33 @@ func TestComposeVM_checks_its_host_before_the_claim(t *testing.T) {
 	assert.Len(t, w.sim.LXD(), 1)
 	assert.False(t, w.host("lxd-1").OverLimit())
 }
+
+// fleeting loses each VM as soon as it is made.
+type fleeting struct {
+	provision.Backend
+
+	remove func(systemID string) error
+}
+
+func (b *fleeting) Make(ctx context.Context, spec provision.VMSpec) (string, error) {
+	id, err := b.Backend.Make(ctx, spec)
+	if err == nil {
+		err = b.remove(id)
+	}
+	return id, err
+}
+
+func TestComposeVM_X4_5_of_a_VM_that_somebody_deletes_before_its_claim(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req := w.composeRequest("cp-0", "lxd-1")
+	operator := w.as(w.sim.APIKey())
+	w.cfg.Backend = &fleeting{Backend: w.cfg.Backend, remove: func(id string) error { return operator.DeleteMachine(w.ctx(), id) }}
+	w.restart()
+	_, err := w.lxd.ComposeVM(w.ctx(), req)
+	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
+	req.Attempt = w.sent(req.Attempt)
+	w.clock.advance(151 * time.Second)
+	_, err = w.lxd.ComposeVM(w.ctx(), req)
+	requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
+}

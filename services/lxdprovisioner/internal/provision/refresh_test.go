@@ -54,8 +54,8 @@ func TestDrain_waits_for_a_refresh_whose_caller_is_gone(t *testing.T) {
 	drained := make(chan error, 1)
 	go func() { drained <- w.lxd.Drain(w.ctx()) }()
 	select {
-	case <-drained:
-		t.Error("X2.5 a refresh runs on, but nobody waits for it")
+	case err := <-drained:
+		t.Errorf("X2.5 a refresh runs on, but nobody waits for it: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(leave)
