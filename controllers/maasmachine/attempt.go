@@ -112,6 +112,22 @@ func (a attempts) excludedHosts(now time.Time) []string {
 	return slices.Compact(hosts)
 }
 
+// lateVM is how long after it was sent a VM may appear that MAAS did not admit to (protocol.md 1.5).
+const lateVM = 5 * time.Minute
+
+// mayExist says whether a VM of the attempt exists or may come to exist. One that was refused and never seen does not take
+// its host from the group for ever.
+func (a *attempt) mayExist(now time.Time) bool {
+	switch {
+	case !a.GivenUp:
+		return true
+	case a.Settled:
+		return false
+	default:
+		return a.SystemID != "" || a.SentAt != nil && now.Sub(a.SentAt.Time) < lateVM
+	}
+}
+
 // attemptName is the name of a machine's VM in one attempt. Dots are mapped before hashing, since MAAS silently replaces
 // a dotted name by one of its own; the hash of UID and number keeps the names of two machines and of two attempts apart.
 func attemptName(machine string, uid types.UID, number int32) string {

@@ -15,6 +15,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/endpoint"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -93,11 +94,28 @@ func (r *Reconciler) deleteVMs(ctx context.Context, s *scope, some attempts) (pr
 	if out.Action != provisioner.Done {
 		return out, nil
 	}
+	if missing := unproved(some, answer.GetAbsences()); missing != "" {
+		return provisioner.Outcome{
+			Action: provisioner.Wait, Reason: errorinfo.Word(lxdprovisionerv1.Reason_REASON_DELETION_IN_PROGRESS),
+			Message: "the provisioner gave no proof for " + missing, Delay: r.Delays.Busy,
+		}, nil
+	}
 	for _, absence := range answer.GetAbsences() {
 		ctrl.LoggerFrom(ctx).Info("Deleted a VM", "vm", absence.GetName(), "proof", absence.GetProof().String())
 		r.event(s, eventNormal, "Deleted", "VM %s is gone (%s)", absence.GetName(), absence.GetProof())
 	}
 	return out, nil
+}
+
+// unproved gives the name of an attempt without a proof of absence; empty where each has one.
+func unproved(some attempts, absences []*lxdprovisionerv1.Absence) string {
+	for i := range some {
+		proves := func(a *lxdprovisionerv1.Absence) bool { return a.GetName() == some[i].Name }
+		if !slices.ContainsFunc(absences, proves) {
+			return some[i].Name
+		}
+	}
+	return ""
 }
 
 // expectations is what is known of the attempts' hosts: which VMs of other machines are deployed there, and which attempts
@@ -148,6 +166,9 @@ func (r *Reconciler) expectations(ctx context.Context, s *scope, some attempts) 
 // that is going. The last address stays: it goes with its machine, and the record with the cluster.
 func (r *Reconciler) waitForDetach(s *scope) step {
 	if !s.isControlPlane() || s.infra == nil || endpoint.IsCustom(s.infra) || !s.infra.DeletionTimestamp.IsZero() {
+		return proceed
+	}
+	if s.cluster != nil && !s.cluster.DeletionTimestamp.IsZero() {
 		return proceed
 	}
 	recorded := endpoint.Recorded(s.infra)

@@ -1,5 +1,12 @@
 package maasmachine
 
+import (
+	"time"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
 // What the tests of pure functions reach.
 var (
 	AttemptName   = attemptName
@@ -14,3 +21,19 @@ var (
 	AntiAffinity  = antiAffinityOf
 	ZoneOf        = zoneOf
 )
+
+// MayExist says of each stored attempt whether it counts among the peers.
+func MayExist(m *infrav1.MaasMachine, now time.Time) (map[string]bool, error) {
+	all, err := attemptsOf(m)
+	exist := map[string]bool{}
+	for i := range all {
+		exist[all[i].Name] = all[i].mayExist(now)
+	}
+	return exist, err
+}
+
+// Unproved gives the stored attempt that the absences do not cover.
+func Unproved(m *infrav1.MaasMachine, absences []*lxdprovisionerv1.Absence) (string, error) {
+	all, err := attemptsOf(m)
+	return unproved(all, absences), err
+}

@@ -198,7 +198,7 @@ func (r *Reconciler) peersOf(ctx context.Context, s *scope, group string) ([]*lx
 			return nil, err
 		}
 		for j := range all {
-			if !all[j].GivenUp || !all[j].Settled {
+			if all[j].mayExist(r.Clock()) {
 				peers = append(peers, &lxdprovisionerv1.Peer{Name: all[j].Name, HostId: all[j].HostID, Zone: m.Status.FailureDomain})
 			}
 		}
