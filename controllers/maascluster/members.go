@@ -30,16 +30,17 @@ type member struct {
 
 // members computes the record's addresses (protocol.md 8.2) and, where a machine still has to join, when to look again.
 func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Duration, error) {
-	all, skipped, err := r.listMembers(ctx, s)
+	all, others, err := r.listMembers(ctx, s)
 	if err != nil {
 		return nil, 0, err
 	}
 	recorded := r.recorded(s.infra)
-	if len(all) == 0 && skipped {
-		// No machine has an address that may go in: what is in the record stays (R6.2).
-		return recorded, 0, nil
+	clusterGoes := !s.cluster.DeletionTimestamp.IsZero()
+	kept := others.keep(all, recorded)
+	if len(all) == 0 && others.skipped {
+		return kept, others.lookAgain(r.Delays.Working), nil
 	}
-	wanted := staying(all, !s.cluster.DeletionTimestamp.IsZero())
+	wanted := append(staying(all, clusterGoes || others.unread && len(kept) > 0), kept...)
 	var outside []member
 	for _, m := range all {
 		if !m.in && !m.leaving {
@@ -54,7 +55,7 @@ func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Dura
 	joining := r.answering(ctx, outside, s.infra.Spec.ControlPlaneEndpoint.Port)
 	wanted = append(wanted, joining...)
 	slices.Sort(wanted)
-	if len(joining) < len(outside) {
+	if len(joining) < len(outside) || others.unread {
 		return slices.Compact(wanted), r.Delays.Working, nil
 	}
 	return slices.Compact(wanted), 0, nil
@@ -79,12 +80,55 @@ func staying(all []member, clusterGoes bool) []string {
 	return stay
 }
 
-// listMembers lists the control plane's machines that MAAS shows deployed. skipped says that there are some, but none has
-// an address in the preferred subnets.
-func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, skipped bool, err error) {
+// bystanders are the control plane's machines that are no members.
+type bystanders struct {
+	// skipped says that there are machines with addresses, but none in the preferred subnets.
+	skipped bool
+	// unread says that a machine was deployed once and its status is lost, as clusterctl move loses it.
+	unread bool
+	// leaving are the addresses of the skipped machines that are being deleted.
+	leaving []string
+}
+
+func (b *bystanders) add(m *infrav1.MaasMachine) {
+	switch {
+	case len(m.Status.Addresses) == 0:
+		c := conditions.Get(m, infrav1.MachineDeployedCondition)
+		unanswered := c == nil || c.Reason == infrav1.MachineNotFoundReason
+		b.unread = b.unread || m.Spec.ProviderID != nil && unanswered && m.DeletionTimestamp.IsZero()
+	case m.DeletionTimestamp.IsZero():
+		b.skipped = true
+	default:
+		b.skipped = true
+		b.leaving = append(b.leaving, endpoint.IPs(m.Status.Addresses)...)
+	}
+}
+
+// keep gives the recorded addresses that stay though no member has them: any of them may be that of a machine that has
+// not been read again, or, where there are no members at all, be the only way to a control plane (R6.2).
+func (b *bystanders) keep(all []member, recorded []string) []string {
+	if !b.unread && (len(all) > 0 || !b.skipped) {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(recorded), func(ip string) bool {
+		return slices.Contains(b.leaving, ip) || slices.ContainsFunc(all, func(m member) bool { return m.address == ip })
+	})
+}
+
+// lookAgain is the wait until machines that have not been read are looked at again; 0 where all have been.
+func (b *bystanders) lookAgain(wait time.Duration) time.Duration {
+	if b.unread {
+		return wait
+	}
+	return 0
+}
+
+// listMembers lists the control plane's machines that MAAS shows deployed with an address that may be in the record, and
+// tells of the others.
+func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, others bystanders, err error) {
 	subnets, bad, err := endpoint.PreferredSubnets(ctx, r.Client, s.infra.Namespace)
 	if err != nil {
-		return nil, false, fmt.Errorf("read the preferred subnets: %w", err)
+		return nil, others, fmt.Errorf("read the preferred subnets: %w", err)
 	}
 	for _, entry := range bad {
 		ctrl.LoggerFrom(ctx).Info("Skipping a preferred subnet that is no CIDR", "entry", entry)
@@ -92,13 +136,13 @@ func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, s
 	}
 	machines, owners, err := r.controlPlane(ctx, s)
 	if err != nil {
-		return nil, false, err
+		return nil, others, err
 	}
 	recorded := r.recorded(s.infra)
 	for _, m := range machines {
 		address := subnets.Choose(m.Status.Addresses)
 		if address == "" {
-			skipped = skipped || len(m.Status.Addresses) > 0
+			others.add(m)
 			continue
 		}
 		in, leaving := slices.Contains(recorded, address), !m.DeletionTimestamp.IsZero()
@@ -110,7 +154,7 @@ func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, s
 			address: address, in: in, leaving: leaving, healthy: healthy(owners[m.Name]), created: m.CreationTimestamp.Time,
 		})
 	}
-	return all, skipped, nil
+	return all, others, nil
 }
 
 // controlPlane lists the MaasMachines of the control plane and their Machines by the MaasMachine's name.
