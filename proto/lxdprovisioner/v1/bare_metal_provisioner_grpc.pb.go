@@ -56,9 +56,10 @@ type BareMetalProvisionerClient interface {
 	// WatchMachines streams the state of the machines that the caller names, as WatchVMs does.
 	WatchMachines(ctx context.Context, in *WatchMachinesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchMachinesResponse], error)
 	// ReleaseMachine aborts what runs and releases every machine that is held under the agent name.
-	// May be repeated; OK means that MAAS holds none any more. Codes: ABORTED of kind Busy
-	// (DELETION_IN_PROGRESS: an allocation may still appear, or a machine was aborted; repeat.
-	// MACHINE_LOCKED), UNAVAILABLE. Takes seconds; releasing goes on in MAAS for minutes.
+	// May be repeated; OK means that MAAS holds none any more. Where the system id is given, that is
+	// seen from the machine itself, also when a release has failed in MAAS: it is then sent again.
+	// Codes: ABORTED of kind Busy (DELETION_IN_PROGRESS: an allocation may still appear, or MAAS is at
+	// it; repeat. MACHINE_LOCKED), UNAVAILABLE. Takes seconds; MAAS takes minutes.
 	ReleaseMachine(ctx context.Context, in *ReleaseMachineRequest, opts ...grpc.CallOption) (*ReleaseMachineResponse, error)
 }
 
@@ -159,9 +160,10 @@ type BareMetalProvisionerServer interface {
 	// WatchMachines streams the state of the machines that the caller names, as WatchVMs does.
 	WatchMachines(*WatchMachinesRequest, grpc.ServerStreamingServer[WatchMachinesResponse]) error
 	// ReleaseMachine aborts what runs and releases every machine that is held under the agent name.
-	// May be repeated; OK means that MAAS holds none any more. Codes: ABORTED of kind Busy
-	// (DELETION_IN_PROGRESS: an allocation may still appear, or a machine was aborted; repeat.
-	// MACHINE_LOCKED), UNAVAILABLE. Takes seconds; releasing goes on in MAAS for minutes.
+	// May be repeated; OK means that MAAS holds none any more. Where the system id is given, that is
+	// seen from the machine itself, also when a release has failed in MAAS: it is then sent again.
+	// Codes: ABORTED of kind Busy (DELETION_IN_PROGRESS: an allocation may still appear, or MAAS is at
+	// it; repeat. MACHINE_LOCKED), UNAVAILABLE. Takes seconds; MAAS takes minutes.
 	ReleaseMachine(context.Context, *ReleaseMachineRequest) (*ReleaseMachineResponse, error)
 	mustEmbedUnimplementedBareMetalProvisionerServer()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -88,8 +89,8 @@ func (b *BareMetal) claimed(ctx context.Context, ref MachineRef) (inventory.Mach
 	return m, fault.New(fault.Conflict, fault.ReasonNameTaken, "%s is %s and not allocated as %s; owner %q", m.SystemID, m.StatusName, ref.AgentName, m.Owner)
 }
 
-// ReleaseMachine aborts what runs and releases every machine that is held under the agent name.
-// Success means that MAAS holds none any more; releasing goes on in MAAS for minutes.
+// ReleaseMachine aborts what runs and releases every machine that is held under the agent name. Success
+// means that MAAS holds none any more; while MAAS releases the machine of the system id it is Busy.
 func (b *BareMetal) ReleaseMachine(ctx context.Context, req ReleaseRequest) error {
 	_, err := b.releasing.do(ctx, req.Machine.AgentName, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, b.release(ctx, req)
@@ -124,8 +125,41 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 	if len(failures) > 0 {
 		return failures[0]
 	}
-	return nil
+	return b.verifyReleased(ctx, req)
 }
+
+// verifyReleased reads the machine that is being given back, where its system id is known: MAAS forgets the agent name when
+// a release begins and the owner only when it has ended, and a release that fails keeps the machine.
+func (b *BareMetal) verifyReleased(ctx context.Context, req ReleaseRequest) error {
+	if req.Machine.SystemID == "" {
+		return nil
+	}
+	m, err := b.cfg.MAAS.Machine(ctx, req.Machine.SystemID)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("see whether %s is released: %w", req.Machine.SystemID, err)
+	}
+	if mark := ownerOf(m); m.Owner == "" || mark == nil || !mark.same(req.Owner) {
+		return nil
+	}
+	switch m.Status {
+	case inventory.StatusFailedReleasing, inventory.StatusFailedDiskErasing:
+		if err := b.releaseOne(ctx, req, m); err != nil {
+			return err
+		}
+		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s failed to be released (%s) and is released once more", m.SystemID, m.StatusName).
+			WithRetryAfter(releaseLook)
+	case inventory.StatusReleasing, inventory.StatusDiskErasing:
+		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is %s", m.SystemID, m.StatusName).WithRetryAfter(retrySoon)
+	default:
+		return nil
+	}
+}
+
+// releaseLook is the wait after a release that failed: MAAS gives one five minutes, and the cause is seldom gone at once.
+const releaseLook = time.Minute
 
 func (b *BareMetal) releaseOne(ctx context.Context, req ReleaseRequest, m inventory.Machine) error {
 	if m.Locked {

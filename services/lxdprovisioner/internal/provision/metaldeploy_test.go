@@ -11,6 +11,7 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
 )
 
 // swapping runs a step of a test while the swap of a machine is set, before its deployment is sent.
@@ -106,4 +107,32 @@ type releasing struct {
 func (r *releasing) Release(ctx context.Context, systemID, comment string) (inventory.Machine, error) {
 	r.before()
 	return r.MAAS.Release(ctx, systemID, comment)
+}
+
+func TestReleaseMachine_R7_4_is_done_when_MAAS_holds_the_machine_no_more(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 1)
+	m, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
+	require.NoError(t, err)
+	release := provision.ReleaseRequest{Machine: provision.MachineRef{AgentName: worker.AgentName, SystemID: m.SystemID}, Owner: owner("worker-0")}
+	w.fault(maassim.Fault{Operation: "machines.release", Count: 1, Effect: maassim.EffectSlow, Latency: time.Second})
+	requireFault(t, w.metal.ReleaseMachine(w.ctx(), release), fault.Busy, fault.ReasonDeletionInProgress)
+	require.Eventually(t, func() bool { return w.metal.ReleaseMachine(w.ctx(), release) == nil }, time.Minute, 50*time.Millisecond)
+	kept, ok := w.sim.Machine(m.SystemID)
+	require.True(t, ok)
+	assert.Empty(t, kept.Owner)
+}
+
+func TestReleaseMachine_R7_4_sends_a_release_that_failed_again(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 1)
+	m, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
+	require.NoError(t, err)
+	release := provision.ReleaseRequest{Machine: provision.MachineRef{AgentName: worker.AgentName, SystemID: m.SystemID}, Owner: owner("worker-0")}
+	w.fault(maassim.Fault{Operation: "machines.release", Count: 1, Effect: maassim.EffectFail})
+	requireFault(t, w.metal.ReleaseMachine(w.ctx(), release), fault.Busy, fault.ReasonDeletionInProgress)
+	require.NoError(t, w.metal.ReleaseMachine(w.ctx(), release))
+	kept, ok := w.sim.Machine(m.SystemID)
+	require.True(t, ok)
+	assert.Empty(t, kept.Owner)
 }
