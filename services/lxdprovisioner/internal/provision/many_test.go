@@ -47,7 +47,8 @@ func TestLXD_makes_and_deletes_many_at_once_within_the_budget(t *testing.T) {
 		perHost[vm.Host]++
 	}
 	for host, n := range perHost {
-		assert.Equal(t, count/6, n, "R3.4 the ledger spreads those that are chosen at once: %s", host)
+		// The requests name no peers, so a VM that MAAS shows already counts by its load alone.
+		assert.InDelta(t, count/6, n, 1, "R3.4 the ledger spreads those that are chosen at once: %s", host)
 	}
 	left := make([]bool, count)
 	for range 5 {
