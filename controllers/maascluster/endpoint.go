@@ -9,8 +9,10 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"sigs.k8s.io/cluster-api/util/conditions"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -129,6 +131,10 @@ func (r *Reconciler) reconcileEndpoint(ctx context.Context, s *scope) (time.Dura
 func (r *Reconciler) writeRecord(ctx context.Context, s *scope, ref *lxdprovisionerv1.EndpointRef, wanted []string) (time.Duration, error) {
 	last, known := r.written.get(s.infra.UID)
 	same := known && endpoint.Format(wanted) == endpoint.Format(last.addresses) && r.Clock().Sub(last.at) < r.Delays.Idle
+	if held := r.Backoff.Remaining(s.infra.UID, s.infra.Generation); !same && held > 0 {
+		s.endpoint = s.lastProblem()
+		return held, nil
+	}
 	if !same {
 		ttl := int32(recordTTL)
 		answer, err := r.Provisioner.Region.EnsureEndpoint(ctx, &lxdprovisionerv1.EnsureEndpointRequest{
@@ -151,6 +157,15 @@ func (r *Reconciler) writeRecord(ctx context.Context, s *scope, ref *lxdprovisio
 	before := s.infra.DeepCopy()
 	annotate(s.infra, endpoint.AddressesAnnotation, endpoint.Format(wanted))
 	return 0, r.patchAnnotations(ctx, s.infra, before)
+}
+
+// lastProblem is what the condition says is wrong with the record, for a reconcile that is held back.
+func (s *scope) lastProblem() problem {
+	last := conditions.Get(s.infra, infrav1.LoadBalancerReadyCondition)
+	if last == nil || last.Status == metav1.ConditionTrue {
+		return problem{infrav1.LoadBalancerFailedReason, "waiting after a failure to write the DNS record"}
+	}
+	return problem{infrav1.LoadBalancerFailedReason, last.Message}
 }
 
 // patchAnnotations writes the annotations by a patch of their own and leaves the rest of the object as it is in memory.

@@ -23,8 +23,8 @@ import (
 const (
 	// mostFailed is how often a VM that failed before it was ever deployed is made anew (protocol.md 3.7).
 	mostFailed = 3
-	// mostAttempts bounds the attempts of one machine: DeleteVM takes a hundred, and whoever was refused so often needs a
-	// person to look.
+	// mostAttempts is from how many on attempts are settled and forgotten before another one is opened: DeleteVM takes a
+	// hundred, and an annotation is no archive.
 	mostAttempts = 30
 	// exclusion is how long a host is left out after an attempt on it came to nothing.
 	exclusion = 30 * time.Minute
@@ -98,6 +98,13 @@ func (a attempts) failed() int {
 		}
 	}
 	return n
+}
+
+// forgetful drops the attempts that are proved to have made nothing, but for the last, which gives the next one its number.
+func (a attempts) forgetful() attempts {
+	last := len(a) - 1
+	kept := slices.DeleteFunc(slices.Clone(a[:last]), func(one attempt) bool { return one.GivenUp && one.Settled && one.SystemID == "" })
+	return append(kept, a[last])
 }
 
 // excludedHosts are the hosts on which an attempt came to nothing lately.

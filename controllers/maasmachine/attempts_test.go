@@ -3,12 +3,15 @@ package maasmachine_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -227,4 +230,57 @@ func TestAttempt_survives_a_manager_that_dies_at_any_call(t *testing.T) {
 	m := bed.WaitProvisioned(t, "cp-0")
 	assert.Len(t, attemptsOf(t, m), 1)
 	assert.Len(t, bed.Fake.VMs(), 1)
+}
+
+func TestAttempt_X6_2_a_refused_attempt_is_no_peer_for_ever(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	refused := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
+	bed.CreateMachine(t, "cp-0", managertest.LXD(), managertest.ControlPlane, func(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
+		metav1.SetMetaDataAnnotation(&m.ObjectMeta, infrav1.ComposeAttemptsAnnotation,
+			`[{"attempt":1,"name":"cp-0-aaaaa","hostID":"`+bed.Fake.HostID("lxd-01")+`","hostName":"lxd-01","sentAt":"`+refused+`","givenUp":true}]`)
+	})
+	bed.WaitProvisioned(t, "cp-0")
+	bed.Fake.ForgetRequests()
+	bed.CreateMachine(t, "cp-1", managertest.LXD(), managertest.ControlPlane)
+	bed.WaitProvisioned(t, "cp-1")
+	asked := provisionertest.Requests[*lxdprovisionerv1.SelectHostRequest](bed.Fake)
+	require.NotEmpty(t, asked)
+	for _, request := range asked {
+		require.Len(t, request.GetGroup().GetPeers(), 1, "only the attempt that stands")
+		assert.NotEqual(t, "cp-0-aaaaa", request.GetGroup().GetPeers()[0].GetName())
+	}
+}
+
+func TestAttempt_X9_2_many_refusals_are_forgotten_and_not_terminal(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	var refused []string
+	for n := range 30 {
+		refused = append(refused, fmt.Sprintf(`{"attempt":%d,"name":"vm-0-%05d","hostID":%q,"hostName":"lxd-01","sentAt":%q,"givenUp":true}`,
+			n+1, n, bed.Fake.HostID("lxd-01"), time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)))
+	}
+	bed.CreateMachine(t, "vm-0", managertest.LXD(), func(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
+		metav1.SetMetaDataAnnotation(&m.ObjectMeta, infrav1.ComposeAttemptsAnnotation, "["+strings.Join(refused, ",")+"]")
+	})
+	m := bed.WaitProvisioned(t, "vm-0")
+	var left []stored
+	require.NoError(t, json.Unmarshal([]byte(m.Annotations[infrav1.ComposeAttemptsAnnotation]), &left))
+	require.Len(t, left, 2, "the last refused one, which counts, and the one that stands")
+	assert.Equal(t, 31, left[1].Attempt)
+}
+
+func TestDelete_waits_for_a_person_where_the_existing_provider_may_have_made_a_VM(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "vm-0", managertest.LXD(), managertest.WithoutBootstrapData, func(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
+		metav1.SetMetaDataAnnotation(&m.ObjectMeta, infrav1.VMNameAnnotation, "vm-vm-0-a1b2c")
+	})
+	bed.WaitCondition(t, bed.OfMachine("vm-0"), infrav1.MachineDeployedCondition, infrav1.WaitingForBootstrapDataReason)
+	bed.DeleteMachine(t, "vm-0")
+	deleted := bed.WaitCondition(t, bed.OfMachine("vm-0"), infrav1.LXDVMDeployedCondition, infrav1.LXDVMDeletionFailedReason)
+	assert.Contains(t, deleted.Message, "vm-vm-0-a1b2c")
 }

@@ -10,6 +10,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -89,17 +90,8 @@ func (s *scope) machineRef() *lxdprovisionerv1.MachineRef {
 // the same request (protocol.md 3.9).
 func (r *Reconciler) allocateMachine(ctx context.Context, s *scope) (step, error) {
 	if !s.justSent {
-		answer, err := r.Provisioner.Metal.GetMachine(ctx, &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef()})
-		if out := r.Delays.Of(err); out.Action == provisioner.Done {
-			s.found = foundMachine(answer.GetMachine())
-			return proceed, r.storeSettled(ctx, s)
-		} else if !out.Absent {
-			return r.stopped(ctx, s, stageCompose, out), nil
-		}
-		if r.allocationSentAt(s) == nil {
-			if err := r.storeSending(ctx, s); err != nil {
-				return step{}, err
-			}
+		if next, err := r.findHeld(ctx, s); err != nil || next.stop || s.found != nil {
+			return next, err
 		}
 	}
 	machine, out := r.callAllocate(ctx, s)
@@ -123,6 +115,23 @@ func (r *Reconciler) allocateMachine(ctx context.Context, s *scope) (step, error
 	return proceed, nil
 }
 
+// findHeld looks for the machine that is held under the agent name. Where there is none and no allocation is on its way, the
+// next one's time is stored.
+func (r *Reconciler) findHeld(ctx context.Context, s *scope) (step, error) {
+	answer, err := r.Provisioner.Metal.GetMachine(ctx, &lxdprovisionerv1.GetMachineRequest{Machine: s.machineRef()})
+	switch out := r.Delays.Of(err); {
+	case out.Action == provisioner.Done:
+		s.found = foundMachine(answer.GetMachine())
+		return proceed, r.storeSettled(ctx, s)
+	case !out.Absent:
+		return r.stopped(ctx, s, stageCompose, out), nil
+	case r.allocationSentAt(s) == nil:
+		return proceed, r.storeSending(ctx, s)
+	default:
+		return proceed, nil
+	}
+}
+
 // callAllocate calls AllocateMachine: without sent_at on the very call that follows its store, so that it is sent, and with
 // it on every other.
 func (r *Reconciler) callAllocate(ctx context.Context, s *scope) (*lxdprovisionerv1.Machine, provisioner.Outcome) {
@@ -138,8 +147,17 @@ func (r *Reconciler) callAllocate(ctx context.Context, s *scope) (*lxdprovisione
 }
 
 // nothingHeld says whether the service's answer means that no machine was taken, so that another allocation may be sent.
+// A refused key doesn't: it may have been refused when the machine that was taken was to be marked.
 func nothingHeld(out provisioner.Outcome) bool {
-	return out.Action == provisioner.Blocked && !out.Absent || out.Is(lxdprovisionerv1.Reason_REASON_NO_MACHINE_AVAILABLE)
+	switch errorinfo.ReasonOf(out.Reason) {
+	case lxdprovisionerv1.Reason_REASON_MAAS_KEY_REFUSED, lxdprovisionerv1.Reason_REASON_MAAS_RIGHTS_MISSING:
+		return false
+	case lxdprovisionerv1.Reason_REASON_NO_MACHINE_AVAILABLE, lxdprovisionerv1.Reason_REASON_MAAS_BUSY,
+		lxdprovisionerv1.Reason_REASON_TOO_MANY_IN_FLIGHT:
+		return true
+	default:
+		return out.Action == provisioner.Blocked && !out.Absent
+	}
 }
 
 // deployMachine follows the machine until it is deployed, and says deploy once.

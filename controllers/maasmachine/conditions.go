@@ -143,6 +143,11 @@ func (s *scope) vmCondition(c vmCondition) metav1.Condition {
 func (s *scope) passed(c vmCondition) metav1.Condition {
 	message := ""
 	switch {
+	case c.at == stageDeploy && s.stage == stageRunning:
+		// Two conditions of one thing must not contradict each other.
+		if now := s.running(); now.Status != metav1.ConditionTrue {
+			return condition(c.name, now.Status, now.Reason, now.Message)
+		}
 	case c.at == stageHost && s.current != nil:
 		message = fmt.Sprintf("VM %s is on host %s", s.current.Name, s.current.HostName)
 	case c.name == infrav1.LXDResourcesAllocatedCondition:

@@ -74,7 +74,7 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 		ctrl.LoggerFrom(ctx).Info("Released the machine", "agentName", agent)
 		r.event(s, eventNormal, "SuccessfulRelease", "the machine is released")
 	}
-	if len(all) == 0 && agent == "" && wasDeployed(s.record.object) {
+	if len(all) == 0 && agent == "" && mayBeTheirs(s.record.object) {
 		return r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, fmt.Sprintf(
 			"%s; release it in MAAS, then remove the finalizer %s", s.untracked(), infrav1.MachineFinalizer)), nil
 	}

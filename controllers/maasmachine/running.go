@@ -56,7 +56,13 @@ func (s *scope) untracked() string {
 		return ""
 	}
 	return fmt.Sprintf("machine %s was not made by this provider: the annotation %s is missing",
-		ptr.Deref(s.machine.Spec.SystemID, "?"), missing)
+		ptr.Deref(s.machine.Spec.SystemID, s.machine.Annotations[infrav1.VMNameAnnotation]), missing)
+}
+
+// mayBeTheirs says whether the existing provider may have made something for the object: it stores a VM's name before it
+// composes, and the system id when it has.
+func mayBeTheirs(m *infrav1.MaasMachine) bool {
+	return wasDeployed(m) || m.Spec.SystemID != nil || m.Spec.Mode() == infrav1.ModeLXD && m.Annotations[infrav1.VMNameAnnotation] != ""
 }
 
 // read asks for the machine as it is.

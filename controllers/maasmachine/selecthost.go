@@ -68,25 +68,15 @@ func (r *Reconciler) selectHost(ctx context.Context, s *scope) (step, error) {
 	if s.current != nil && !s.current.GivenUp {
 		return proceed, nil
 	}
-	if problem := tooMany(s.record.attempts); problem != "" {
-		return r.stopped(ctx, s, stageHost, r.refusal(lxdprovisionerv1.Reason_REASON_VM_DEPLOYMENT_FAILED, problem)), nil
-	}
+	// What failed is removed first: a VM that is of no use must not keep its host's cores.
 	if next, err := r.removeGivenUp(ctx, s); err != nil || next.stop {
 		return next, err
 	}
-	return r.openAttempt(ctx, s)
-}
-
-// tooMany says why no further attempt is opened; empty where one may be.
-func tooMany(all attempts) string {
-	switch failed := all.failed(); {
-	case failed > mostFailed:
-		return fmt.Sprintf("%d VMs failed before they were deployed; delete the Machine to have it made anew", failed)
-	case len(all) >= mostAttempts:
-		return fmt.Sprintf("%d attempts came to nothing; delete the Machine to have it made anew", len(all))
-	default:
-		return ""
+	if failed := s.record.attempts.failed(); failed > mostFailed {
+		return r.stopped(ctx, s, stageHost, r.refusal(lxdprovisionerv1.Reason_REASON_VM_DEPLOYMENT_FAILED,
+			fmt.Sprintf("%d VMs failed before they were deployed; delete the Machine to have it made anew", failed))), nil
 	}
+	return r.openAttempt(ctx, s)
 }
 
 // openAttempt chooses a host under the group's lock and stores the attempt.

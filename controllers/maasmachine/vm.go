@@ -95,12 +95,13 @@ func (r *Reconciler) giveUp(ctx context.Context, s *scope, at stage, out provisi
 }
 
 // removeGivenUp removes, with proof, what attempts that were given up have left behind. Only VMs that were seen are waited
-// for; a machine with a fixed address waits for all, because two VMs cannot hold it.
+// for; a machine with a fixed address waits for all, because two VMs cannot hold it, and so does one with very many
+// attempts, which are forgotten then.
 func (r *Reconciler) removeGivenUp(ctx context.Context, s *scope) (step, error) {
-	fixed := s.machine.Spec.StaticIPConfig() != nil
+	every := s.machine.Spec.StaticIPConfig() != nil || len(s.record.attempts) >= mostAttempts
 	var left attempts
 	for _, a := range s.record.attempts {
-		if a.GivenUp && !a.Settled && (a.SystemID != "" || fixed) {
+		if a.GivenUp && !a.Settled && (a.SystemID != "" || every) {
 			left = append(left, a)
 		}
 	}
@@ -114,9 +115,12 @@ func (r *Reconciler) removeGivenUp(ctx context.Context, s *scope) (step, error) 
 	}
 	all := slices.Clone(s.record.attempts)
 	for i := range all {
-		if all[i].GivenUp && (all[i].SystemID != "" || fixed) {
+		if all[i].GivenUp && (all[i].SystemID != "" || every) {
 			all[i].Settled = true
 		}
+	}
+	if len(all) >= mostAttempts {
+		all = all.forgetful()
 	}
 	if err := r.store(ctx, s.record, all, clusterIDOf(s)); err != nil {
 		return step{}, err
