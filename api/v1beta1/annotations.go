@@ -21,7 +21,7 @@ const (
 	// BareMetalSentAtAnnotation holds when an allocation was sent whose answer has not been seen, in RFC 3339. It is written
 	// before the allocation and removed once its outcome is known.
 	BareMetalSentAtAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-sent-at"
-	// AbandonVMAnnotation lets a machine that is being deleted go without proof that its VM is gone. Its value is the reason.
+	// AbandonVMAnnotation is the name under which an operator gives a VM up; its value is the reason. The manager does not read it.
 	AbandonVMAnnotation = "infrastructure.cluster.x-k8s.io/abandon-vm"
 	// VMNameAnnotation holds the name of the first attempt's VM. A name found there is kept.
 	VMNameAnnotation = "maas.spectrocloud.com/vm-name"

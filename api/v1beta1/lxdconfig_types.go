@@ -157,7 +157,8 @@ type LXDNetwork struct {
 	// +optional
 	Subnet string `json:"subnet,omitempty"`
 
-	// macAddress is the MAC address of the VM's interface.
+	// macAddress is the MAC address that the VM's interface should have. MAAS lets LXD draw it, so a VM for which it is set is
+	// not made; a condition says so.
 	// +optional
 	// +kubebuilder:validation:MaxLength=17
 	MACAddress string `json:"macAddress,omitempty"`
@@ -185,7 +186,8 @@ type LXDNetworkConfig struct {
 	// +optional
 	Bridge string `json:"bridge,omitempty"`
 
-	// macAddress is the MAC address of the VM's interface.
+	// macAddress is the MAC address that the VM's interface should have. MAAS lets LXD draw it, so a VM for which it is set is
+	// not made; a condition says so.
 	// +optional
 	// +kubebuilder:validation:MaxLength=17
 	MACAddress string `json:"macAddress,omitempty"`
@@ -250,12 +252,12 @@ type VMConfig struct {
 	// +optional
 	Network string `json:"network,omitempty"`
 
-	// interfaceLinkModes is MAAS's link mode of each interface by name (eth0, eth1, ...): auto, dhcp, static or link_up. Left
-	// out: auto for eth0 and dhcp for all others.
+	// interfaceLinkModes is MAAS's link mode of each interface by name (eth0, eth1, ...). It has no effect, as in the provider
+	// that brought it: interfaces are linked as their subnets and addressFamilies ask.
 	// +optional
 	InterfaceLinkModes map[string]string `json:"interfaceLinkModes,omitempty"`
 
-	// autoStart asks for the VM to be started with its host.
+	// autoStart asks for the VM to be started with its host. It has no effect, as in the provider that brought it.
 	// +optional
 	// +kubebuilder:default=true
 	AutoStart *bool `json:"autoStart,omitempty"`

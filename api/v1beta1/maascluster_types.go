@@ -37,9 +37,9 @@ type MaasClusterSpec struct {
 	// +optional
 	LXDConfig *LXDHostConfig `json:"lxdConfig,omitempty"`
 
-	// onHostLost says what becomes of a VM's deletion when its LXD host has not answered for five minutes: HandOver (the
-	// default) lets the machine go and puts the VM on the cluster's list of pending deletions, Wait keeps the machine until
-	// the VM is proved to be gone.
+	// onHostLost says what is to become of a VM's deletion when its LXD host has not answered for five minutes: HandOver is
+	// to let the machine go and put the VM on the cluster's list of pending deletions, Wait to keep the machine until the VM
+	// is proved to be gone. The manager does not hand over: with either value the machine waits.
 	// +optional
 	OnHostLost OnHostLostPolicy `json:"onHostLost,omitempty"`
 }
@@ -137,8 +137,8 @@ type MaasClusterStatus struct {
 	// +optional
 	Zones string `json:"zones,omitempty"`
 
-	// pendingDeletions is the number of VMs that are still to be deleted from hosts that did not answer. The cluster's
-	// deletion waits until it is 0.
+	// pendingDeletions is the number of VMs that are still to be deleted from hosts that did not answer. It is left out where
+	// none was handed over.
 	// +optional
 	PendingDeletions *int32 `json:"pendingDeletions,omitempty"`
 

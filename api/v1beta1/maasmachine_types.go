@@ -82,7 +82,7 @@ type MaasMachineSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	Image string `json:"image"`
 
-	// deployInMemory runs the machine from memory and leaves its disks alone. Bare metal only.
+	// deployInMemory runs the machine from memory and leaves its disks alone. Bare metal only; a VM is deployed to its disk.
 	// +optional
 	// +kubebuilder:default=false
 	DeployInMemory bool `json:"deployInMemory,omitempty"`
@@ -91,7 +91,8 @@ type MaasMachineSpec struct {
 	// +optional
 	LXD *MachineLXDConfig `json:"lxd,omitempty"`
 
-	// staticIP gives a VM a fixed address. lxdConfig.network.staticIPConfig says the same and wins.
+	// staticIP gives a VM a fixed address; bare metal takes the address that MAAS gives. lxdConfig.network.staticIPConfig says
+	// the same and wins.
 	// +optional
 	StaticIP *StaticIPConfig `json:"staticIP,omitempty"`
 
