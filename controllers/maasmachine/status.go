@@ -150,8 +150,20 @@ func (s *scope) dnsAttached() metav1.Condition {
 	case deleting:
 		return condition(name, metav1.ConditionFalse, infrav1.MachineDeletingReason, "the DNS record does not hold the machine's address")
 	default:
-		return condition(name, metav1.ConditionFalse, infrav1.DNSAttachPendingReason,
-			"waiting for the machine to be deployed and its API server to answer")
+		return condition(name, metav1.ConditionFalse, infrav1.DNSAttachPendingReason, s.attachPending())
+	}
+}
+
+// attachPending says what keeps the machine out of the DNS record.
+func (s *scope) attachPending() string {
+	record := conditions.Get(s.infra, infrav1.LoadBalancerReadyCondition)
+	switch {
+	case record != nil && record.Status == metav1.ConditionFalse:
+		return "the MaasCluster cannot write the DNS record: " + record.Message
+	case s.stage != stageRunning:
+		return "waiting for the machine to be deployed"
+	default:
+		return "waiting for the machine's API server to answer; an address outside of the preferred subnets never goes into the record"
 	}
 }
 

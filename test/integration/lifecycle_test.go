@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/services/maassim"
@@ -68,6 +69,28 @@ func TestCluster_comes_spread_over_zones_and_goes_without_a_trace(t *testing.T) 
 			ids[id] = true
 		}
 		assert.Len(t, ids, 5)
+	})
+	t.Run("R5.2_a_VM_is_an_ordinary_Machine_and_R5.1_its_spec_stays_as_it_was", func(t *testing.T) {
+		for _, m := range machines {
+			s.eventually(t, func(c *assert.CollectT) {
+				machine := s.machine(m.Name)
+				require.NoError(c, s.client.Get(t.Context(), client.ObjectKeyFromObject(machine), machine))
+				assert.Equal(c, ptr.Deref(m.Spec.ProviderID, ""), machine.Spec.ProviderID)
+				assert.Equal(c, clusterv1.MachineAddresses(m.Status.Addresses), machine.Status.Addresses)
+				assert.Equal(c, m.Status.FailureDomain, machine.Status.FailureDomain)
+				assert.Empty(c, machine.Spec.FailureDomain, "nobody chose for Cluster API")
+				assert.Equal(c, m.Name, machine.Spec.InfrastructureRef.Name)
+			})
+		}
+	})
+	t.Run("R5.3_status_says_the_same_things_of_both_modes", func(t *testing.T) {
+		for _, m := range machines {
+			assert.Equal(t, "Deployed", string(ptr.Deref(m.Status.MachineState, "")), m.Name)
+			assert.True(t, m.Status.MachinePowered, m.Name)
+			assert.NotEmpty(t, m.Status.Addresses, m.Name)
+			assert.NotEmpty(t, m.Status.FailureDomain, m.Name)
+			assert.True(t, m.Status.Ready, m.Name)
+		}
 	})
 	t.Run("MAAS_got_the_user_data_as_it_was", func(t *testing.T) {
 		for _, m := range machines {

@@ -135,8 +135,9 @@ func (s *stack) assertNoSecrets(t *testing.T) {
 	require.NoError(t, s.client.List(t.Context(), &clusters, client.InNamespace(s.namespace)))
 	objects, err := json.Marshal([]any{events.Items, machines.Items, clusters.Items})
 	require.NoError(t, err)
-	logs := s.logs.String()
-	require.NotEmpty(t, logs)
+	require.NotEmpty(t, s.logs.String())
+	require.Contains(t, managerLogs.String(), s.namespace)
+	logs := s.logs.String() + managerLogs.String()
 	for _, secret := range []string{joinToken, base64.StdEncoding.EncodeToString([]byte("#cloud-config"))[:16], "SimTokenSecretForAdmin", "WrongSecretWrongSecret", s.key} {
 		assert.NotContains(t, logs, secret, "the logs")
 		assert.NotContains(t, string(objects), secret, "events and objects")

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"flag"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,12 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	managerapp "github.com/capmaas/capmaas/controllers/app"
@@ -146,9 +143,8 @@ func (s *stack) startManager(t *testing.T) {
 	options.ProvisionerAddress, options.ProvisionerInsecure = s.address, true
 	options.TimeScale, options.AnyControllerName = timeScale, true
 	options.MachineConcurrency = 8
-	logger := logr.FromSlogHandler(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.stopManager = s.background(t, "manager", func(ctx context.Context) error {
-		return managerapp.Run(ctrl.LoggerInto(ctx, logger), options)
+		return managerapp.Run(ctx, options)
 	})
 }
 
@@ -177,7 +173,7 @@ func (s *stack) eventually(t *testing.T, check func(c *assert.CollectT)) {
 	require.EventuallyWithT(t, check, patience, glance)
 }
 
-// logBuffer keeps what service and manager log.
+// logBuffer keeps what a process logs.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
