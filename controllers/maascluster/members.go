@@ -62,20 +62,24 @@ func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Dura
 }
 
 // staying are the addresses that are in and stay: those of machines that are not being deleted, or, while the cluster
-// lives, all of them rather than none. A failing probe removes nobody.
+// lives and all go, the newest one's rather than none: the others must not wait for each other. A failing probe removes
+// nobody.
 func staying(all []member, clusterGoes bool) []string {
-	var stay, leave []string
-	for _, m := range all {
-		switch {
+	var stay []string
+	var newest *member
+	joins := false
+	for i := range all {
+		switch m := &all[i]; {
 		case m.in && !m.leaving:
 			stay = append(stay, m.address)
-		case m.in:
-			leave = append(leave, m.address)
+		case m.in && (newest == nil || m.created.After(newest.created)):
+			newest = m
+		case !m.in && !m.leaving:
+			joins = true
 		}
 	}
-	joins := slices.ContainsFunc(all, func(m member) bool { return !m.in && !m.leaving })
-	if len(stay) == 0 && !joins && !clusterGoes {
-		return leave
+	if len(stay) == 0 && newest != nil && !joins && !clusterGoes {
+		return []string{newest.address}
 	}
 	return stay
 }

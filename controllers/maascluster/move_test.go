@@ -75,3 +75,15 @@ func TestEndpoint_R6_2_a_machine_goes_though_no_address_is_in_the_preferred_subn
 	bed.WaitGone(t, "cp-0")
 	assert.Equal(t, []string{stays}, recordOf(t, bed))
 }
+
+func TestEndpoint_X8_2_control_planes_that_all_go_do_not_wait_for_each_other(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	controlPlane(t, bed, "cp-0", "cp-1")
+	bed.DeleteMachine(t, "cp-0")
+	bed.DeleteMachine(t, "cp-1")
+	bed.WaitGone(t, "cp-0")
+	bed.WaitGone(t, "cp-1")
+	assert.Empty(t, bed.Fake.Leftovers())
+}
