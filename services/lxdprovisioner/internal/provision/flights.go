@@ -100,21 +100,24 @@ func (f *flights[T]) wait(ctx context.Context, fl *flight[T]) (T, error) {
 
 // drain waits until nothing runs any more, or for ctx.
 func (f *flights[T]) drain(ctx context.Context) error {
-	for {
-		var some *flight[T]
+	return drained(ctx, func() <-chan struct{} {
 		f.mu.Lock()
+		defer f.mu.Unlock()
 		for _, fl := range f.running {
-			some = fl
-			break
+			return fl.done
 		}
-		f.mu.Unlock()
-		if some == nil {
-			return nil
-		}
+		return nil
+	})
+}
+
+// drained waits until some gives nil: as long as something runs, it gives what is closed when that ends.
+func drained(ctx context.Context, some func() <-chan struct{}) error {
+	for done := some(); done != nil; done = some() {
 		select {
-		case <-some.done:
+		case <-done:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+	return nil
 }

@@ -90,21 +90,12 @@ func (t *turns[T]) take(ctx context.Context, key string, current *turn[T]) {
 
 // drain waits until nothing runs any more, or for ctx.
 func (t *turns[T]) drain(ctx context.Context) error {
-	for {
-		var some *turn[T]
+	return drained(ctx, func() <-chan struct{} {
 		t.mu.Lock()
+		defer t.mu.Unlock()
 		for _, current := range t.keys {
-			some = current
-			break
+			return current.done
 		}
-		t.mu.Unlock()
-		if some == nil {
-			return nil
-		}
-		select {
-		case <-some.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+		return nil
+	})
 }
