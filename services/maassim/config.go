@@ -55,6 +55,7 @@ const (
 	EffectComposeLost = fault.ComposeLost
 	EffectVMLeft      = fault.VMLeft
 	EffectFail        = fault.Fail
+	EffectPostCommit  = fault.PostCommit
 	EffectSlow        = fault.Slow
 )
 

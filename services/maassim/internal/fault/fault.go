@@ -22,6 +22,8 @@ const (
 	VMLeft Effect = "vm-left"
 	// Fail ends a commissioning, a deployment or a release in its failed status.
 	Fail Effect = "fail"
+	// PostCommit lets MAAS commit and then fail at what it does afterwards: the answer is a 500, and the row has changed.
+	PostCommit Effect = "post-commit"
 	// Slow adds Fault.Latency to the time that the operation goes on after its answer, instead of to the answer.
 	Slow Effect = "slow"
 )
@@ -62,7 +64,7 @@ type Request struct {
 
 // Validate says what is wrong with a fault that could never do anything.
 func (f Fault) Validate() error {
-	effects := []Effect{None, ComposeLost, VMLeft, Fail, Slow}
+	effects := []Effect{None, ComposeLost, VMLeft, Fail, PostCommit, Slow}
 	switch {
 	case !slices.Contains(effects, f.Effect):
 		return fmt.Errorf("unknown effect %q", f.Effect)
@@ -147,7 +149,7 @@ func (f Fault) matches(req Request) bool {
 
 // Inside is what the faults of one request do inside MAAS.
 type Inside struct {
-	ComposeLost, VMLeft, Fail bool
+	ComposeLost, VMLeft, Fail, PostCommit bool
 	Slow                      time.Duration
 }
 
@@ -162,6 +164,8 @@ func InsideOf(faults []Fault) Inside {
 			in.VMLeft = true
 		case Fail:
 			in.Fail = true
+		case PostCommit:
+			in.PostCommit = true
 		case Slow:
 			in.Slow += f.Latency
 		case None:

@@ -86,19 +86,19 @@ func (r *Region) planInstance(h *vmHost, spec vmSpec) (lxd.Instance, error) {
 	if err := r.overCommitted(h, spec); err != nil {
 		return lxd.Instance{}, err
 	}
-	if err := refusedByVersion(h); err != nil && r.lxd.Online(h.name) {
+	if err := refusedByVersion(h); err != nil && r.lxd.Online(h.server) {
 		return lxd.Instance{}, err
 	}
 	sizes, tags := make([]int64, 0, len(spec.disks)), make([][]string, 0, len(spec.disks))
 	for _, d := range spec.disks {
 		sizes, tags = append(sizes, d.size), append(tags, d.tags)
 	}
-	disks, err := r.lxd.Place(h.name, sizes, tags)
+	disks, err := r.lxd.Place(h.server, sizes, tags)
 	if err != nil {
 		return lxd.Instance{}, composeFailed(h, err)
 	}
 	inst := lxd.Instance{
-		Host: h.name, Project: h.project, Name: spec.hostname, Cores: spec.cores, MemoryMiB: spec.memory, Disks: disks,
+		Host: h.server, Project: h.project, Name: spec.hostname, Cores: spec.cores, MemoryMiB: spec.memory, Disks: disks,
 		Running: !spec.skipCommission,
 	}
 	if inst.Name == "" {

@@ -69,6 +69,10 @@ type Host struct {
 	Unknown bool
 	// Status of the host's own machine; empty: "deployed".
 	Status string
+	// Address is the power_address by which MAAS reaches it; empty: 10.20.0.1 and on, by its place in the list.
+	Address string
+	// Unregistered hosts are LXD servers that MAAS does not know yet: POST vm-hosts with their address makes a VM host of them.
+	Unregistered bool
 }
 
 // Metal is a bare-metal machine, Ready at the start.
@@ -102,6 +106,13 @@ type Durations struct {
 	Commission time.Duration // from Commissioning to Ready
 	Deploy     time.Duration // from Deploying to Deployed
 	Release    time.Duration // from Releasing to Ready or New
+	Test       time.Duration // from Testing to the status before; commissioning passes through Testing when it is not 0
+	Erase      time.Duration // from Disk erasing to Releasing
+	Rescue     time.Duration // into rescue mode, and out of it
+	Inventory  time.Duration // from a discovery until MAAS knows what the host is made of
+	Allocate   time.Duration // op=allocate takes this long, under MAAS's advisory lock
+	DeployCall time.Duration // op=deploy takes this long until it commits
+	Power      time.Duration // switching a machine takes this long, where MAAS waits for it
 }
 
 // Config is what a region is made of.

@@ -72,7 +72,7 @@ func (r *Region) finishRelease(m *machine) {
 	r.freeAuto(m)
 	m.owner, m.userData, m.annotations = nil, nil, map[string]string{}
 	if m.dynamic {
-		_ = r.lxd.Delete(m.host.name, m.host.project, m.instance) // MAAS only logs a failure
+		_ = r.lxd.Delete(m.host.server, m.host.project, m.instance) // MAAS only logs a failure
 		r.removeMachine(m)
 		return
 	}

@@ -139,7 +139,7 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 		r.wait(r.cfg.Durations.Delete)
 		if !q.Faults.VMLeft {
 			// An unreachable host or a VM that is gone already is only logged by MAAS.
-			_ = r.lxd.Delete(m.host.name, m.host.project, m.instance)
+			_ = r.lxd.Delete(m.host.server, m.host.project, m.instance)
 		}
 	}
 	defer r.begin()()
@@ -188,7 +188,7 @@ func (r *Region) queryPower(q *rest.Request) (any, error) {
 	if m.host == nil {
 		return object{"state": m.powerState()}, nil
 	}
-	running, err := r.lxd.Running(m.host.name, m.host.project, m.instance)
+	running, err := r.lxd.Running(m.host.server, m.host.project, m.instance)
 	if err != nil {
 		return nil, rest.Text(http.StatusInternalServerError, "Pod: %v", err)
 	}
@@ -199,7 +199,7 @@ func (r *Region) queryPower(q *rest.Request) (any, error) {
 // power switches a machine on or off, in LXD too. It reports what LXD answered.
 func (r *Region) power(m *machine, on bool) error {
 	if m.host != nil {
-		if err := r.lxd.SetRunning(m.host.name, m.host.project, m.instance, on); err != nil {
+		if err := r.lxd.SetRunning(m.host.server, m.host.project, m.instance, on); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
@@ -47,6 +48,18 @@ type vmHost struct {
 	tags               []string
 	machine            *machine // the host's own machine, if MAAS knows it
 	macvlan            *string
+
+	server           string // its name among the LXD servers; one that is not there cannot be reached
+	address          string // power_address as it was given
+	certificate, key string // PEM, as it was given; empty for the one that MAAS makes
+	defaultPool      string // name of the storage pool for disks that name none; empty for LXD's own default
+	foreign          []*vmRow
+}
+
+// vmRow is a VM of a project that MAAS does not track: it knows that it is there and makes no machine of it.
+type vmRow struct {
+	id   int
+	inst lxd.Instance
 }
 
 // machine is a machine record of MAAS, whether it is bare metal, a VM or a VM host.
@@ -72,6 +85,13 @@ type machine struct {
 	powerOn            bool
 	powerUnknown       bool
 
+	cpuSpeed   int               // MHz; 0 is shown as the simulator's usual one
+	pinned     []int             // host cores that its cores are pinned to
+	hugepages  bool              // its memory is backed by huge pages
+	minKernel  *string           // min_hwe_kernel: null until it is first set
+	parameters map[string]string // power parameters of a machine that was added by hand
+	scripts    scripts
+
 	host        *vmHost // the VM host it was composed on
 	hostOf      *vmHost // the VM host that it is
 	vmID        int
@@ -89,7 +109,11 @@ type machine struct {
 	errorText               string
 
 	epoch int // counts status changes, so that a planned one knows when it is stale
+	rev   int // counts changes of its row, by which a transaction that began before notices them
 }
+
+// scripts are the ids of a machine's sets of script results; 0 means none.
+type scripts struct{ commissioning, testing, installation int }
 
 type disk struct {
 	id         int

@@ -16,7 +16,7 @@ func (r *Region) refreshHost(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	r.wait(r.cfg.Durations.Refresh)
-	instances, err := r.lxd.List(h.name, h.project)
+	instances, err := r.lxd.List(h.server, h.project)
 	if err != nil {
 		return nil, rest.Text(http.StatusServiceUnavailable, "Pod %d: %v", h.id, err)
 	}

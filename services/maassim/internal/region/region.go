@@ -34,6 +34,8 @@ type Region struct {
 	vlans     []*network.VLAN
 	subnets   []*network.Subnet
 	hosts     []*vmHost
+	servers   []server
+	acquiring sync.Mutex // MAAS's advisory lock: allocate and deploy of a Ready machine wait for each other
 	machines  []*machine // by id
 	byID      map[string]*machine
 	byName    map[string]*machine
@@ -91,6 +93,7 @@ func (r *Region) after(d time.Duration, m *machine, do func()) {
 func (m *machine) set(s status) {
 	m.previous, m.status = m.status, s
 	m.epoch++
+	m.rev++
 }
 
 // planned is an end of an operation that lies ahead.

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
 )
 
@@ -173,13 +172,16 @@ func (r *Region) vlanFor(s Subnet) *network.VLAN {
 	return v
 }
 
-// addHost makes a VM host, its machine and its LXD.
+// addHost makes an LXD server and, unless MAAS does not know it, its VM host with its machine.
 func (r *Region) addHost(c Host) error {
+	c = r.addServer(c)
+	if c.Unregistered {
+		return nil
+	}
 	h := &vmHost{
-		name: c.Name, kind: orDefault(c.Type, "lxd"), project: orDefault(c.Project, "maas"),
-		version: orDefault(c.LXDVersion, orDefault(r.cfg.LXDVersion, "5.21.3")), arch: orDefault(c.Architecture, "amd64/generic"),
+		name: c.Name, kind: c.Type, project: c.Project, version: c.LXDVersion, arch: c.Architecture, server: c.Name, address: c.Address,
 		zone: r.zoneNamed(orDefault(c.Zone, "default")), pool: r.poolNamed(orDefault(c.Pool, "default")),
-		cpuRatio: c.CPUOverCommit, memRatio: c.MemoryOverCommit, physical: [2]int{c.Cores, c.MemoryMiB}, pools: slices.Clone(c.StoragePools),
+		cpuRatio: c.CPUOverCommit, memRatio: c.MemoryOverCommit, physical: [2]int{c.Cores, c.MemoryMiB}, pools: c.StoragePools,
 		tags: append([]string{hostTag}, c.Tags...),
 	}
 	if h.zone == nil || h.pool == nil {
@@ -195,13 +197,7 @@ func (r *Region) addHost(c Host) error {
 		h.cores, h.memory = c.Cores, c.MemoryMiB
 	}
 	if !c.NotComposable {
-		h.capabilities = []string{"composable", "dynamic_local_storage", "over_commit", "storage_pools"}
-	}
-	pools := make([]lxd.Pool, 0, len(h.pools))
-	for i := range h.pools {
-		h.pools[i].Driver = orDefault(h.pools[i].Driver, "zfs")
-		p := h.pools[i]
-		pools = append(pools, lxd.Pool{Name: p.Name, Driver: p.Driver, Total: p.Total, Default: p.Default})
+		h.capabilities = slices.Clone(lxdCapabilities)
 	}
 	for _, name := range c.Tags {
 		r.ensureTag(name)
@@ -209,7 +205,6 @@ func (r *Region) addHost(c Host) error {
 	r.ids.host++
 	h.id = r.ids.host
 	r.hosts = append(r.hosts, h)
-	r.lxd.AddHost(h.name, pools)
 	if c.Unknown {
 		return nil
 	}
@@ -227,6 +222,11 @@ func (r *Region) addHostMachine(h *vmHost, c Host) error {
 	m.zone, m.pool, m.arch, m.cores, m.memory = h.zone, h.pool, h.arch, c.Cores, c.MemoryMiB
 	m.powerType, m.powerOn, m.hostOf, m.tested = "ipmi", true, h, true
 	h.machine = m
+	return r.addBridges(m, c)
+}
+
+// addBridges makes the bridges of a VM host's machine, each over a NIC of its own.
+func (r *Region) addBridges(m *machine, c Host) error {
 	bridges := c.Bridges
 	if len(bridges) == 0 && len(r.subnets) > 0 {
 		bridges = []Bridge{{Name: "br0", Subnet: r.subnets[0].Name}}
