@@ -1,0 +1,176 @@
+package maassim_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+// difference is a place where the simulator differs from a recording, with the reason. Testdata's differences.json holds them.
+type difference struct {
+	Recordings []int  `json:"recordings"`
+	At         string `json:"at"` // a JSON path with [] for any element, "header Vary", "status" or "text"
+	Why        string `json:"why"`
+}
+
+// unanswered is a recording without an answer whose status is known nevertheless.
+type unanswered struct {
+	Recording int    `json:"recording"`
+	Status    int    `json:"status"`
+	Why       string `json:"why"`
+}
+
+// TestReplay_answers_as_the_recorded_MAAS_did sends the requests of every recording in their order to one simulator.
+func TestReplay_answers_as_the_recorded_MAAS_did(t *testing.T) {
+	t.Parallel()
+	all := loadRecordings(t)
+	require.Len(t, all, 612)
+	p := newPlayer(t, all)
+	var listed []difference
+	loadJSON(t, "differences.json", &listed)
+	expected := make(map[string]bool) // "079 status"; true once it occurred
+	for _, d := range listed {
+		require.NotEmpty(t, d.Why, d.At)
+		for _, number := range d.Recordings {
+			expected[fmt.Sprintf("%03d %s", number, d.At)] = false
+		}
+	}
+	var silent []unanswered
+	loadJSON(t, "unanswered.json", &silent)
+	statuses := make(map[int]int)
+	for _, u := range silent {
+		require.NotEmpty(t, u.Why, u.Recording)
+		statuses[u.Recording] = u.Status
+	}
+	equal := 0
+	for _, r := range all {
+		t.Run(r.name, func(t *testing.T) {
+			p.stage(t, r.number)
+			got := p.answerTo(t, r)
+			if r.Response == nil {
+				checkUnanswered(t, got, statuses[r.number])
+				return
+			}
+			found := p.compare(r.Response, got)
+			if len(found) == 0 {
+				equal++
+			}
+			for _, at := range slices.Sorted(maps.Keys(found)) {
+				key := fmt.Sprintf("%03d %s", r.number, anyElement(at))
+				if _, ok := expected[key]; ok {
+					expected[key] = true
+					continue
+				}
+				t.Errorf("%s: %s", at, found[at])
+			}
+		})
+	}
+	t.Logf("%d of %d answers equal", equal, countAnswered(all))
+	for key, occurred := range expected {
+		assert.True(t, occurred, "listed as a difference, but there is none: %s", key)
+	}
+}
+
+var index = regexp.MustCompile(`\[\d+\]`)
+
+// anyElement replaces the indexes of a JSON path.
+func anyElement(at string) string { return index.ReplaceAllString(at, "[]") }
+
+// checkUnanswered holds an answer that was not given against what is known of it.
+func checkUnanswered(t *testing.T, got replayed, status int) {
+	t.Helper()
+	if status != 0 {
+		assert.Equal(t, status, got.status, "%.300s", got.body)
+	}
+	assert.True(t, got.status >= 200 && got.status < 600 && got.status != 501, "status %d: %.300s", got.status, got.body)
+	if strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
+		assert.True(t, json.Valid(got.body), "%.300s", got.body)
+	}
+}
+
+func countAnswered(all []*recording) int {
+	n := 0
+	for _, r := range all {
+		if r.Response != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// newPlayer starts a simulator like the MAAS that was recorded.
+func newPlayer(t *testing.T, all []*recording) *player {
+	t.Helper()
+	p := &player{
+		maas: start(t, recordedWorld()), translator: newTranslator(scanRecordings(all)), recordings: make(map[int]*recording),
+		script: make(map[int][]direction), sent: make(map[int]chan replayed),
+	}
+	for _, r := range all {
+		p.recordings[r.number] = r
+	}
+	var script []direction
+	loadJSON(t, "replay-script.json", &script)
+	require.True(t, slices.IsSortedFunc(script, func(a, b direction) int { return cmp.Compare(a.Before, b.Before) }), "script out of order")
+	for _, d := range script {
+		require.NotEmpty(t, d.Why, "before %d", d.Before)
+		p.script[d.Before] = append(p.script[d.Before], d)
+	}
+	p.machineNamed = func(hostname string) string {
+		m, _ := p.Machine(hostname)
+		return m.SystemID
+	}
+	p.interfaceNamed = func(systemID, name string) string {
+		var all []map[string]any
+		if err := json.Unmarshal([]byte(p.get("nodes/"+systemID+"/interfaces/").body), &all); err != nil {
+			return "" // no such machine: the recorded request then asks for its own id
+		}
+		for _, i := range all {
+			if i["name"] == name {
+				return fmt.Sprint(i["id"])
+			}
+		}
+		return ""
+	}
+	return p
+}
+
+// recordedWorld is the MAAS of the recordings before the first of them.
+func recordedWorld() maassim.Config {
+	return maassim.Config{
+		Version:    "3.4",
+		APIKey:     "FakeConsumerKey001:FakeTokenKey000001:FakeTokenSecretForAdmin000000001",
+		UserAPIKey: "FakeConsumerKey002:FakeTokenKey000002:FakeTokenSecretForAlice000000002",
+		Zones:      []maassim.ZoneConfig{{Name: "az1", Description: "rack row 1"}, {Name: "az2"}},
+		Pools:      []maassim.PoolConfig{{Name: "capi", Description: "cluster api"}},
+		Domains:    []maassim.DomainConfig{{Name: "cluster.example"}},
+		Subnets: []maassim.SubnetConfig{
+			{
+				Name: "mgmt", CIDR: "10.10.0.0/16", Gateway: "10.10.0.1", DNS: []string{"10.10.0.2"}, Fabric: "fabric-mgmt", Space: "mgmt",
+				Dynamic: []maassim.Range{{Start: "10.10.200.1", End: "10.10.220.255"}},
+			},
+		},
+		Images: []maassim.ImageConfig{{Name: "ubuntu/jammy"}},
+		Hosts: []maassim.HostConfig{
+			recordedHost("lxd-11", "10.20.0.11"), recordedHost("lxd-12", "10.20.0.12"), recordedHost("lxd-21", "10.20.0.21"),
+			recordedHost("lxd-22", "10.20.0.22"), recordedHost("lxd-23", "10.20.0.23"),
+		},
+	}
+}
+
+// recordedHost is an LXD server of which MAAS does not know yet.
+func recordedHost(name, address string) maassim.HostConfig {
+	return maassim.HostConfig{
+		Name: name, Address: address, Unregistered: true, Cores: 32, MemoryMiB: 64 << 10,
+		StoragePools: []maassim.StoragePool{{Name: "default", Total: 1e12, Default: true}},
+	}
+}

@@ -1,0 +1,192 @@
+package maassim_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// translator turns what a real MAAS drew (ids, names, MAC addresses) into what the simulator drew in the same place. It learns by walking
+// a recorded answer and the simulated one in parallel; what it once learned must hold in all later answers.
+type translator struct {
+	prescan
+	numbers map[string]map[string]string // kind of object, recorded id, simulated id
+	words   map[string]string            // system ids, drawn hostnames, MAC addresses
+	used    map[string]bool              // simulated ids and words that already stand for something
+	// machineNamed asks the simulator for the system id of the machine with this hostname.
+	machineNamed func(hostname string) string
+	// interfaceNamed asks it for the id of an interface.
+	interfaceNamed func(systemID, name string) string
+}
+
+func newTranslator(p prescan) *translator {
+	return &translator{prescan: p, numbers: make(map[string]map[string]string), words: make(map[string]string), used: make(map[string]bool)}
+}
+
+var (
+	word      = regexp.MustCompile(`[A-Za-z0-9_:-]+`)
+	systemID  = regexp.MustCompile(`^[0-9a-z]{6}$`)
+	uriIDs    = regexp.MustCompile(`(vm-hosts|pods|interfaces|dnsresources|dnsresourcerecords|boot-resources|blockdevices|vlans|fabrics|spaces|partition)/(\d+)/`)
+	textIDs   = regexp.MustCompile(`(Pod )(\d+)\b`)
+	quotedIDs = regexp.MustCompile(`'(\d+)'`)
+)
+
+// number translates an id of one kind; unknown ids stay.
+func (t *translator) number(kind, id string) string {
+	if to, ok := t.numbers[kind][id]; ok {
+		return to
+	}
+	return id
+}
+
+func (t *translator) learnNumber(kind, recorded, got string) {
+	if t.numbers[kind] == nil {
+		t.numbers[kind] = make(map[string]string)
+	}
+	if _, known := t.numbers[kind][recorded]; known || t.used[kind+"/"+got] {
+		return
+	}
+	t.numbers[kind][recorded], t.used[kind+"/"+got] = got, true
+}
+
+func (t *translator) learnWord(recorded, got string) {
+	if _, known := t.words[recorded]; known || t.used[got] || recorded == "" || got == "" {
+		return
+	}
+	t.words[recorded], t.used[got] = got, true
+}
+
+// text translates all ids in a text.
+func (t *translator) text(s string) string {
+	if to, ok := t.words[s]; ok {
+		return to
+	}
+	s = word.ReplaceAllStringFunc(s, func(w string) string {
+		if to, ok := t.words[w]; ok {
+			return to
+		}
+		return w
+	})
+	s = uriIDs.ReplaceAllStringFunc(s, func(part string) string {
+		m := uriIDs.FindStringSubmatch(part)
+		return m[1] + "/" + t.number(kindOf(m[1]), m[2]) + "/"
+	})
+	return textIDs.ReplaceAllStringFunc(s, func(part string) string {
+		m := textIDs.FindStringSubmatch(part)
+		return m[1] + t.number("vm-hosts", m[2])
+	})
+}
+
+// kindOf unites the two names of VM hosts.
+func kindOf(collection string) string {
+	if collection == "pods" {
+		return "vm-hosts"
+	}
+	return collection
+}
+
+// request translates a recorded request's path and query, or its body. Machines that no answer has shown yet are looked up by hostname.
+func (t *translator) request(s string) string {
+	for _, w := range word.FindAllString(s, -1) {
+		if _, known := t.words[w]; known || !systemID.MatchString(w) || t.hostnames[w] == "" {
+			continue
+		}
+		t.learnWord(w, t.machineNamed(t.text(t.hostnames[w])))
+	}
+	for _, m := range regexp.MustCompile(`nodes/(\w+)/interfaces/(\d+)/`).FindAllStringSubmatch(s, -1) {
+		if _, known := t.numbers["interfaces"][m[2]]; !known {
+			t.learnNumber("interfaces", m[2], t.interfaceNamed(t.text(m[1]), t.interfaces[m[1]+"/"+m[2]]))
+		}
+	}
+	return t.text(s)
+}
+
+// form translates a form body: ids of machines anywhere, and the id of a link to be unlinked.
+func (t *translator) form(path, body string) string {
+	if strings.Contains(path, "unlink_subnet") {
+		if values, err := url.ParseQuery(body); err == nil && values.Get("id") != "" {
+			return "id=" + t.number("links", values.Get("id"))
+		}
+	}
+	return t.request(body)
+}
+
+// learn walks both answers. parent is the key under which the values stand.
+func (t *translator) learn(parent string, recorded, got any) {
+	switch r := recorded.(type) {
+	case []any:
+		if g, ok := got.([]any); ok && len(g) == len(r) {
+			for i := range r {
+				t.learn(parent, r[i], g[i])
+			}
+		}
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		if !ok || !t.sameThing(r, g) {
+			return
+		}
+		t.learnObject(parent, r, g)
+		for key := range r {
+			t.learn(key, r[key], g[key])
+		}
+	}
+}
+
+// sameThing refuses to learn from machines that obviously are two.
+func (t *translator) sameThing(r, g map[string]any) bool {
+	name, ok := r["hostname"].(string)
+	return !ok || !t.wished[name] || g["hostname"] == name
+}
+
+func (t *translator) learnObject(parent string, r, g map[string]any) {
+	for _, key := range []string{"system_id", "mac_address"} {
+		t.learnWords(r[key], g[key])
+	}
+	if name, ok := r["hostname"].(string); ok && !t.wished[name] {
+		t.learnWords(r["hostname"], g["hostname"])
+	}
+	for key, value := range r {
+		number, ok := value.(json.Number)
+		if !ok || g[key] == nil {
+			continue
+		}
+		if kind := idKind(parent, key, r); kind != "" {
+			t.learnNumber(kind, number.String(), fmt.Sprint(g[key]))
+		}
+	}
+}
+
+func (t *translator) learnWords(recorded, got any) {
+	r, ok := recorded.(string)
+	g, also := got.(string)
+	if ok && also {
+		t.learnWord(r, g)
+	}
+}
+
+// idKind tells which kind of object a number identifies, "" if it is none that MAAS drew.
+func idKind(parent, key string, object map[string]any) string {
+	switch {
+	case key == "virtualmachine_id":
+		return "virtual machines"
+	case key == "link_id":
+		return "links"
+	case key == "fabric_id":
+		return "fabrics"
+	case key != "id":
+		return ""
+	case parent == "links":
+		return "links"
+	case parent == "events":
+		return "events"
+	case parent == "pod":
+		return "vm-hosts"
+	}
+	uri, _ := object["resource_uri"].(string)
+	if m := uriIDs.FindAllStringSubmatch(uri, -1); len(m) > 0 {
+		return kindOf(m[len(m)-1][1])
+	}
+	return ""
+}
