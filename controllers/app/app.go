@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 	"github.com/capmaas/capmaas/controllers/maascluster"
 	"github.com/capmaas/capmaas/controllers/maasmachine"
@@ -152,6 +153,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 	}
 	machines := &maasmachine.Reconciler{
 		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), ClusterCache: workloads, Provisioner: service,
+		Watch:    machinewatch.New(service, machinewatch.DefaultTiming(options.TimeScale)),
 		Recorder: mgr.GetEventRecorder("maasmachine"), Namespace: options.Namespace, WatchFilter: options.WatchFilter,
 		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}

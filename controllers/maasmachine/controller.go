@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 )
 
@@ -37,7 +38,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// Reconciler reconciles MaasMachines. All fields but Recorder are required.
+// Reconciler reconciles MaasMachines. All fields but Watch and Recorder are required.
 type Reconciler struct {
 	// Client reads from the cache, Secrets and ConfigMaps excepted, and writes.
 	Client client.Client
@@ -47,6 +48,8 @@ type Reconciler struct {
 	ClusterCache clustercache.ClusterCache
 	// Provisioner is the service.
 	Provisioner *provisioner.Client
+	// Watch tells of changes in MAAS; nil asks for every machine again and again.
+	Watch *machinewatch.Watch
 	// Recorder records events.
 	Recorder events.EventRecorder
 	// Namespace is the only one that is looked at; empty for all.
@@ -70,7 +73,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 	if err != nil {
 		return fmt.Errorf("map Clusters to MaasMachines: %w", err)
 	}
-	err = capicontroller.NewControllerManagedBy(mgr, log).
+	builder := capicontroller.NewControllerManagedBy(mgr, log).
 		For(&infrav1.MaasMachine{}).
 		WithOptions(options).
 		WithEventFilter(predicates.ResourceHasFilterLabel(scheme, log, r.WatchFilter)).
@@ -79,9 +82,11 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&infrav1.MaasCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofMaasCluster), annotationsChanged).
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(byCluster),
 			predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(scheme, log)).
-		WatchesRawSource(r.ClusterCache.GetClusterSource("maasmachine", byCluster)).
-		Complete(ctx, r)
-	if err != nil {
+		WatchesRawSource(r.ClusterCache.GetClusterSource("maasmachine", byCluster))
+	if r.Watch != nil {
+		builder = builder.WatchesRawSource(r.Watch.Source())
+	}
+	if err := builder.Complete(ctx, r); err != nil {
 		return fmt.Errorf("set up the MaasMachine controller: %w", err)
 	}
 	return nil
@@ -120,6 +125,7 @@ func (r *Reconciler) ofMaasCluster(ctx context.Context, o client.Object) []recon
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	machine := &infrav1.MaasMachine{}
 	if err := r.Client.Get(ctx, req.NamespacedName, machine); err != nil {
+		r.Watch.Forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	s := &scope{machine: machine}
@@ -145,6 +151,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{RequeueAfter: held}, nil
 	}
 	next, err := r.runPhases(ctx, s)
+	r.watch(s)
 	if s.stage == stageGone {
 		return ctrl.Result{}, err // nothing is left to patch
 	}

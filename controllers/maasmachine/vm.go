@@ -186,7 +186,7 @@ func (r *Reconciler) follow(s *scope, before stage) step {
 		s.stage = before
 	}
 	s.waiting = maasSays(s.found.status)
-	return stopFor(r.Delays.Working)
+	return stopFor(r.nextLook(s))
 }
 
 // neverDeployed is the outcome of a VM that failed before it was ever deployed: it is removed and made anew elsewhere.
