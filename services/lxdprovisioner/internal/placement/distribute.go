@@ -43,15 +43,20 @@ type ZoneShare struct {
 // in; without a group the VMs of the plan are one. Errors are *Invalid and *NoFit: too little room
 // for all is NoRoom, unless as many as fit are wanted and there is room for one.
 func Distribute(req PlanRequest, snap inventory.Snapshot) (Plan, error) {
+	return NewIndex(snap).Distribute(req)
+}
+
+// Distribute plans the VMs as the function Distribute does.
+func (x *Index) Distribute(req PlanRequest) (Plan, error) {
 	if req.Count < 1 {
 		return Plan{}, &Invalid{"count", fmt.Sprintf("a plan is for at least 1 VM, asked for %d", req.Count)}
 	}
 	req.Keep = ""
-	q, err := prepare(req.Request)
+	q, err := x.prepare(req.Request)
 	if err != nil {
 		return Plan{}, err
 	}
-	s := look(q, snap.Hosts)
+	s := look(q)
 	if s.fitting == 0 {
 		return Plan{}, s.noFit()
 	}

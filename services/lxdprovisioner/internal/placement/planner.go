@@ -29,25 +29,26 @@ type zonePlan struct {
 }
 
 func newPlanner(s *survey, size inventory.VMSize) *planner {
-	if s.q.usage.hosts == nil {
-		s.q.usage.hosts = make(map[inventory.HostID]*load)
+	if s.q.loads == nil {
+		s.q.loads = make(map[int]*load)
 	}
 	p := &planner{survey: s, size: size}
-	index := make(map[string]*zonePlan)
+	zones := make([]*zonePlan, len(s.q.index.zones))
+	var c host
 	for i, v := range s.verdicts {
 		if !mayTake(v) {
 			continue
 		}
-		name := s.hosts[i].Zone.Name
-		z, ok := index[name]
-		if !ok {
-			z = &zonePlan{name: name, existing: s.group[name], hosts: rankHeap{survey: s}}
-			index[name] = z
+		zone := s.zoneOf(i)
+		z := zones[zone]
+		if z == nil {
+			z = &zonePlan{name: s.q.index.zones[zone], existing: s.q.inZone(zone), hosts: rankHeap{survey: s}}
+			zones[zone] = z
 			p.zones = append(p.zones, z)
 		}
 		if v == fits {
-			c := s.host(i)
-			z.hosts.ranks = append(z.hosts.ranks, s.rate(i, &c))
+			s.q.show(&c, i, s.q.load(i))
+			z.hosts.ranks = append(z.hosts.ranks, rank{host: i, terms: s.q.score(&c)})
 		}
 	}
 	slices.SortFunc(p.zones, func(a, b *zonePlan) int { return cmp.Compare(a.name, b.name) })
@@ -64,13 +65,13 @@ func mayTake(v verdict) bool {
 
 // fill plans up to n VMs and stops where no host has room.
 func (p *planner) fill(n int) []PlannedVM {
-	vms := make([]PlannedVM, 0, min(n, len(p.survey.hosts)))
+	vms := make([]PlannedVM, 0, min(n, len(p.survey.verdicts)))
 	for index := range n {
 		z := p.next()
 		if z == nil {
 			break
 		}
-		h := &p.survey.hosts[z.hosts.ranks[0].host]
+		h := p.survey.at(z.hosts.ranks[0].host)
 		vms = append(vms, PlannedVM{Index: index, HostID: h.ID, HostName: h.Name, Zone: z.name})
 		p.put(z)
 	}
@@ -97,18 +98,22 @@ func (p *planner) next() *zonePlan {
 func (p *planner) put(z *zonePlan) {
 	s := p.survey
 	i := z.hosts.ranks[0].host
-	l := s.q.usage.at(s.hosts[i].ID)
+	l, ok := s.q.loads[i]
+	if !ok {
+		l = &load{}
+		s.q.loads[i] = l
+	}
 	l.add(p.size)
 	l.group++
 	z.planned++
-	c := s.host(i)
-	s.verdicts[i] = judge(s.q, &c)
+	var c host
+	s.verdicts[i] = s.judgeAnew(i, &c)
 	if s.verdicts[i] != fits {
 		s.fitting--
 		heap.Pop(&z.hosts)
 		return
 	}
-	z.hosts.ranks[0] = s.rate(i, &c)
+	z.hosts.ranks[0] = rank{host: i, terms: s.q.score(&c)}
 	heap.Fix(&z.hosts, 0)
 }
 
@@ -142,38 +147,9 @@ func (p *planner) explain(z, fullest *zonePlan) string {
 	}
 	counts := make(map[Reason]int)
 	for i, v := range p.survey.verdicts {
-		if mayTake(v) && p.survey.hosts[i].Zone.Name == z.name {
+		if mayTake(v) && p.survey.at(i).Zone.Name == z.name {
 			counts[v.rule().reason]++
 		}
 	}
 	return "no room for more: " + strings.Join(tallied(counts), ", ")
-}
-
-// rankHeap is a heap of hosts, the best on top.
-type rankHeap struct {
-	survey *survey
-	ranks  []rank
-}
-
-// Len is the number of hosts.
-func (h *rankHeap) Len() int { return len(h.ranks) }
-
-// Less says whether i is the better host.
-func (h *rankHeap) Less(i, j int) bool { return h.survey.compare(&h.ranks[i], &h.ranks[j]) > 0 }
-
-// Swap swaps two hosts.
-func (h *rankHeap) Swap(i, j int) { h.ranks[i], h.ranks[j] = h.ranks[j], h.ranks[i] }
-
-// Push adds a host.
-func (h *rankHeap) Push(x any) {
-	if r, ok := x.(rank); ok {
-		h.ranks = append(h.ranks, r)
-	}
-}
-
-// Pop takes the last host.
-func (h *rankHeap) Pop() any {
-	last := h.ranks[len(h.ranks)-1]
-	h.ranks = h.ranks[:len(h.ranks)-1]
-	return last
 }

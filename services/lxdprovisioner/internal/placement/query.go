@@ -1,39 +1,106 @@
 package placement
 
 import (
+	"cmp"
 	"hash/fnv"
+	"slices"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-// query is a request made ready to be asked of many hosts.
+// query is a request made ready to be asked of the hosts of an index.
 type query struct {
+	index    *Index
 	want     Constraints
 	need     inventory.Resources
 	disks    []poolBytes
-	usage    Usage
 	apart    AntiAffinity
 	keep     inventory.HostID
 	ownShare func(inventory.HostID) bool
-	// checks are the rules that the request asks for.
+	// checks are the rules that the request asks of every host.
 	checks []check
+	// kinds are the answers of the rules that are asked once a kind.
+	kinds []kindAnswer
+	// loads are what hosts carry besides what MAAS shows of them, by position; loaded are those
+	// positions in order.
+	loads  map[int]*load
+	loaded []int
+	// group is how many VMs of the group are in a zone, by the zone's position; nil where there are
+	// none.
+	group []int
 	// seed is the hash of the VM's name, the beginning of every tie's hash.
 	seed uint64
 }
 
-func newQuery(r Request) *query {
+// kindAnswer is what a request means to the hosts of a kind.
+type kindAnswer struct {
+	verdict verdict
+	// storable says whether there is a storage pool for every disk.
+	storable bool
+	// needs are the storage pools to which disks go, in the host's order; empty unless storable.
+	needs []poolNeed
+}
+
+// poolNeed is how many bytes go to the storage pool in that position of the host's.
+type poolNeed struct {
+	pool  int
+	bytes int64
+}
+
+func newQuery(x *Index, r Request) *query {
 	q := &query{
+		index:    x,
 		want:     r.Constraints,
 		need:     r.Size.Resources(),
 		disks:    addDisks(nil, r.Size.Disks),
-		usage:    totalLoad(r),
 		apart:    r.Group.AntiAffinity,
 		keep:     r.Keep,
 		ownShare: r.OwnShare,
 		seed:     hashName(r.VM),
 	}
-	q.checks = checks(q)
+	q.checks = checksOf(q, func(r *rule) bool { return r.rejects != nil })
+	q.askKinds()
+	q.weigh(r)
 	return q
+}
+
+// askKinds judges every kind, and finds the storage pools of those that are not out.
+func (q *query) askKinds() {
+	alike := checksOf(q, func(r *rule) bool { return r.alike != nil })
+	q.kinds = make([]kindAnswer, len(q.index.kinds))
+	needs := make([]poolNeed, 0, len(q.disks)*len(q.index.kinds))
+	for i := range q.index.kinds {
+		k := &q.index.kinds[i]
+		begin := len(needs)
+		var storable bool
+		needs, storable = q.addNeeds(needs, k)
+		q.kinds[i] = kindAnswer{verdict: judgeAlike(alike, q, k), storable: storable, needs: needs[begin:]}
+	}
+}
+
+// addNeeds adds what the disks need of the storage pools of a kind, nothing and false where one has
+// no storage pool.
+func (q *query) addNeeds(needs []poolNeed, k *kind) ([]poolNeed, bool) {
+	begin := len(needs)
+	for _, d := range q.disks {
+		pool := k.storagePool(d.pool)
+		if pool < 0 {
+			return needs[:begin], false
+		}
+		if i := slices.IndexFunc(needs[begin:], func(n poolNeed) bool { return n.pool == pool }); i >= 0 {
+			needs[begin+i].bytes += d.bytes
+			continue
+		}
+		needs = append(needs, poolNeed{pool, d.bytes})
+	}
+	slices.SortFunc(needs[begin:], func(a, b poolNeed) int { return cmp.Compare(a.pool, b.pool) })
+	return needs, true
+}
+
+// storagePool gives the position of the storage pool to which a disk of that pool goes, the default
+// pool for the empty name; -1 where there is none.
+func (k *kind) storagePool(name string) int {
+	return slices.IndexFunc(k.StoragePools, func(p kindPool) bool { return p.Name == name || name == "" && p.Default })
 }
 
 // stay is a VM on a host.
@@ -42,14 +109,14 @@ type stay struct {
 	host inventory.HostID
 }
 
-// totalLoad sums what is pending and counts the group. A VM counts once, however often it is named, and
+// weigh sums what is pending and counts the group. A VM counts once, however often it is named, and
 // the request's own VM never.
-func totalLoad(r Request) Usage {
+func (q *query) weigh(r Request) {
 	if len(r.Pending) == 0 && len(r.Group.Peers) == 0 {
-		return Usage{}
+		return
 	}
 	grouped := r.Group.Key != ""
-	u := Usage{hosts: make(map[inventory.HostID]*load, len(r.Pending)+len(r.Group.Peers))}
+	all := make(map[inventory.HostID]*load, len(r.Pending)+len(r.Group.Peers))
 	counted := make(map[stay]bool, len(r.Group.Peers))
 	if grouped {
 		for _, p := range r.Group.Peers {
@@ -57,7 +124,7 @@ func totalLoad(r Request) Usage {
 				continue
 			}
 			counted[stay{p.Name, p.Host}] = true
-			u.at(p.Host).addToGroup(p.Zone)
+			loadOf(all, p.Host).addToGroup(p.Zone)
 		}
 	}
 	for i := range r.Pending {
@@ -65,58 +132,53 @@ func totalLoad(r Request) Usage {
 		if p.VM == r.VM {
 			continue
 		}
-		u.at(p.Host).add(p.Size)
+		l := loadOf(all, p.Host)
+		l.add(p.Size)
 		if grouped && p.Group == r.Group.Key && !counted[stay{p.VM, p.Host}] {
 			counted[stay{p.VM, p.Host}] = true
-			u.at(p.Host).addToGroup(p.Zone)
+			l.addToGroup(p.Zone)
 		}
 	}
-	return u
+	q.place(all)
 }
 
-func (l *load) addToGroup(zone string) {
-	l.group++
-	if zone != "" {
-		l.zone = zone
+// place puts the loads on the hosts of the index. Of a host that is gone from it only the group's
+// VMs count, in the zone that is known of them.
+func (q *query) place(all map[inventory.HostID]*load) {
+	q.loads = make(map[int]*load, len(all))
+	q.loaded = make([]int, 0, len(all))
+	group := make([]int, len(q.index.zones))
+	for id, l := range all {
+		zone := slices.Index(q.index.zones, l.zone)
+		if i, ok := q.index.positions[id]; ok {
+			q.loads[i] = l
+			q.loaded = append(q.loaded, i)
+			zone = q.index.kinds[q.index.rows[i].kind].zone
+		} else if l.zone == "" {
+			continue
+		}
+		if zone >= 0 && l.group > 0 {
+			group[zone] += l.group
+			q.group = group
+		}
 	}
+	slices.Sort(q.loaded)
 }
 
-// neededIn gives the bytes that go to the storage pool, by its name or because it is the default.
-func (q *query) neededIn(pool *inventory.StoragePool) int64 {
-	var sum int64
-	for _, d := range q.disks {
-		if d.pool == pool.Name || d.pool == "" && pool.Default {
-			sum += d.bytes
-		}
+// load gives what the host in that position carries besides what MAAS shows of it.
+func (q *query) load(i int) *load {
+	if l, ok := q.loads[i]; ok {
+		return l
 	}
-	return sum
+	return noLoad
 }
 
-// groupByZone counts the group's VMs by zone: the snapshot's zone of the host, or the peer's where
-// the host is gone. Nil where there are none.
-func (q *query) groupByZone(hosts []inventory.Host) map[string]int {
-	missing := make(map[inventory.HostID]*load)
-	for id, l := range q.usage.hosts {
-		if l.group > 0 {
-			missing[id] = l
-		}
+// inZone gives how many VMs of the group are in the zone of that position.
+func (q *query) inZone(zone int) int {
+	if q.group == nil {
+		return 0
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	zones := make(map[string]int)
-	for i := 0; i < len(hosts) && len(missing) > 0; i++ {
-		if l, ok := missing[hosts[i].ID]; ok {
-			zones[hosts[i].Zone.Name] += l.group
-			delete(missing, hosts[i].ID)
-		}
-	}
-	for _, l := range missing {
-		if l.zone != "" {
-			zones[l.zone] += l.group
-		}
-	}
-	return zones
+	return q.group[zone]
 }
 
 func hashName(name string) uint64 {

@@ -11,8 +11,8 @@ var architectureRule = rule{
 	reason: OtherArchitecture,
 	stage:  stageMatch,
 	asked:  func(q *query) bool { return q.want.Architecture != "" },
-	rejects: func(q *query, c *host) bool {
-		return !slices.ContainsFunc(c.Architectures, func(a string) bool {
+	alike: func(q *query, k *kind) bool {
+		return !slices.ContainsFunc(k.Architectures, func(a string) bool {
 			return sameArchitecture(q.want.Architecture, a)
 		})
 	},

@@ -1,13 +1,17 @@
 package placement
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // composableRule wants MAAS's word that it can make VMs there; a host that MAAS has never reached,
 // or that never trusted MAAS, has no capabilities at all.
 var composableRule = rule{
-	reason:  NotComposable,
-	stage:   stageUsable,
-	rejects: func(_ *query, c *host) bool { return !slices.Contains(c.Capabilities, "composable") },
+	reason: NotComposable,
+	stage:  stageUsable,
+	alone:  func(h *inventory.Host) bool { return !slices.Contains(h.Capabilities, "composable") },
 	explain: func(_ *query, _ *host) string {
 		return "is not composable: MAAS has not reached its LXD, or LXD does not trust MAAS"
 	},

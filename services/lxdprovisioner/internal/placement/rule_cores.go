@@ -6,7 +6,7 @@ import "fmt"
 var largestCoresRule = rule{
 	reason:  InsufficientCores,
 	stage:   stageSize,
-	rejects: func(q *query, c *host) bool { return q.need.Cores > c.Total.Cores },
+	rejects: func(q *query, c *host) bool { return q.need.Cores > c.totalCores },
 	explain: func(q *query, c *host) string {
 		return fmt.Sprintf("needs %s, one VM can have at most the host's %d", count(q.need.Cores, "core"), c.Total.Cores)
 	},
@@ -26,8 +26,3 @@ var coresRule = rule{
 		return fmt.Sprintf("needs %s, %s%s", count(q.need.Cores, "core"), has, givenOut(c.load.cores, fmt.Sprint(c.load.cores)))
 	},
 }
-
-// allowedCores is what MAAS lets be used in all: inventory's Allowed without a copy of the host.
-func (c *host) allowedCores() int64 { return int64(float64(c.Total.Cores) * c.CPURatio) }
-
-func (c *host) freeCores() int64 { return c.allowedCores() - c.Used.Cores - c.load.cores }

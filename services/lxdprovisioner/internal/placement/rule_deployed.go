@@ -10,8 +10,8 @@ import (
 var deployedRule = rule{
 	reason: HostNotDeployed,
 	stage:  stageUsable,
-	rejects: func(_ *query, c *host) bool {
-		return c.Machine != nil && c.Machine.Status != inventory.StatusDeployed
+	alone: func(h *inventory.Host) bool {
+		return h.Machine != nil && h.Machine.Status != inventory.StatusDeployed
 	},
 	explain: func(_ *query, c *host) string {
 		word := c.Machine.Status.FilterWord()

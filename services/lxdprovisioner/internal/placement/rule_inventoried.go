@@ -1,11 +1,20 @@
 package placement
 
+import (
+	"fmt"
+	"path"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
 // inventoriedRule wants totals: a host that MAAS has not refreshed since it was added reports zeros.
+// It is left to the operator to refresh it: a refresh imports what else runs on the host.
 var inventoriedRule = rule{
-	reason:  HostNotInventoried,
-	stage:   stageUsable,
-	rejects: func(_ *query, c *host) bool { return c.Total.Cores <= 0 || c.Total.MemoryMiB <= 0 },
-	explain: func(_ *query, _ *host) string {
-		return "MAAS does not know its cores and memory yet: refresh the host in MAAS"
+	reason: HostNotInventoried,
+	stage:  stageUsable,
+	alone:  func(h *inventory.Host) bool { return h.Total.Cores <= 0 || h.Total.MemoryMiB <= 0 },
+	explain: func(_ *query, c *host) string {
+		return fmt.Sprintf("MAAS does not know its cores and memory yet: refresh the host in MAAS, for example with \"maas $PROFILE vm-host refresh %s\"",
+			path.Base(string(c.ID)))
 	},
 }

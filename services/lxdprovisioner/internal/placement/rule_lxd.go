@@ -1,11 +1,15 @@
 package placement
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // lxdRule keeps VM hosts of other types out: on virsh hosts MAAS makes other VMs.
 var lxdRule = rule{
 	reason:  NotLXD,
 	stage:   stageLXD,
-	rejects: func(_ *query, c *host) bool { return c.Type != "lxd" },
+	alone:   func(h *inventory.Host) bool { return h.Type != "lxd" },
 	explain: func(_ *query, c *host) string { return fmt.Sprintf("is a VM host of type %q, not lxd", c.Type) },
 }

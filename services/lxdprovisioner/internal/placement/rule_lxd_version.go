@@ -1,6 +1,10 @@
 package placement
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // From this LXD on, instances with security.secureboot in their configuration are refused, and MAAS
 // always sends it.
@@ -11,8 +15,8 @@ const tooNewMajor, tooNewMinor = 6, 7
 var lxdVersionRule = rule{
 	reason: LXDTooNewForMAAS,
 	stage:  stageUsable,
-	rejects: func(_ *query, c *host) bool {
-		major, minor := version(c.LXDVersion)
+	alone: func(h *inventory.Host) bool {
+		major, minor := version(h.LXDVersion)
 		return major > tooNewMajor || major == tooNewMajor && minor >= tooNewMinor
 	},
 	explain: func(_ *query, c *host) string {

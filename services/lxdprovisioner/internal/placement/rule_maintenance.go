@@ -1,6 +1,10 @@
 package placement
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // The tags by which operators take a host out of placement; on the VM host or on its machine.
 const (
@@ -12,16 +16,16 @@ const (
 var maintenanceRule = rule{
 	reason:  HostMaintenance,
 	stage:   stageUsable,
-	rejects: func(_ *query, c *host) bool { return maintenanceTag(c) != "" },
-	explain: func(_ *query, c *host) string { return fmt.Sprintf("has the tag %s", maintenanceTag(c)) },
+	alone:   func(h *inventory.Host) bool { return maintenanceTag(h) != "" },
+	explain: func(_ *query, c *host) string { return fmt.Sprintf("has the tag %s", maintenanceTag(c.Host)) },
 }
 
 // maintenanceTag gives the tag that takes the host out; empty where there is none.
-func maintenanceTag(c *host) string {
-	if tag := firstMaintenanceTag(c.Tags); tag != "" || c.Machine == nil {
+func maintenanceTag(h *inventory.Host) string {
+	if tag := firstMaintenanceTag(h.Tags); tag != "" || h.Machine == nil {
 		return tag
 	}
-	return firstMaintenanceTag(c.Machine.Tags)
+	return firstMaintenanceTag(h.Machine.Tags)
 }
 
 func firstMaintenanceTag(tags []string) string {

@@ -6,7 +6,7 @@ import "fmt"
 var largestMemoryRule = rule{
 	reason:  InsufficientMemory,
 	stage:   stageSize,
-	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.Total.MemoryMiB },
+	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.totalMemory },
 	explain: func(q *query, c *host) string {
 		needs, has := memoryPair(q.need.MemoryMiB, c.Total.MemoryMiB)
 		return fmt.Sprintf("needs %s, one VM can have at most the host's %s", needs, has)
@@ -28,8 +28,3 @@ var memoryRule = rule{
 		return fmt.Sprintf("needs %s, %s%s", needs, has, givenOut(c.load.memoryMiB, memoryText(c.load.memoryMiB)))
 	},
 }
-
-// allowedMemory is what MAAS lets be used in all, in MiB.
-func (c *host) allowedMemory() int64 { return int64(float64(c.Total.MemoryMiB) * c.MemoryRatio) }
-
-func (c *host) freeMemory() int64 { return c.allowedMemory() - c.Used.MemoryMiB - c.load.memoryMiB }

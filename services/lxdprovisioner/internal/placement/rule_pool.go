@@ -10,9 +10,7 @@ var poolRule = rule{
 	reason: OtherPool,
 	stage:  stagePool,
 	asked:  func(q *query) bool { return len(q.want.Pools) > 0 },
-	rejects: func(q *query, c *host) bool {
-		return !slices.Contains(q.want.Pools, c.Pool.Name)
-	},
+	alike:  func(q *query, k *kind) bool { return !slices.Contains(q.want.Pools, k.Pool) },
 	explain: func(q *query, c *host) string {
 		return fmt.Sprintf("is in pool %q, not in %s", c.Pool.Name, anyOf(q.want.Pools))
 	},

@@ -11,8 +11,8 @@ import (
 var poweredOnRule = rule{
 	reason: HostPoweredOff,
 	stage:  stageUsable,
-	rejects: func(_ *query, c *host) bool {
-		return c.Machine != nil && c.Machine.Power == inventory.PowerOff
+	alone: func(h *inventory.Host) bool {
+		return h.Machine != nil && h.Machine.Power == inventory.PowerOff
 	},
 	explain: func(_ *query, c *host) string { return fmt.Sprintf("its machine %s is powered off", c.SystemID) },
 }

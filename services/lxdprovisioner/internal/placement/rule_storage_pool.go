@@ -5,15 +5,22 @@ import "fmt"
 // storagePoolRule wants every storage pool that a disk names, and a default pool for disks that name
 // none. MAAS drops a name that it doesn't know and takes another pool, without a word.
 var storagePoolRule = rule{
-	reason:  NoStoragePool,
-	stage:   stageStoragePool,
-	rejects: func(q *query, c *host) bool { return missingStoragePool(q, c) >= 0 },
+	reason: NoStoragePool,
+	stage:  stageStoragePool,
+	alike: func(q *query, k *kind) bool {
+		for i := range q.disks {
+			if k.storagePool(q.disks[i].pool) < 0 {
+				return true
+			}
+		}
+		return false
+	},
 	explain: func(q *query, c *host) string {
 		names := make([]string, 0, len(c.StoragePools))
 		for _, p := range c.StoragePools {
 			names = append(names, p.Name)
 		}
-		pool := q.disks[missingStoragePool(q, c)].pool
+		pool := missingStoragePool(q, c)
 		switch {
 		case len(names) == 0:
 			return "has no storage pool"
@@ -25,21 +32,12 @@ var storagePoolRule = rule{
 	},
 }
 
-// missingStoragePool gives the index of the first need that no pool answers, -1 where there is none.
-func missingStoragePool(q *query, c *host) int {
+// missingStoragePool gives the first storage pool that is needed and not there, empty for the default.
+func missingStoragePool(q *query, c *host) string {
 	for i := range q.disks {
-		if !hasStoragePool(c, q.disks[i].pool) {
-			return i
+		if _, ok := c.StoragePool(q.disks[i].pool); !ok {
+			return q.disks[i].pool
 		}
 	}
-	return -1
-}
-
-func hasStoragePool(c *host, name string) bool {
-	for i := range c.StoragePools {
-		if p := &c.StoragePools[i]; p.Name == name || name == "" && p.Default {
-			return true
-		}
-	}
-	return false
+	return ""
 }

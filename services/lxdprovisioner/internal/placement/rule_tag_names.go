@@ -1,13 +1,17 @@
 package placement
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // tagNamesRule keeps hosts out whose own tags MAAS can't give to a VM: with any name that is not
 // [A-Za-z0-9_-]+ every composition there fails, after the VM was made.
 var tagNamesRule = rule{
-	reason:  BadTag,
-	stage:   stageUsable,
-	rejects: func(_ *query, c *host) bool { return badTag(c.Tags) >= 0 },
+	reason: BadTag,
+	stage:  stageUsable,
+	alone:  func(h *inventory.Host) bool { return badTag(h.Tags) >= 0 },
 	explain: func(_ *query, c *host) string {
 		return fmt.Sprintf("has the tag %q, with which every composition there fails: allowed are letters, digits, - and _",
 			c.Tags[badTag(c.Tags)])

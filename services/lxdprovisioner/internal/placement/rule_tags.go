@@ -4,10 +4,10 @@ import "slices"
 
 // tagsRule wants all tags that are asked for, on the VM host itself.
 var tagsRule = rule{
-	reason:  MissingTags,
-	stage:   stageMatch,
-	asked:   func(q *query) bool { return len(q.want.Tags) > 0 },
-	rejects: func(q *query, c *host) bool { return missingTag(q, c) >= 0 },
+	reason: MissingTags,
+	stage:  stageMatch,
+	asked:  func(q *query) bool { return len(q.want.Tags) > 0 },
+	alike:  func(q *query, k *kind) bool { return lacksAny(k.Tags, q.want.Tags) },
 	explain: func(q *query, c *host) string {
 		var missing []string
 		for _, tag := range q.want.Tags {
@@ -22,12 +22,12 @@ var tagsRule = rule{
 	},
 }
 
-// missingTag gives the index of the first tag that the host lacks, -1 where it lacks none.
-func missingTag(q *query, c *host) int {
-	for i, tag := range q.want.Tags {
-		if !slices.Contains(c.Tags, tag) {
-			return i
+// lacksAny says whether one of the words that are wanted is missing.
+func lacksAny(has, wanted []string) bool {
+	for _, w := range wanted {
+		if !slices.Contains(has, w) {
+			return true
 		}
 	}
-	return -1
+	return false
 }

@@ -10,19 +10,19 @@ var zoneRule = rule{
 	reason: OtherZone,
 	stage:  stageZone,
 	asked:  func(q *query) bool { return q.want.Zone != "" || len(q.want.Zones) > 0 },
-	rejects: func(q *query, c *host) bool {
-		return outsideZone(q, c) || len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, c.Zone.Name)
+	alike: func(q *query, k *kind) bool {
+		return outsideZone(q, k.Zone) || len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, k.Zone)
 	},
 	explain: func(q *query, c *host) string {
 		zones := q.want.Zones
-		if outsideZone(q, c) {
+		if outsideZone(q, c.Zone.Name) {
 			zones = []string{q.want.Zone}
 		}
 		return fmt.Sprintf("is in zone %q, not in %s", c.Zone.Name, anyOf(zones))
 	},
 }
 
-func outsideZone(q *query, c *host) bool { return q.want.Zone != "" && c.Zone.Name != q.want.Zone }
+func outsideZone(q *query, zone string) bool { return q.want.Zone != "" && zone != q.want.Zone }
 
 // zonesText words the zones that are asked for.
 func (w *Constraints) zonesText() string {

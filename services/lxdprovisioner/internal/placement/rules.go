@@ -1,6 +1,10 @@
 package placement
 
-import "github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+import (
+	"math"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
 
 // stage says how far a host came before a rule rejected it. The furthest stage of all hosts decides
 // the class of a failure.
@@ -27,23 +31,24 @@ const (
 	stageRoom
 )
 
-// rule is one reason why a host may not, or can't, take a VM.
+// rule is one reason why a host may not, or can't, take a VM. One of alone, alike and rejects says
+// whether a host is out; which one it is says what the rule may look at, and so how often it is
+// asked. None of them may allocate.
 type rule struct {
 	reason Reason
 	stage  stage
 	// asked says whether the request asks for what the rule looks at; nil where every request does.
 	asked func(q *query) bool
-	// rejects says whether the host is out. It is called for every host and must not allocate.
+	// alone looks at the host and at no request: it is asked once a snapshot.
+	alone func(h *inventory.Host) bool
+	// alike looks at the request and at what the hosts of a kind have in common: it is asked once
+	// for all of them.
+	alike func(q *query, k *kind) bool
+	// rejects looks at whatever it wants: it is asked for every host, while none of the rules before
+	// has rejected it.
 	rejects func(q *query, c *host) bool
 	// explain says why, for a person. It is called only for a host that the rule rejects.
 	explain func(q *query, c *host) string
-}
-
-// host is a host of the snapshot as the rules see it.
-type host struct {
-	*inventory.Host
-
-	load *load
 }
 
 // rules are all rules in the order in which a host meets them; stages never go back.
@@ -74,36 +79,52 @@ var rules = []rule{
 	storageRule,
 }
 
-// fits is the verdict on a host that no rule rejects; any other verdict is an index of rules plus 1.
-const fits verdict = 0
-
-// verdict is the outcome for one host in one byte.
+// verdict is the outcome for one host in one byte: the position of the first rule that rejects it.
 type verdict uint8
 
-func (v verdict) rule() *rule { return &rules[v-1] }
+// fits is the verdict on a host that no rule rejects. It is above all positions, so that the lower
+// of two verdicts is the one that the host meets first.
+const fits verdict = math.MaxUint8
 
-// check is what judging a host needs of a rule.
+func (v verdict) rule() *rule { return &rules[v] }
+
+// check is a rule that is asked, and the verdict if it rejects.
 type check struct {
-	rejects func(q *query, c *host) bool
+	*rule
+
 	verdict verdict
 }
 
-// checks gives the rules that look at something the request asks for.
-func checks(q *query) []check {
+// checksOf gives the rules of which the request asks something and that are asked in the same way.
+func checksOf(q *query, sameWay func(r *rule) bool) []check {
 	list := make([]check, 0, len(rules))
 	for i := range rules {
-		if rules[i].asked == nil || rules[i].asked(q) {
-			list = append(list, check{rules[i].rejects, verdict(i + 1)})
+		if r := &rules[i]; sameWay(r) && (r.asked == nil || r.asked(q)) {
+			list = append(list, check{r, verdict(i)}) //nolint:gosec // there are fewer rules than verdicts
 		}
 	}
 	return list
 }
 
-// judge gives the verdict on a host.
-func judge(q *query, c *host) verdict {
-	for _, k := range q.checks {
-		if k.rejects(q, c) {
-			return k.verdict
+// rulesAlone gives the rules that are asked once a snapshot.
+func rulesAlone() []check {
+	return checksOf(nil, func(r *rule) bool { return r.alone != nil })
+}
+
+func judgeAlone(list []check, h *inventory.Host) verdict {
+	for i := range list {
+		if list[i].alone(h) {
+			return list[i].verdict
+		}
+	}
+	return fits
+}
+
+// judgeAlike gives the verdict on all hosts of a kind by the rules that look at nothing else.
+func judgeAlike(list []check, q *query, k *kind) verdict {
+	for i := range list {
+		if list[i].alike(q, k) {
+			return list[i].verdict
 		}
 	}
 	return fits
@@ -117,14 +138,9 @@ func rejection(q *query, c *host, v verdict) Rejection {
 
 // Unusable says why the host can take no VM at all, whatever is asked; false where it can.
 func Unusable(h inventory.Host) (Rejection, bool) {
-	q, c := &query{}, &host{Host: &h, load: noLoad}
-	for i := range rules {
-		if s := rules[i].stage; s != stageLXD && s != stageUsable {
-			continue
-		}
-		if rules[i].rejects(q, c) {
-			return rejection(q, c, verdict(i+1)), true
-		}
+	v := judgeAlone(rulesAlone(), &h)
+	if v == fits {
+		return Rejection{}, false
 	}
-	return Rejection{}, false
+	return rejection(&query{}, &host{Host: &h, load: noLoad}, v), true
 }

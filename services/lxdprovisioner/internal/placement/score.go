@@ -106,16 +106,12 @@ func (q *query) score(c *host) (t terms) {
 // dominantShare is how much of the host's scarcest resource is used with the VM on it, 0 to 1:
 // cores and memory of what MAAS allows, and the storage pools that the VM needs.
 func (q *query) dominantShare(c *host) float64 {
-	cores, memory := c.allowedCores(), c.allowedMemory()
 	share := max(
-		used(cores, c.freeCores()-q.need.Cores),
-		used(memory, c.freeMemory()-q.need.MemoryMiB),
+		used(c.allowedCores, c.freeCores()-q.need.Cores),
+		used(c.allowedMemory, c.freeMemory()-q.need.MemoryMiB),
 	)
-	for i := range c.StoragePools {
-		pool := &c.StoragePools[i]
-		if needed := q.neededIn(pool); needed > 0 {
-			share = max(share, used(pool.TotalBytes, freeBytes(c, pool)-needed))
-		}
+	for _, n := range c.needs {
+		share = max(share, used(c.pools[n.pool].total, c.freeBytes(n.pool)-n.bytes))
 	}
 	return share
 }

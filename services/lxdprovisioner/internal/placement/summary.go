@@ -53,10 +53,11 @@ func (s *survey) class(furthest stage) Class {
 
 // anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty.
 func (s *survey) anyLargeEnough() bool {
-	for i := range s.hosts {
-		c := s.host(i)
-		large := true
-		for _, r := range []*rule{&lxdRule, &storagePoolRule, &largestCoresRule, &largestMemoryRule, &largestStorageRule} {
+	var c host
+	for i := range s.verdicts {
+		s.q.show(&c, i, noLoad)
+		large := !lxdRule.alone(c.Host) && s.q.kinds[c.kind].storable
+		for _, r := range []*rule{&largestCoresRule, &largestMemoryRule, &largestStorageRule} {
 			large = large && !r.rejects(s.q, &c)
 		}
 		if large {
@@ -83,9 +84,9 @@ func (s *survey) headline(class Class) string {
 	case TooLarge:
 		return fmt.Sprintf("no host is large enough for %s", s.size())
 	case NoRoom:
-		return fmt.Sprintf("0 of %s fit %s", count(len(s.hosts), "host"), s.size())
+		return fmt.Sprintf("0 of %s fit %s", count(len(s.verdicts), "host"), s.size())
 	default:
-		return fmt.Sprintf("none of %s may take the VM", count(len(s.hosts), "host"))
+		return fmt.Sprintf("none of %s may take the VM", count(len(s.verdicts), "host"))
 	}
 }
 
@@ -108,10 +109,10 @@ func (s *survey) size() string {
 
 // chosenSummary says which host was chosen, of how many, and what became of the others.
 func (s *survey) chosenSummary(r rank) string {
-	h := &s.hosts[r.host]
-	among := fmt.Sprintf("best of %d that fit, of %d hosts", s.fitting, len(s.hosts))
+	h := s.at(r.host)
+	among := fmt.Sprintf("best of %d that fit, of %d hosts", s.fitting, len(s.verdicts))
 	if s.fitting == 1 {
-		among = fmt.Sprintf("the only one of %s that fits", count(len(s.hosts), "host"))
+		among = fmt.Sprintf("the only one of %s that fits", count(len(s.verdicts), "host"))
 	}
 	head := fmt.Sprintf("%s in zone %s, %s", clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), among)
 	return sentence(head, s.tally())

@@ -46,7 +46,7 @@ var noLoad = &load{}
 func NewUsage(pending []Reservation) Usage {
 	u := Usage{hosts: make(map[inventory.HostID]*load, len(pending))}
 	for i := range pending {
-		u.at(pending[i].Host).add(pending[i].Size)
+		loadOf(u.hosts, pending[i].Host).add(pending[i].Size)
 	}
 	return u
 }
@@ -77,11 +77,12 @@ func (u Usage) of(id inventory.HostID) *load {
 	return noLoad
 }
 
-func (u Usage) at(id inventory.HostID) *load {
-	l, ok := u.hosts[id]
+// loadOf gives the load of a host, a new one where it has none yet.
+func loadOf(loads map[inventory.HostID]*load, id inventory.HostID) *load {
+	l, ok := loads[id]
 	if !ok {
 		l = &load{}
-		u.hosts[id] = l
+		loads[id] = l
 	}
 	return l
 }
@@ -91,6 +92,14 @@ func (l *load) add(size inventory.VMSize) {
 	l.memoryMiB += size.MemoryMiB
 	l.vms++
 	l.disks = addDisks(l.disks, size.Disks)
+}
+
+// addToGroup counts one more VM of the group; zone is where it is, as far as that is known.
+func (l *load) addToGroup(zone string) {
+	l.group++
+	if zone != "" {
+		l.zone = zone
+	}
 }
 
 // promisedIn gives the bytes promised in the pool, by its name or because it is the default.

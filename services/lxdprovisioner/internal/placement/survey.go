@@ -1,0 +1,196 @@
+package placement
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// survey is what a look at all hosts found.
+type survey struct {
+	q        *query
+	verdicts []verdict
+	fitting  int
+	// best is the best host of every zone, by the zone's position; host is -1 where none fits.
+	best []rank
+	// fewest is the least number of the group's VMs among the zones that have a candidate.
+	fewest int
+}
+
+// rank is a host that fits, with what it is compared by.
+type rank struct {
+	host  int
+	terms terms
+}
+
+// look judges every host and rates those that fit.
+func look(q *query) *survey {
+	rows := q.index.rows
+	s := &survey{q: q, verdicts: make([]verdict, len(rows)), best: make([]rank, len(q.index.zones))}
+	for zone := range s.best {
+		s.best[zone].host = -1
+	}
+	first := fits
+	if len(q.checks) > 0 {
+		first = q.checks[0].verdict
+	}
+	loaded := q.loaded
+	var c host
+	for i := range rows {
+		l := noLoad
+		if len(loaded) > 0 && loaded[0] == i {
+			l, loaded = q.loads[i], loaded[1:]
+		}
+		v := min(rows[i].alone, q.kinds[rows[i].kind].verdict)
+		if v > first {
+			q.show(&c, i, l)
+			v = q.judge(&c, v)
+		}
+		s.verdicts[i] = v
+		if v == fits {
+			s.fitting++
+			s.note(i, &c)
+		}
+	}
+	s.fewest = s.fewestInZone()
+	return s
+}
+
+// judge gives the first of the rules that rejects the host and stands before the verdict so far.
+func (q *query) judge(c *host, so verdict) verdict {
+	for i := range q.checks {
+		k := &q.checks[i]
+		if k.verdict > so {
+			break
+		}
+		if k.rejects(q, c) {
+			return k.verdict
+		}
+	}
+	return so
+}
+
+// judgeAnew gives the verdict on one host with the load that it has by now.
+func (s *survey) judgeAnew(i int, c *host) verdict {
+	r := &s.q.index.rows[i]
+	s.q.show(c, i, s.q.load(i))
+	return s.q.judge(c, min(r.alone, s.q.kinds[r.kind].verdict))
+}
+
+// note keeps the host if it is its zone's best. All hosts of a zone share the zone's term, so that
+// term can wait until all zones are known.
+func (s *survey) note(i int, c *host) {
+	best := &s.best[s.q.index.kinds[c.kind].zone]
+	r := rank{host: i, terms: s.q.score(c)}
+	if best.host < 0 || s.compare(&r, best) > 0 {
+		*best = r
+	}
+}
+
+func (s *survey) fewestInZone() int {
+	fewest := -1
+	for zone := range s.best {
+		if n := s.q.inZone(zone); s.best[zone].host >= 0 && (fewest < 0 || n < fewest) {
+			fewest = n
+		}
+	}
+	return fewest
+}
+
+// at gives the host in that position.
+func (s *survey) at(i int) *inventory.Host { return &s.q.index.snapshot.Hosts[i] }
+
+// zoneOf gives the position of the host's zone.
+func (s *survey) zoneOf(i int) int { return s.q.index.kinds[s.q.index.rows[i].kind].zone }
+
+// compare is positive where r is better than o. Hosts that are alike in everything go by id, so that
+// two hosts never compare as equal.
+func (s *survey) compare(r, o *rank) int {
+	if c := r.terms.compare(&o.terms); c != 0 {
+		return c
+	}
+	a, b := s.at(r.host).ID, s.at(o.host).ID
+	return cmp.Or(cmp.Compare(s.q.tie(a), s.q.tie(b)), cmp.Compare(b, a))
+}
+
+// rateAcross gives the rank the term that compares zones.
+func (s *survey) rateAcross(r rank) rank {
+	r.terms[termZoneSpread] = 1 / float64(1+s.q.inZone(s.zoneOf(r.host))-s.fewest)
+	return r
+}
+
+// choose gives the best host that fits; there must be one.
+func (s *survey) choose() rank {
+	best := rank{host: -1}
+	for zone := range s.best {
+		if s.best[zone].host < 0 {
+			continue
+		}
+		if r := s.rateAcross(s.best[zone]); best.host < 0 || s.compare(&r, &best) > 0 {
+			best = r
+		}
+	}
+	return best
+}
+
+// ranked gives the n best of the hosts that fit, best first. It keeps no more than n at a time.
+func (s *survey) ranked(n int) []rank {
+	if n <= 0 {
+		return nil
+	}
+	kept := &rankHeap{survey: s, ranks: make([]rank, 0, min(n, s.fitting)), worstOnTop: true}
+	var c host
+	for i, v := range s.verdicts {
+		if v != fits {
+			continue
+		}
+		s.q.show(&c, i, s.q.load(i))
+		r := s.rateAcross(rank{host: i, terms: s.q.score(&c)})
+		switch {
+		case kept.Len() < n:
+			kept.ranks = append(kept.ranks, r)
+			if kept.Len() == n {
+				heap.Init(kept)
+			}
+		case s.compare(&r, &kept.ranks[0]) > 0:
+			kept.ranks[0] = r
+			heap.Fix(kept, 0)
+		}
+	}
+	slices.SortFunc(kept.ranks, func(a, b rank) int { return s.compare(&b, &a) })
+	return kept.ranks
+}
+
+// rankHeap is a heap of hosts, the best or the worst on top.
+type rankHeap struct {
+	survey     *survey
+	ranks      []rank
+	worstOnTop bool
+}
+
+// Len is the number of hosts.
+func (h *rankHeap) Len() int { return len(h.ranks) }
+
+// Less says whether i goes above j.
+func (h *rankHeap) Less(i, j int) bool {
+	return h.survey.compare(&h.ranks[i], &h.ranks[j]) > 0 != h.worstOnTop
+}
+
+// Swap swaps two hosts.
+func (h *rankHeap) Swap(i, j int) { h.ranks[i], h.ranks[j] = h.ranks[j], h.ranks[i] }
+
+// Push adds a host.
+func (h *rankHeap) Push(x any) {
+	if r, ok := x.(rank); ok {
+		h.ranks = append(h.ranks, r)
+	}
+}
+
+// Pop takes the last host.
+func (h *rankHeap) Pop() any {
+	last := h.ranks[len(h.ranks)-1]
+	h.ranks = h.ranks[:len(h.ranks)-1]
+	return last
+}
