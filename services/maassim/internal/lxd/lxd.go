@@ -56,6 +56,8 @@ type World struct {
 	mu    sync.Mutex
 	hosts map[string]*host
 	order []string
+
+	disconnected bool // no rack controller is there to reach them
 }
 
 type host struct {
@@ -63,6 +65,7 @@ type host struct {
 	pools     []Pool
 	instances map[key]*Instance
 	made      []key // in the order of their creation
+	next      stage
 }
 
 type key struct{ project, name string }
@@ -105,6 +108,10 @@ func (w *World) Create(inst Instance) error {
 	defer w.mu.Unlock()
 	h, err := w.reach(inst.Host)
 	if err != nil {
+		return err
+	}
+	if err := h.next.failure; err != nil {
+		h.next.failure = nil
 		return err
 	}
 	k := key{inst.Project, inst.Name}
@@ -208,6 +215,9 @@ func (w *World) Place(hostName string, sizes []int64, tags [][]string) ([]Disk, 
 }
 
 func (w *World) reach(name string) (*host, error) {
+	if w.disconnected {
+		return nil, ErrNoRack
+	}
 	h, ok := w.hosts[name]
 	if !ok || h.offline {
 		return nil, ErrOffline
