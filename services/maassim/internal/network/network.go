@@ -46,6 +46,19 @@ type Subnet struct {
 	DNS     []netip.Addr
 	Managed bool
 	Ranges  []Range
+
+	// cursor is an address below which none is free as long as the subnet looks as it did then; invalid: not known.
+	cursor netip.Addr
+	shape  shape
+}
+
+// shape is what decides which addresses of a subnet may be free.
+type shape struct {
+	cidr    netip.Prefix
+	gateway netip.Addr
+	dns     []netip.Addr
+	managed bool
+	ranges  []Range
 }
 
 // First returns the first address that MAAS counts to the subnet.
@@ -80,11 +93,39 @@ func (s *Subnet) InRange(kind Kind, a netip.Addr) (Range, bool) {
 	return Range{}, false
 }
 
+// Freed says that an address is taken no more.
+func (s *Subnet) Freed(a netip.Addr) {
+	if s.CIDR.Contains(a) && a.Less(s.cursor) {
+		s.cursor = a
+	}
+}
+
 // Free returns the lowest address that MAAS would give to an AUTO link, and false when the subnet is exhausted. In a managed subnet that
 // is any address outside the ranges, in an unmanaged one only an address of a reserved range.
+//
+// It goes on where the last search ended, so that a full subnet costs no more than an empty one; Freed must be told what is given back.
 func (s *Subnet) Free(taken func(netip.Addr) bool) (netip.Addr, bool) {
+	a, ok := s.search(s.start(), taken)
+	s.cursor = a
+	return a, ok
+}
+
+// start is where a search begins: at the cursor, unless the subnet has changed since.
+func (s *Subnet) start() netip.Addr {
+	was := s.shape
+	if !s.cursor.IsValid() || was.cidr != s.CIDR || was.gateway != s.Gateway || was.managed != s.Managed || !slices.Equal(was.dns, s.DNS) ||
+		!slices.Equal(was.ranges, s.Ranges) {
+		s.shape = shape{cidr: s.CIDR, gateway: s.Gateway, dns: slices.Clone(s.DNS), managed: s.Managed, ranges: slices.Clone(s.Ranges)}
+		return s.First()
+	}
+	return s.cursor
+}
+
+// search returns the first free address from one on, or the one after the last.
+func (s *Subnet) search(from netip.Addr, taken func(netip.Addr) bool) (netip.Addr, bool) {
 	last := s.Last()
-	for a := s.First(); a.Compare(last) <= 0; a = a.Next() {
+	a := from
+	for ; a.Compare(last) <= 0; a = a.Next() {
 		if r, inside := s.rangeOf(a); inside && (s.Managed || r.Kind == Dynamic) {
 			a = r.End
 			continue
@@ -96,7 +137,7 @@ func (s *Subnet) Free(taken func(netip.Addr) bool) (netip.Addr, bool) {
 		}
 		return a, true
 	}
-	return netip.Addr{}, false
+	return a, false
 }
 
 func (s *Subnet) rangeOf(a netip.Addr) (Range, bool) {

@@ -26,22 +26,16 @@ func (r *Region) listAddresses(q *rest.Request) (any, error) {
 		return nil, rest.Text(http.StatusForbidden, "Listing all IP addresses requires admin privileges.")
 	}
 	all := []object{}
-	for _, a := range r.sortedAddresses() {
-		mine := a.alloc == allocReserved && a.owner == q.User
-		if (everything || mine) && (!q.Query.Has("ip") || q.Query.Get("ip") == a.ip.String()) {
+	found := r.addresses.All()
+	if !everything {
+		found = slices.Values(r.addresses.reserved.Rows(q.User))
+	}
+	for a := range found {
+		if !q.Query.Has("ip") || q.Query.Get("ip") == a.ip.String() {
 			all = append(all, r.addressJSON(a))
 		}
 	}
 	return all, nil
-}
-
-func (r *Region) sortedAddresses() []*address {
-	all := make([]*address, 0, len(r.addresses))
-	for _, a := range r.addresses {
-		all = append(all, a)
-	}
-	slices.SortFunc(all, func(a, b *address) int { return a.id - b.id })
-	return all
 }
 
 func (r *Region) reserve(q *rest.Request) (any, error) {
@@ -97,7 +91,7 @@ func (r *Region) releaseAddress(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, rest.Text(http.StatusBadRequest, "Invalid IP address: %s", q.Form.Get("ip"))
 	}
-	a := r.addresses[ip]
+	a := r.addressAt(ip)
 	forced := q.User.Admin && q.Form.Bool("force")
 	if a == nil || a.alloc != allocReserved && !forced || a.owner != q.User && !forced {
 		return nil, rest.Text(http.StatusBadRequest, "IP address %s does not exist, is not the correct type of address, or does not belong to the requesting user.\n"+
@@ -107,8 +101,7 @@ func (r *Region) releaseAddress(q *rest.Request) (any, error) {
 		r.removeLink(a.link)
 		return rest.NoContent, nil
 	}
-	delete(r.addresses, ip)
-	r.dropFromRecords(a)
+	r.removeAddress(a)
 	return rest.NoContent, nil
 }
 
@@ -152,7 +145,7 @@ func (r *Region) subnetAddresses(q *rest.Request) (any, error) {
 	}
 	names := !q.Query.Has("with_username") || q.Query.Bool("with_username")
 	summary := !q.Query.Has("with_summary") || q.Query.Bool("with_summary")
-	held := slices.DeleteFunc(r.sortedAddresses(), func(a *address) bool { return a.subnet != s })
+	held := r.addresses.inSubnet.Rows(s)
 	slices.SortFunc(held, func(a, b *address) int { return a.ip.Compare(b.ip) })
 	all := []object{}
 	for _, a := range held {
@@ -180,10 +173,8 @@ func (r *Region) addSummary(o object, a *address) {
 		}
 	}
 	var records []object
-	for _, rec := range r.records {
-		if slices.Contains(rec.addresses, a) {
-			records = append(records, object{"id": rec.id, "name": rec.name, "domain": rec.domain.name})
-		}
+	for _, rec := range r.records.holding.Rows(a) {
+		records = append(records, object{"id": rec.id, "name": rec.name, "domain": rec.domain.name})
 	}
 	if records != nil {
 		o["dns_records"] = records

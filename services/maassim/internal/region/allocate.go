@@ -36,7 +36,7 @@ func (r *Region) take(q *rest.Request) (*machine, error) {
 		return nil, err
 	}
 	var best *machine
-	for _, m := range r.machines {
+	for _, m := range r.candidates(&q.Form, q.User, true, r.machines.byStatus.Views(statusReady), r.machines.byOwner.Views(nil)) {
 		if m.status == statusReady && m.owner == nil && canEdit(q.User, m) && m.hostOf == nil && match(m) && (best == nil || cost(m) < cost(best)) {
 			best = m
 		}
@@ -60,6 +60,7 @@ func cost(m *machine) float64 { return float64(m.cores) + float64(m.memory)/1024
 
 // acquire makes a Ready machine Allocated to the user.
 func (r *Region) acquire(m *machine, q *rest.Request) {
+	r.machines.Touch(m)
 	m.set(statusAllocated)
 	m.owner, m.agent = q.User, q.Form.Get("agent_name")
 }
@@ -67,7 +68,7 @@ func (r *Region) acquire(m *machine, q *rest.Request) {
 // dynamicHost finds a host on which allocate may compose; its pool does not count.
 func (r *Region) dynamicHost(q *rest.Request) *vmHost {
 	f := &q.Form
-	for _, h := range r.hosts {
+	for h := range r.hosts.All() {
 		if len(h.capabilities) == 0 || h.kind != "lxd" {
 			continue
 		}

@@ -138,7 +138,7 @@ func composeFailed(h *vmHost, err error) error {
 
 // enrol writes the rows of a VM that LXD has made.
 func (r *Region) enrol(h *vmHost, spec vmSpec, inst lxd.Instance, q *rest.Request) (*machine, error) {
-	if r.byName[spec.hostname] != nil {
+	if r.machineNamed(spec.hostname) != nil {
 		return nil, rest.Invalid("hostname", `Node with hostname "%s" already exists`, spec.hostname)
 	}
 	for _, name := range h.tags {
@@ -168,7 +168,7 @@ func (r *Region) enrol(h *vmHost, spec vmSpec, inst lxd.Instance, q *rest.Reques
 
 // enrolRow makes the machine of an instance with what MAAS learns from LXD alone.
 func (r *Region) enrolRow(h *vmHost, hostname string, inst lxd.Instance) *machine {
-	if hostname == "" || r.byName[hostname] != nil {
+	if hostname == "" || r.machineNamed(hostname) != nil {
 		hostname = r.freeName()
 	}
 	m := r.newMachine(hostname)

@@ -56,7 +56,7 @@ func (r *Region) composeName(form *rest.Form, spec *vmSpec) {
 	}
 	if text := badHostname(spec.hostname); text != "" {
 		form.Addf("hostname", "%s", text)
-	} else if r.byName[spec.hostname] != nil {
+	} else if r.machineNamed(spec.hostname) != nil {
 		form.Addf("hostname", `Node with hostname "%s" already exists`, spec.hostname)
 	}
 }

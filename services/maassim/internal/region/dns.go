@@ -48,8 +48,14 @@ func (r *Region) listRecords(q *rest.Request) (any, error) {
 		}
 	}
 	all := []object{}
-	for _, rec := range r.records {
-		if (in == nil || rec.domain == in) && (name == "" || rec.name == name) {
+	found := r.records.All()
+	if in != nil && name != "" {
+		found = slices.Values(r.records.byName.Rows(recordKey{in, name}))
+	} else if in != nil {
+		found = slices.Values(r.records.byDomain.Rows(in))
+	}
+	for rec := range found {
+		if name == "" || rec.name == name {
 			all = append(all, r.recordJSON(rec))
 		}
 	}
@@ -66,12 +72,12 @@ func (r *Region) readRecord(q *rest.Request) (any, error) {
 }
 
 func (r *Region) recordOf(q *rest.Request) *record {
-	for _, rec := range r.records {
-		if strconv.Itoa(rec.id) == q.Path["id"] {
-			return rec
-		}
+	id, err := strconv.Atoi(q.Path["id"])
+	if err != nil {
+		return nil
 	}
-	return nil
+	rec, ok := r.records.ByID(id)
+	return found(r.records.Table, rec, ok)
 }
 
 func (r *Region) createRecord(q *rest.Request) (any, error) {
@@ -90,7 +96,7 @@ func (r *Region) createRecord(q *rest.Request) (any, error) {
 	if name == "" || badHostname(name) != "" {
 		return nil, rest.Invalid("__all__", "Invalid dnsresource name: %s.", name)
 	}
-	if slices.ContainsFunc(r.records, func(rec *record) bool { return rec.domain == in && rec.name == name }) {
+	if r.recordNamed(in, name) != nil {
 		return nil, rest.Invalid("__all__", "Labels must be unique within their zone.")
 	}
 	rec := &record{name: name, domain: in}
@@ -99,7 +105,7 @@ func (r *Region) createRecord(q *rest.Request) (any, error) {
 	}
 	r.ids.record++
 	rec.id = r.ids.record
-	r.records = append(r.records, rec)
+	r.records.Add(rec)
 	return r.recordJSON(rec), nil
 }
 
@@ -135,24 +141,18 @@ func (r *Region) deleteRecord(q *rest.Request) (any, error) {
 	if rec == nil {
 		return nil, rest.NotFound("DNSResource")
 	}
-	r.removeRecord(rec)
+	r.records.Remove(rec)
 	if r.minor >= 6 {
 		for _, a := range rec.addresses {
 			if a.link == nil && !r.inRecords(a) {
-				delete(r.addresses, a.ip)
+				r.removeAddress(a)
 			}
 		}
 	}
 	return rest.NoContent, nil
 }
 
-func (r *Region) removeRecord(rec *record) {
-	r.records = slices.DeleteFunc(r.records, func(other *record) bool { return other == rec })
-}
-
-func (r *Region) inRecords(a *address) bool {
-	return slices.ContainsFunc(r.records, func(rec *record) bool { return slices.Contains(rec.addresses, a) })
-}
+func (r *Region) inRecords(a *address) bool { return len(r.records.holding.View(a)) > 0 }
 
 // fillRecord sets TTL and addresses. An address that nothing holds becomes a reservation of the user (recordings 213, 476).
 func (r *Region) fillRecord(rec *record, q *rest.Request) error {
@@ -179,7 +179,7 @@ func (r *Region) fillRecord(rec *record, q *rest.Request) error {
 	}
 	rec.addresses = nil
 	for _, ip := range ips {
-		a := r.addresses[ip]
+		a := r.addressAt(ip)
 		if a == nil {
 			a = r.newAddress(ip, allocReserved, q.User)
 			a.subnet = r.subnetFor(ip)
@@ -193,13 +193,11 @@ func (r *Region) fillRecord(rec *record, q *rest.Request) error {
 
 // dropFromRecords takes an address that vanishes out of DNS. A record vanishes with its last address (recording 599).
 func (r *Region) dropFromRecords(a *address) {
-	for _, rec := range slices.Clone(r.records) {
-		if !slices.Contains(rec.addresses, a) {
-			continue
-		}
+	for _, rec := range r.records.holding.Rows(a) {
+		r.records.Touch(rec)
 		rec.addresses = slices.DeleteFunc(rec.addresses, func(other *address) bool { return other == a })
 		if len(rec.addresses) == 0 {
-			r.removeRecord(rec)
+			r.records.Remove(rec)
 		}
 	}
 }

@@ -41,8 +41,8 @@ type DNSRecord struct {
 // Machines returns every machine, in the order of their creation.
 func (r *Region) Machines() []Machine {
 	defer r.begin()()
-	all := make([]Machine, 0, len(r.machines))
-	for _, m := range r.machines {
+	all := make([]Machine, 0, r.machines.Len())
+	for m := range r.machines.All() {
 		v := Machine{
 			SystemID: m.systemID, Hostname: m.hostname, Status: statusNames[m.status].filter, Owner: m.ownerName(), AgentName: m.agent,
 			Zone: m.zone.name, Pool: m.pool.name, Instance: m.instance, VMHost: m.hostOf != nil, Locked: m.locked,
@@ -63,7 +63,7 @@ func (r *Region) Machines() []Machine {
 // UserData returns the user data of a machine as they were sent, and whether there are any.
 func (r *Region) UserData(systemID string) (string, bool) {
 	defer r.begin()()
-	m := r.byID[systemID]
+	m := r.machine(systemID)
 	if m == nil || m.userData == nil {
 		return "", false
 	}
@@ -73,8 +73,8 @@ func (r *Region) UserData(systemID string) (string, bool) {
 // DNSRecords returns every dnsresource.
 func (r *Region) DNSRecords() []DNSRecord {
 	defer r.begin()()
-	all := make([]DNSRecord, 0, len(r.records))
-	for _, rec := range r.records {
+	all := make([]DNSRecord, 0, r.records.Len())
+	for rec := range r.records.All() {
 		v := DNSRecord{ID: rec.id, FQDN: rec.name + "." + rec.domain.name, IPs: []string{}}
 		for _, a := range rec.addresses {
 			v.IPs = append(v.IPs, a.ip.String())
@@ -88,7 +88,7 @@ func (r *Region) DNSRecords() []DNSRecord {
 func (r *Region) Reservations() []string {
 	defer r.begin()()
 	all := []string{}
-	for _, a := range r.sortedAddresses() {
+	for a := range r.addresses.All() {
 		if a.alloc == allocReserved {
 			all = append(all, a.ip.String())
 		}
@@ -100,15 +100,15 @@ func (r *Region) Reservations() []string {
 func (r *Region) Concern(action string, path map[string]string) fault.Request {
 	defer r.begin()()
 	req := fault.Request{Operation: action}
-	if m := r.byID[path["system_id"]]; m != nil {
+	if m := r.machine(path["system_id"]); m != nil {
 		req.Machine = []string{m.systemID, m.hostname}
 		if m.host != nil {
 			req.Host = m.host.name
 		}
 		return req
 	}
-	for _, h := range r.hosts {
-		if strings.HasPrefix(action, "vm-hosts.") && path["id"] == strconv.Itoa(h.id) {
+	if id, err := strconv.Atoi(path["id"]); err == nil && strings.HasPrefix(action, "vm-hosts.") {
+		if h := r.host(id); h != nil {
 			req.Host = h.name
 		}
 	}

@@ -89,7 +89,7 @@ func (r *Region) releaseMany(q *rest.Request) (any, error) {
 	var locked, wrong []string
 	var todo []*machine
 	for _, id := range q.Form.All("machines") {
-		m := r.byID[id]
+		m := r.machine(id)
 		switch {
 		case m == nil:
 			return nil, rest.Text(http.StatusBadRequest, "Unknown machine(s): %s.", id)

@@ -94,7 +94,7 @@ func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 		}
 		wish.ip = free
 	}
-	held := r.addresses[wish.ip]
+	held := r.addressAt(wish.ip)
 	replaced := wish.force && held != nil && held.link != nil && held.link.iface == i
 	if held != nil && !replaced {
 		return nil, rest.Text(http.StatusNotFound, "IP address is already in use.")

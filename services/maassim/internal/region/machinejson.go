@@ -17,10 +17,8 @@ func (r *Region) poolJSON(p *pool) object {
 
 func (r *Region) domainJSON(d *domain) object {
 	count := 0
-	for _, rec := range r.records {
-		if rec.domain == d {
-			count += len(rec.addresses)
-		}
+	for _, rec := range r.records.byDomain.View(d) {
+		count += len(rec.addresses)
 	}
 	return object{
 		"id": d.id, "name": d.name, "ttl": nil, "authoritative": true, "is_default": d.id == 0, "resource_record_count": count,

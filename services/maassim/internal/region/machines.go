@@ -48,7 +48,7 @@ func (r *Region) listMachines(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	all := []object{}
-	for _, m := range r.machines {
+	for _, m := range r.candidates(&q.Query, q.User, false) {
 		if canView(q.User, m) && match(m) {
 			all = append(all, r.machineJSON(m))
 		}
@@ -59,7 +59,7 @@ func (r *Region) listMachines(q *rest.Request) (any, error) {
 func (r *Region) listAllocated(q *rest.Request) (any, error) {
 	defer r.begin()()
 	all := []object{}
-	for _, m := range r.machines {
+	for _, m := range r.candidates(&rest.Values{}, q.User, false, r.machines.byOwner.Views(q.User), r.machines.byStatus.Views(statusAllocated)) {
 		if m.owner == q.User && m.status == statusAllocated {
 			all = append(all, r.machineJSON(m))
 		}
@@ -91,7 +91,7 @@ func (r *Region) updateMachine(q *rest.Request) (any, error) {
 	if name := q.Form.Get("hostname"); name != "" && name != m.hostname {
 		if text := badHostname(name); text != "" {
 			form.Addf("hostname", "%s", text)
-		} else if r.byName[name] != nil {
+		} else if r.machineNamed(name) != nil {
 			form.Addf("hostname", "Node with this Hostname already exists.")
 		}
 		hostname = name
@@ -113,8 +113,6 @@ func (r *Region) updateMachine(q *rest.Request) (any, error) {
 	if err := form.Err(); err != nil {
 		return nil, err
 	}
-	delete(r.byName, m.hostname)
-	r.byName[hostname] = m
 	m.hostname, m.swap = hostname, swap
 	if z != nil {
 		m.zone = z
@@ -143,7 +141,7 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 		}
 	}
 	defer r.begin()()
-	if r.byID[m.systemID] == m {
+	if r.machines.Has(m) {
 		r.removeMachine(m)
 	}
 	return rest.NoContent, nil

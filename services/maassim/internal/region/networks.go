@@ -51,10 +51,8 @@ func (r *Region) usedSpans(s *network.Subnet) []network.Span {
 		return []network.Span{}
 	}
 	var assigned []netip.Addr
-	for _, a := range r.addresses {
-		if a.subnet == s {
-			assigned = append(assigned, a.ip)
-		}
+	for _, a := range r.addresses.inSubnet.Rows(s) {
+		assigned = append(assigned, a.ip)
 	}
 	return s.Used(assigned)
 }

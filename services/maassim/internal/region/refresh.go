@@ -2,7 +2,6 @@ package region
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
@@ -36,7 +35,7 @@ func (r *Region) refreshHost(q *rest.Request) (any, error) {
 	}
 	for _, m := range known {
 		// A machine made while the discovery ran is safe although the host did not report it yet (recordings 499-501).
-		if r.byID[m.systemID] == m && !reported[m.instance] {
+		if r.machines.Has(m) && !reported[m.instance] {
 			r.removeMachine(m)
 		}
 	}
@@ -50,16 +49,7 @@ func (r *Region) beforeRefresh(q *rest.Request) (*vmHost, []*machine, error) {
 	if h == nil {
 		return nil, nil, rest.NotFound("Pod")
 	}
-	return h, slices.DeleteFunc(slices.Clone(r.machines), func(m *machine) bool { return m.host != h }), nil
-}
-
-func (r *Region) machineOfInstance(h *vmHost, name string) *machine {
-	for _, m := range r.machines {
-		if m.host == h && m.instance == name {
-			return m
-		}
-	}
-	return nil
+	return h, r.machines.onHost.Rows(h), nil
 }
 
 // importInstance makes a machine of a VM that MAAS did not know: in the host's zone and pool, commissioning, owned by whoever refreshed

@@ -7,7 +7,6 @@ package region
 
 import (
 	"container/heap"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -27,23 +26,17 @@ type Region struct {
 	mu     sync.Mutex
 	ids    identities
 	agenda agenda
+	tables
 
 	zones     []*zone
 	pools     []*pool
 	domains   []*domain
 	vlans     []*network.VLAN
 	subnets   []*network.Subnet
-	hosts     []*vmHost
 	servers   []server
 	acquiring sync.Mutex // MAAS's advisory lock: allocate and deploy of a Ready machine wait for each other
-	machines  []*machine // by id
-	byID      map[string]*machine
-	byName    map[string]*machine
-	addresses map[netip.Addr]*address
-	records   []*record
 	tags      []*tag
 	images    []*image
-	events    []event
 }
 
 // Deps are what a region stands on.
@@ -60,7 +53,7 @@ type Deps struct {
 func New(cfg Config, deps Deps) (*Region, error) {
 	r := &Region{
 		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, wait: deps.Wait,
-		byID: make(map[string]*machine), byName: make(map[string]*machine), addresses: make(map[netip.Addr]*address),
+		tables: newTables(),
 	}
 	return r, r.seed()
 }
@@ -69,7 +62,10 @@ func New(cfg Config, deps Deps) (*Region, error) {
 func (r *Region) begin() func() {
 	r.mu.Lock()
 	r.settle()
-	return r.mu.Unlock
+	return func() {
+		r.settleTables()
+		r.mu.Unlock()
+	}
 }
 
 // settle does what was planned up to now.
@@ -77,7 +73,8 @@ func (r *Region) settle() {
 	now := r.clock()
 	for len(r.agenda) > 0 && !r.agenda[0].at.After(now) {
 		next, _ := heap.Pop(&r.agenda).(planned)
-		if next.machine.epoch == next.epoch && r.byID[next.machine.systemID] == next.machine {
+		if next.machine.epoch == next.epoch && r.machines.Has(next.machine) {
+			r.machines.Touch(next.machine)
 			next.do()
 		}
 	}
@@ -140,28 +137,17 @@ func (r *Region) removeMachine(m *machine) {
 	for _, l := range m.links() {
 		r.freeAddress(l)
 	}
-	delete(r.byID, m.systemID)
-	delete(r.byName, m.hostname)
-	for i, other := range r.machines {
-		if other == m {
-			r.machines = append(r.machines[:i], r.machines[i+1:]...)
-			break
-		}
-	}
+	r.machines.Remove(m)
 	m.epoch++
-	events := r.events[:0]
-	for _, e := range r.events {
-		if e.systemID != m.systemID {
-			events = append(events, e)
-		}
+	for _, e := range r.events.of.Rows(m.systemID) {
+		r.events.Remove(e)
 	}
-	r.events = events
 }
 
 // note writes an event of a machine, which is also its status message when it is not below INFO.
 func (r *Region) note(m *machine, level, kind, describe string) {
 	r.ids.event++
-	r.events = append(r.events, event{
+	r.events.Add(&event{
 		id: r.ids.event, systemID: m.systemID, hostname: m.hostname, level: level, kind: kind, describe: describe, at: r.clock(),
 	})
 	message := kind

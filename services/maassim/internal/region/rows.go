@@ -16,9 +16,7 @@ func (r *Region) newMachine(hostname string) *machine {
 		id: r.ids.machine, systemID: r.ids.systemID(), hostname: hostname, domain: r.domains[0], zone: r.zones[0], pool: r.pools[0],
 		annotations: map[string]string{}, netboot: true,
 	}
-	r.machines = append(r.machines, m)
-	r.byID[m.systemID] = m
-	r.byName[hostname] = m
+	r.machines.Add(m)
 	return m
 }
 
@@ -59,13 +57,12 @@ func (r *Region) newAddress(ip netip.Addr, alloc int, owner *rest.User) *address
 	r.ids.address++
 	now := r.clock()
 	a := &address{id: r.ids.address, ip: ip, alloc: alloc, owner: owner, created: now, updated: now}
-	r.addresses[ip] = a
+	r.addresses.Add(a)
 	return a
 }
 
 func (r *Region) taken(ip netip.Addr) bool {
-	_, ok := r.addresses[ip]
-	return ok
+	return len(r.addresses.byIP.View(ip)) > 0
 }
 
 // freeAddress takes a link's address away, and it out of DNS.
@@ -73,9 +70,17 @@ func (r *Region) freeAddress(l *link) {
 	if l.address == nil {
 		return
 	}
-	delete(r.addresses, l.address.ip)
-	r.dropFromRecords(l.address)
+	r.removeAddress(l.address)
 	l.address = nil
+}
+
+// removeAddress removes an address row, and it out of DNS.
+func (r *Region) removeAddress(a *address) {
+	r.addresses.Remove(a)
+	r.dropFromRecords(a)
+	for _, s := range r.subnets {
+		s.Freed(a.ip)
+	}
 }
 
 // removeLink removes a link with its address.
@@ -210,8 +215,8 @@ func (r *Region) userNamed(name string) *rest.User {
 
 // machineOf finds the machine of a request's path. A machine that the user may not see is a 403.
 func (r *Region) machineOf(q *rest.Request) (*machine, error) {
-	m, ok := r.byID[q.Path["system_id"]]
-	if !ok {
+	m := r.machine(q.Path["system_id"])
+	if m == nil {
 		return nil, rest.NotFound("Machine")
 	}
 	if !canView(q.User, m) {
@@ -231,28 +236,14 @@ func (r *Region) hostOf(q *rest.Request) *vmHost {
 	if err != nil {
 		return nil
 	}
-	for _, h := range r.hosts {
-		if h.id == id {
-			return h
-		}
-	}
-	return nil
-}
-
-func (r *Region) hostNamed(name string) *vmHost {
-	for _, h := range r.hosts {
-		if h.name == name {
-			return h
-		}
-	}
-	return nil
+	return r.host(id)
 }
 
 // freeName returns a hostname that no machine has.
 func (r *Region) freeName() string {
 	for {
 		name := r.ids.petname()
-		if r.byName[name] == nil {
+		if r.machineNamed(name) == nil {
 			return name
 		}
 	}

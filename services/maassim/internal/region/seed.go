@@ -204,7 +204,7 @@ func (r *Region) addHost(c Host) error {
 	}
 	r.ids.host++
 	h.id = r.ids.host
-	r.hosts = append(r.hosts, h)
+	r.hosts.Add(h)
 	if c.Unknown {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package region
 
 import (
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -79,7 +80,8 @@ func (r *Region) deleteTag(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	r.tags = slices.DeleteFunc(r.tags, func(other *tag) bool { return other == t })
-	for _, m := range r.machines {
+	for _, m := range r.machines.byTag.Rows(t.name) {
+		r.machines.Touch(m)
 		m.tags = slices.DeleteFunc(m.tags, func(name string) bool { return name == t.name })
 	}
 	return rest.NoContent, nil
@@ -92,8 +94,8 @@ func (r *Region) taggedMachines(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	all := []object{}
-	for _, m := range r.machines {
-		if canView(q.User, m) && m.hasTag(t.name) {
+	for _, m := range r.machines.byTag.Rows(t.name) {
+		if canView(q.User, m) {
 			all = append(all, r.machineJSON(m))
 		}
 	}
@@ -109,7 +111,7 @@ func (r *Region) updateTagged(q *rest.Request) (any, error) {
 	}
 	added, removed := 0, 0
 	for _, id := range q.Form.All("add") {
-		if m := r.byID[id]; m != nil {
+		if m := r.machine(id); m != nil {
 			added++
 			if !m.hasTag(t.name) {
 				m.tags = append(m.tags, t.name)
@@ -117,7 +119,7 @@ func (r *Region) updateTagged(q *rest.Request) (any, error) {
 		}
 	}
 	for _, id := range q.Form.All("remove") {
-		if m := r.byID[id]; m != nil {
+		if m := r.machine(id); m != nil {
 			removed++
 			m.tags = slices.DeleteFunc(m.tags, func(name string) bool { return name == t.name })
 		}
@@ -149,7 +151,7 @@ func (r *Region) queryEvents(q *rest.Request) (any, error) {
 		return nil, rest.Text(http.StatusBadRequest, "Unrecognised log level: %s", q.Query.Get("level"))
 	}
 	all := []object{}
-	for _, e := range slices.Backward(r.events) {
+	for e := range r.eventsFor(q) {
 		if len(all) == limit {
 			break
 		}
@@ -163,14 +165,28 @@ func (r *Region) queryEvents(q *rest.Request) (any, error) {
 	return object{"count": len(all), "events": all, "next_uri": pageURI(q, all, "after", 0), "prev_uri": pageURI(q, all, "before", len(all)-1)}, nil
 }
 
-func (r *Region) wantsEvent(q *rest.Request, e event) bool {
+// eventsFor returns the events from which a query chooses, the newest first.
+func (r *Region) eventsFor(q *rest.Request) iter.Seq[*event] {
+	if !q.Query.Has("id") {
+		return r.events.Newest()
+	}
+	var views [][]*event
+	for _, id := range q.Query.All("id") {
+		views = append(views, r.events.of.View(id))
+	}
+	found := r.events.Merge(views...)
+	slices.Reverse(found)
+	return slices.Values(found)
+}
+
+func (r *Region) wantsEvent(q *rest.Request, e *event) bool {
 	if q.Query.Has("id") && !slices.Contains(q.Query.All("id"), e.systemID) {
 		return false
 	}
 	if q.Query.Has("hostname") && !slices.Contains(q.Query.All("hostname"), e.hostname) {
 		return false
 	}
-	if m := r.byID[e.systemID]; q.Query.Has("agent_name") && (m == nil || m.agent != q.Query.Get("agent_name")) {
+	if m := r.machine(e.systemID); q.Query.Has("agent_name") && (m == nil || m.agent != q.Query.Get("agent_name")) {
 		return false
 	}
 	after, err := strconv.Atoi(q.Query.Get("after"))

@@ -45,7 +45,7 @@ func (r *Region) vmHostActions(actions []rest.Action) []rest.Action {
 func (r *Region) listHosts(*rest.Request) (any, error) {
 	defer r.begin()()
 	all := []object{}
-	for _, h := range r.hosts {
+	for h := range r.hosts.All() {
 		all = append(all, r.hostJSON(h))
 	}
 	return all, nil
@@ -166,10 +166,7 @@ type usage struct {
 
 func (r *Region) used(h *vmHost) usage {
 	u := usage{byPool: make(map[string]int64)}
-	for _, m := range r.machines {
-		if m.host != h {
-			continue
-		}
+	for _, m := range r.machines.onHost.Rows(h) {
 		u.cores += m.cores
 		u.memory += m.memory
 		for _, d := range m.disks {
