@@ -64,7 +64,8 @@ type host struct {
 	offline   bool
 	pools     []Pool
 	instances map[key]*Instance
-	made      []key // in the order of their creation
+	made      []key            // in the order of their creation
+	used      map[string]int64 // bytes that the disks of all instances take, by pool
 	next      stage
 }
 
@@ -79,7 +80,7 @@ func NewWorld() *World {
 func (w *World) AddHost(name string, pools []Pool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hosts[name] = &host{pools: slices.Clone(pools), instances: make(map[key]*Instance)}
+	w.hosts[name] = &host{pools: slices.Clone(pools), instances: make(map[key]*Instance), used: make(map[string]int64)}
 	w.order = append(w.order, name)
 }
 
@@ -121,6 +122,9 @@ func (w *World) Create(inst Instance) error {
 	inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
 	h.instances[k] = &inst
 	h.made = append(h.made, k)
+	for _, d := range inst.Disks {
+		h.used[d.Pool] += d.Size
+	}
 	return nil
 }
 
@@ -133,8 +137,12 @@ func (w *World) Delete(hostName, project, name string) error {
 		return err
 	}
 	k := key{project, name}
-	if _, ok := h.instances[k]; !ok {
+	inst, ok := h.instances[k]
+	if !ok {
 		return ErrNotFound
+	}
+	for _, d := range inst.Disks {
+		h.used[d.Pool] -= d.Size
 	}
 	delete(h.instances, k)
 	h.made = slices.DeleteFunc(h.made, func(other key) bool { return other == k })
@@ -268,14 +276,4 @@ func (h *host) choose(size int64, tags []string) (string, error) {
 	return "", errors.New("Not enough storage space on any storage pools") //nolint:staticcheck // the driver's words
 }
 
-func (h *host) free(p Pool) int64 {
-	free := p.Total
-	for _, inst := range h.instances {
-		for _, d := range inst.Disks {
-			if d.Pool == p.Name {
-				free -= d.Size
-			}
-		}
-	}
-	return free
-}
+func (h *host) free(p Pool) int64 { return p.Total - h.used[p.Name] }

@@ -34,11 +34,13 @@ func (r *Region) seed() error {
 		if err := r.addHost(h); err != nil {
 			return err
 		}
+		r.settleTables()
 	}
 	for _, m := range r.cfg.Metal {
 		if err := r.addMetal(m); err != nil {
 			return err
 		}
+		r.settleTables()
 	}
 	return nil
 }
