@@ -21,11 +21,11 @@ type Index struct {
 	positions map[inventory.HostID]int
 }
 
-// row is what every request looks at of a host, close together in memory: cores, MiB, and where
-// the rest is found.
+// row is what every request looks at of a host, close together in memory: cores and MiB in all, as
+// many as MAAS allows, and what is left of these, and where the rest is found.
 type row struct {
-	totalCores, allowedCores, usedCores    int64
-	totalMemory, allowedMemory, usedMemory int64
+	totalCores, allowedCores, freeCores    int64
+	totalMemory, allowedMemory, freeMemory int64
 	// rooms is where the host's storage pools begin in Index.rooms.
 	rooms int32
 	kind  int32
@@ -70,9 +70,10 @@ func NewIndex(snap inventory.Snapshot) *Index {
 		h := &snap.Hosts[i]
 		x.positions[h.ID] = i
 		allowed := h.Allowed()
+		free := allowed.Sub(h.Used)
 		x.rows[i] = row{
-			totalCores: h.Total.Cores, allowedCores: allowed.Cores, usedCores: h.Used.Cores,
-			totalMemory: h.Total.MemoryMiB, allowedMemory: allowed.MemoryMiB, usedMemory: h.Used.MemoryMiB,
+			totalCores: h.Total.Cores, allowedCores: allowed.Cores, freeCores: free.Cores,
+			totalMemory: h.Total.MemoryMiB, allowedMemory: allowed.MemoryMiB, freeMemory: free.MemoryMiB,
 			rooms: int32(len(x.rooms)), kind: kinds.of(h), alone: judgeAlone(alone, h), //nolint:gosec // no region has so many storage pools
 		}
 		for j := range h.StoragePools {

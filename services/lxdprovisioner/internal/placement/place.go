@@ -94,10 +94,9 @@ func (s *survey) candidate(r rank, position int) Candidate {
 
 func (s *survey) rejections() []Rejection {
 	rejected := make([]Rejection, 0, len(s.verdicts)-s.fitting)
-	var c host
 	for i, v := range s.verdicts {
 		if v != fits {
-			s.q.show(&c, i, s.q.load(i))
+			c := s.q.host(i, s.q.load(i))
 			rejected = append(rejected, rejection(s.q, &c, v))
 		}
 	}

@@ -34,7 +34,6 @@ func newPlanner(s *survey, size inventory.VMSize) *planner {
 	}
 	p := &planner{survey: s, size: size}
 	zones := make([]*zonePlan, len(s.q.index.zones))
-	var c host
 	for i, v := range s.verdicts {
 		if !mayTake(v) {
 			continue
@@ -47,8 +46,9 @@ func newPlanner(s *survey, size inventory.VMSize) *planner {
 			p.zones = append(p.zones, z)
 		}
 		if v == fits {
-			s.q.show(&c, i, s.q.load(i))
-			z.hosts.ranks = append(z.hosts.ranks, rank{host: i, terms: s.q.score(&c)})
+			c := s.q.host(i, s.q.load(i))
+			z.hosts.ranks = append(z.hosts.ranks, rank{})
+			s.q.rate(&z.hosts.ranks[len(z.hosts.ranks)-1], i, &c)
 		}
 	}
 	slices.SortFunc(p.zones, func(a, b *zonePlan) int { return cmp.Compare(a.name, b.name) })
@@ -106,14 +106,14 @@ func (p *planner) put(z *zonePlan) {
 	l.add(p.size)
 	l.group++
 	z.planned++
-	var c host
-	s.verdicts[i] = s.judgeAnew(i, &c)
+	c := s.q.host(i, l)
+	s.verdicts[i] = s.verdict(&c, i)
 	if s.verdicts[i] != fits {
 		s.fitting--
 		heap.Pop(&z.hosts)
 		return
 	}
-	z.hosts.ranks[0] = rank{host: i, terms: s.q.score(&c)}
+	s.q.rate(&z.hosts.ranks[0], i, &c)
 	heap.Fix(&z.hosts, 0)
 }
 

@@ -17,8 +17,9 @@ type query struct {
 	apart    AntiAffinity
 	keep     inventory.HostID
 	ownShare func(inventory.HostID) bool
-	// checks are the rules that the request asks of every host.
-	checks []check
+	// checks are the rules that the request asks of every host, uncounted those of them that
+	// host.roomy does not answer.
+	checks, uncounted []check
 	// kinds are the answers of the rules that are asked once a kind.
 	kinds []kindAnswer
 	// loads are what hosts carry besides what MAAS shows of them, by position; loaded are those
@@ -59,6 +60,7 @@ func newQuery(x *Index, r Request) *query {
 		seed:     hashName(r.VM),
 	}
 	q.checks = checksOf(q, func(r *rule) bool { return r.rejects != nil })
+	q.uncounted = checksOf(q, func(r *rule) bool { return r.rejects != nil && !r.counted })
 	q.askKinds()
 	q.weigh(r)
 	return q

@@ -6,6 +6,7 @@ import "fmt"
 var largestCoresRule = rule{
 	reason:  InsufficientCores,
 	stage:   stageSize,
+	counted: true,
 	rejects: func(q *query, c *host) bool { return q.need.Cores > c.totalCores },
 	explain: func(q *query, c *host) string {
 		return fmt.Sprintf("needs %s, one VM can have at most the host's %d", count(q.need.Cores, "core"), c.Total.Cores)
@@ -16,9 +17,10 @@ var largestCoresRule = rule{
 var coresRule = rule{
 	reason:  InsufficientCores,
 	stage:   stageRoom,
-	rejects: func(q *query, c *host) bool { return q.need.Cores > c.freeCores() },
+	counted: true,
+	rejects: func(q *query, c *host) bool { return q.need.Cores > c.coresLeft() },
 	explain: func(q *query, c *host) string {
-		free := c.freeCores()
+		free := c.coresLeft()
 		has := fmt.Sprintf("has %d", max(free, 0))
 		if free < 0 {
 			has = fmt.Sprintf("has none: the host is %d over its limit", -free)

@@ -6,6 +6,7 @@ import "fmt"
 var largestMemoryRule = rule{
 	reason:  InsufficientMemory,
 	stage:   stageSize,
+	counted: true,
 	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.totalMemory },
 	explain: func(q *query, c *host) string {
 		needs, has := memoryPair(q.need.MemoryMiB, c.Total.MemoryMiB)
@@ -17,9 +18,10 @@ var largestMemoryRule = rule{
 var memoryRule = rule{
 	reason:  InsufficientMemory,
 	stage:   stageRoom,
-	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.freeMemory() },
+	counted: true,
+	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.memoryLeft() },
 	explain: func(q *query, c *host) string {
-		free := c.freeMemory()
+		free := c.memoryLeft()
 		needs, has := memoryPair(q.need.MemoryMiB, max(free, 0))
 		has = "has " + has
 		if free < 0 {

@@ -6,6 +6,7 @@ import "fmt"
 var largestStorageRule = rule{
 	reason:  InsufficientStorage,
 	stage:   stageSize,
+	counted: true,
 	rejects: func(_ *query, c *host) bool { return c.shortPool((*host).totalBytes) != nil },
 	explain: func(_ *query, c *host) string {
 		need := c.shortPool((*host).totalBytes)
@@ -19,22 +20,23 @@ var largestStorageRule = rule{
 var storageRule = rule{
 	reason:  InsufficientStorage,
 	stage:   stageRoom,
-	rejects: func(_ *query, c *host) bool { return c.shortPool((*host).freeBytes) != nil },
+	counted: true,
+	rejects: func(_ *query, c *host) bool { return c.shortPool((*host).bytesLeft) != nil },
 	explain: func(_ *query, c *host) string {
-		need := c.shortPool((*host).freeBytes)
+		need := c.shortPool((*host).bytesLeft)
 		pool := &c.StoragePools[need.pool]
 		promised := c.load.promisedIn(pool)
 		return fmt.Sprintf("needs %s in storage pool %q, has %s%s", diskText(need.bytes), pool.Name,
-			diskText(max(c.freeBytes(need.pool), 0)), givenOut(promised, diskText(promised)))
+			diskText(max(c.bytesLeft(need.pool), 0)), givenOut(promised, diskText(promised)))
 	},
 }
 
-func (c *host) totalBytes(pool int) int64 { return c.pools[pool].total }
+func (c *host) totalBytes(position int) int64 { return c.pool(position).total }
 
 // shortPool gives the first need for which a storage pool has too little; nil where all have enough.
-func (c *host) shortPool(has func(c *host, pool int) int64) *poolNeed {
-	for i := range c.needs {
-		if n := &c.needs[i]; n.bytes > has(c, n.pool) {
+func (c *host) shortPool(has func(c *host, position int) int64) *poolNeed {
+	for i := range c.answer.needs {
+		if n := &c.answer.needs[i]; n.bytes > has(c, n.pool) {
 			return n
 		}
 	}

@@ -47,6 +47,8 @@ type rule struct {
 	// rejects looks at whatever it wants: it is asked for every host, while none of the rules before
 	// has rejected it.
 	rejects func(q *query, c *host) bool
+	// counted says that host.roomy asks the same: where that says yes, rejects is not asked.
+	counted bool
 	// explain says why, for a person. It is called only for a host that the rule rejects.
 	explain func(q *query, c *host) string
 }

@@ -1,10 +1,6 @@
 package placement
 
-import (
-	"math"
-
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
-)
+import "github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 
 // The terms by which hosts that fit are compared, in this order. Each is 0 to 1, higher is better.
 const (
@@ -83,12 +79,15 @@ func (t *terms) compare(o *terms) int {
 	return 0
 }
 
-// score gives the terms of a host. Its zone counts as one with the fewest of the group: which zone
-// has them depends on all candidates.
-func (q *query) score(c *host) (t terms) {
+// score fills in the terms of a host. Its zone counts as one with the fewest of the group: which
+// zone has them depends on all candidates.
+func (q *query) score(c *host, t *terms) {
 	t[termKept] = yes(q.keep != "" && c.ID == q.keep)
 	t[termZoneSpread] = 1
-	t[termHostSpread] = 1 / float64(1+c.load.group)
+	t[termHostSpread] = 1
+	if c.load.group > 0 {
+		t[termHostSpread] = 1 / float64(1+c.load.group)
+	}
 	t[termPreferred] = yes(len(q.want.PreferredHosts) > 0 && named(q.want.PreferredHosts, c))
 	t[termOwnShare] = yes(q.ownShare == nil || q.ownShare(c.ID))
 	share := q.dominantShare(c)
@@ -100,28 +99,34 @@ func (q *query) score(c *host) (t terms) {
 	case Balanced:
 		t[termPolicy], t[termExact] = inSteps(1-share), 1-share
 	}
-	return t
 }
 
 // dominantShare is how much of the host's scarcest resource is used with the VM on it, 0 to 1:
 // cores and memory of what MAAS allows, and the storage pools that the VM needs.
 func (q *query) dominantShare(c *host) float64 {
-	share := max(
-		used(c.allowedCores, c.freeCores()-q.need.Cores),
-		used(c.allowedMemory, c.freeMemory()-q.need.MemoryMiB),
-	)
-	for _, n := range c.needs {
-		share = max(share, used(c.pools[n.pool].total, c.freeBytes(n.pool)-n.bytes))
+	share := used(c.allowedCores, c.coresLeft()-q.need.Cores)
+	if s := used(c.allowedMemory, c.memoryLeft()-q.need.MemoryMiB); s > share {
+		share = s
+	}
+	for i := range c.answer.needs {
+		n := &c.answer.needs[i]
+		if s := used(c.pool(n.pool).total, c.bytesLeft(n.pool)-n.bytes); s > share {
+			share = s
+		}
 	}
 	return share
 }
 
-// used is the share of a total that is not left.
+// used is the share of a total that is not left, 0 to 1.
 func used(total, left int64) float64 {
-	if total <= 0 {
+	switch {
+	case total <= 0 || left <= 0:
 		return 1
+	case left >= total:
+		return 0
+	default:
+		return 1 - float64(left)/float64(total)
 	}
-	return min(max(1-float64(left)/float64(total), 0), 1)
 }
 
 // fewVMs falls with the VMs on the host; where MAAS's were not counted it is the worst there is.
@@ -132,7 +137,8 @@ func fewVMs(c *host) float64 {
 	return 1 / float64(1+c.VMs+c.load.vms)
 }
 
-func inSteps(share float64) float64 { return math.Floor(share*shareSteps) / shareSteps }
+// inSteps rounds a share of 0 to 1 down to a step.
+func inSteps(share float64) float64 { return float64(int(share*shareSteps)) / shareSteps }
 
 func yes(b bool) float64 {
 	if b {

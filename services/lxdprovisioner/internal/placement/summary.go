@@ -53,10 +53,9 @@ func (s *survey) class(furthest stage) Class {
 
 // anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty.
 func (s *survey) anyLargeEnough() bool {
-	var c host
 	for i := range s.verdicts {
-		s.q.show(&c, i, noLoad)
-		large := !lxdRule.alone(c.Host) && s.q.kinds[c.kind].storable
+		c := s.q.host(i, noLoad)
+		large := !lxdRule.alone(c.Host) && c.answer.storable
 		for _, r := range []*rule{&largestCoresRule, &largestMemoryRule, &largestStorageRule} {
 			large = large && !r.rejects(s.q, &c)
 		}

@@ -15,6 +15,8 @@ type survey struct {
 	fitting  int
 	// best is the best host of every zone, by the zone's position; host is -1 where none fits.
 	best []rank
+	// shown is the host that the rules look at, here so that looking allocates nothing.
+	shown host
 	// fewest is the least number of the group's VMs among the zones that have a candidate.
 	fewest int
 }
@@ -23,6 +25,8 @@ type survey struct {
 type rank struct {
 	host  int
 	terms terms
+	// tie is the host's hash for this VM, once it was asked for.
+	tie uint64
 }
 
 // look judges every host and rates those that fit.
@@ -32,36 +36,45 @@ func look(q *query) *survey {
 	for zone := range s.best {
 		s.best[zone].host = -1
 	}
-	first := fits
-	if len(q.checks) > 0 {
-		first = q.checks[0].verdict
-	}
 	loaded := q.loaded
-	var c host
+	var r rank
 	for i := range rows {
 		l := noLoad
 		if len(loaded) > 0 && loaded[0] == i {
 			l, loaded = q.loads[i], loaded[1:]
 		}
-		v := min(rows[i].alone, q.kinds[rows[i].kind].verdict)
-		if v > first {
-			q.show(&c, i, l)
-			v = q.judge(&c, v)
-		}
+		c := q.host(i, l)
+		v := s.verdict(&c, i)
 		s.verdicts[i] = v
 		if v == fits {
 			s.fitting++
-			s.note(i, &c)
+			q.rate(&r, i, &c)
+			s.note(&r, q.index.kinds[c.kind].zone)
 		}
 	}
 	s.fewest = s.fewestInZone()
 	return s
 }
 
+// verdict gives the verdict on the host in that position. Nearly all hosts are settled by what was
+// found out before and by their room; only the others meet rule by rule.
+func (s *survey) verdict(c *host, i int) verdict {
+	checks := s.q.checks
+	v := min(c.alone, c.answer.verdict)
+	if v == fits && c.roomy(&s.q.need) {
+		checks = s.q.uncounted
+	}
+	if len(checks) == 0 || v < checks[0].verdict {
+		return v
+	}
+	s.shown = s.q.host(i, c.load)
+	return judge(checks, s.q, &s.shown, v)
+}
+
 // judge gives the first of the rules that rejects the host and stands before the verdict so far.
-func (q *query) judge(c *host, so verdict) verdict {
-	for i := range q.checks {
-		k := &q.checks[i]
+func judge(checks []check, q *query, c *host, so verdict) verdict {
+	for i := range checks {
+		k := &checks[i]
 		if k.verdict > so {
 			break
 		}
@@ -72,20 +85,17 @@ func (q *query) judge(c *host, so verdict) verdict {
 	return so
 }
 
-// judgeAnew gives the verdict on one host with the load that it has by now.
-func (s *survey) judgeAnew(i int, c *host) verdict {
-	r := &s.q.index.rows[i]
-	s.q.show(c, i, s.q.load(i))
-	return s.q.judge(c, min(r.alone, s.q.kinds[r.kind].verdict))
+// rate makes r the rank of the host that c shows, among those of its zone.
+func (q *query) rate(r *rank, i int, c *host) {
+	r.host, r.tie = i, 0
+	q.score(c, &r.terms)
 }
 
 // note keeps the host if it is its zone's best. All hosts of a zone share the zone's term, so that
 // term can wait until all zones are known.
-func (s *survey) note(i int, c *host) {
-	best := &s.best[s.q.index.kinds[c.kind].zone]
-	r := rank{host: i, terms: s.q.score(c)}
-	if best.host < 0 || s.compare(&r, best) > 0 {
-		*best = r
+func (s *survey) note(r *rank, zone int) {
+	if best := &s.best[zone]; best.host < 0 || s.compare(r, best) > 0 {
+		*best = *r
 	}
 }
 
@@ -111,8 +121,18 @@ func (s *survey) compare(r, o *rank) int {
 	if c := r.terms.compare(&o.terms); c != 0 {
 		return c
 	}
-	a, b := s.at(r.host).ID, s.at(o.host).ID
-	return cmp.Or(cmp.Compare(s.q.tie(a), s.q.tie(b)), cmp.Compare(b, a))
+	if c := cmp.Compare(s.tie(r), s.tie(o)); c != 0 {
+		return c
+	}
+	return cmp.Compare(s.at(o.host).ID, s.at(r.host).ID)
+}
+
+// tie gives the hash by which the rank is told apart from others that are as good.
+func (s *survey) tie(r *rank) uint64 {
+	if r.tie == 0 {
+		r.tie = s.q.tie(s.at(r.host).ID)
+	}
+	return r.tie
 }
 
 // rateAcross gives the rank the term that compares zones.
@@ -141,13 +161,14 @@ func (s *survey) ranked(n int) []rank {
 		return nil
 	}
 	kept := &rankHeap{survey: s, ranks: make([]rank, 0, min(n, s.fitting)), worstOnTop: true}
-	var c host
 	for i, v := range s.verdicts {
 		if v != fits {
 			continue
 		}
-		s.q.show(&c, i, s.q.load(i))
-		r := s.rateAcross(rank{host: i, terms: s.q.score(&c)})
+		c := s.q.host(i, s.q.load(i))
+		var r rank
+		s.q.rate(&r, i, &c)
+		r = s.rateAcross(r)
 		switch {
 		case kept.Len() < n:
 			kept.ranks = append(kept.ranks, r)
