@@ -2,7 +2,6 @@ package maassim
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
@@ -48,15 +47,41 @@ type (
 	Fault = fault.Fault
 	// Effect is what a fault does inside MAAS or LXD.
 	Effect = fault.Effect
+	// Mangle is how a fault spoils an answer.
+	Mangle = fault.Mangle
+	// Spread is a distribution of a fault's latency.
+	Spread = fault.Spread
 )
 
 // The effects of faults.
 const (
-	EffectComposeLost = fault.ComposeLost
-	EffectVMLeft      = fault.VMLeft
-	EffectFail        = fault.Fail
-	EffectPostCommit  = fault.PostCommit
-	EffectSlow        = fault.Slow
+	EffectComposeLost  = fault.ComposeLost
+	EffectComposeAgain = fault.ComposeAgain
+	EffectWindow       = fault.Window
+	EffectVMLeft       = fault.VMLeft
+	EffectFail         = fault.Fail
+	EffectPostCommit   = fault.PostCommit
+	EffectSlow         = fault.Slow
+	EffectStuck        = fault.Stuck
+	EffectHostOffline  = fault.HostOffline
+)
+
+// The ways in which a fault spoils an answer.
+const (
+	MangleGarbage    = fault.Garbage
+	MangleTruncated  = fault.Truncated
+	MangleEmpty      = fault.Empty
+	MangleNulls      = fault.Nulls
+	MangleWrongTypes = fault.WrongTypes
+	MangleHTMLPage   = fault.HTMLPage
+)
+
+// The distributions of a fault's latency.
+const (
+	SpreadUniform     = fault.Uniform
+	SpreadNormal      = fault.Normal
+	SpreadExponential = fault.Exponential
+	SpreadPareto      = fault.Pareto
 )
 
 // Default API keys, written consumer:token:secret. They protect nothing.
@@ -73,6 +98,7 @@ type Config struct {
 
 	APIKey     string // of the administrator "admin"; empty: DefaultAPIKey
 	UserAPIKey string // of the plain user "alice"; empty: DefaultUserAPIKey
+	Users      []UserConfig // besides admin and alice
 
 	Zones   []ZoneConfig // besides "default"
 	Pools   []PoolConfig // besides "default"
@@ -89,11 +115,23 @@ type Config struct {
 	// Speed is how much faster than the clock the simulated time runs; 0 means 1.
 	Speed float64
 	// Clock tells the time on which the simulated time is based; nil: the system's.
-	Clock func() time.Time
+	Clock func() time.Time `json:"-"`
 	// AuthClock is the clock against which OAuth timestamps are checked; nil: the system's.
-	AuthClock func() time.Time
+	AuthClock func() time.Time `json:"-"`
+	// Faults are the fault plan to begin with; Seed makes what is random in it repeat.
+	Faults []Fault
+	Seed   uint64
+
 	// Listen is where Start listens; empty: a free port of 127.0.0.1.
 	Listen string
+	// TLSListen is where Start serves MAAS over TLS as well; empty: nowhere. The plain port then answers as that of a MAAS with TLS does:
+	// 301 to most requests.
+	TLSListen string
+	// TLSCertificate and TLSKey are PEM files; empty: a certificate is made for TLSListen that nobody trusts.
+	TLSCertificate, TLSKey string
+	// TLSURL is where plain requests are redirected to, such as "https://maas.example:5443", when somebody else serves the simulator over
+	// TLS; Start sets it.
+	TLSURL string
 }
 
 // DefaultConfig is a MAAS with VM hosts and bare-metal machines spread evenly over zones az1, az2 and so on. Hosts are lxd-1 and so on in
@@ -146,7 +184,7 @@ func defaultSubnets() []SubnetConfig {
 }
 
 // pointReleases complete a version that names only major and minor.
-var pointReleases = map[string]string{"3.4": "3.4.10", "3.5": "3.5.4", "3.6": "3.6.2", "3.7": "3.7.1"}
+var pointReleases = map[string]string{"3.4": "3.4.10", "3.5": "3.5.4", "3.6": "3.6.2", "3.7": "3.7.1", "3.8": "3.8.0~beta6"}
 
 // withDefaults fills what is empty.
 func (c Config) withDefaults() Config {
@@ -188,13 +226,4 @@ func (c Config) region() region.Config {
 		Version: c.Version, LXDVersion: c.LXDVersion, Zones: c.Zones, Pools: c.Pools, Domains: c.Domains, Subnets: c.Subnets,
 		Hosts: c.Hosts, Metal: c.Metal, Images: c.Images, Tags: c.Tags, Durations: c.Durations, VMHostsGone: c.VMHostsGone,
 	}
-}
-
-// parseKey reads consumer:token:secret.
-func parseKey(text string) ([3]string, error) {
-	parts := strings.Split(text, ":")
-	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
-		return [3]string{}, fmt.Errorf("API key: want consumer:token:secret")
-	}
-	return [3]string(parts), nil
 }

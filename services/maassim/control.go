@@ -2,40 +2,97 @@ package maassim
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 )
 
 // controlHandler serves the simulator's own endpoint, to loopback alone:
 //
-//	GET    /_sim/lxd            the instances in LXD
-//	GET    /_sim/machines       what MAAS believes
-//	GET    /_sim/dns            the DNS records
-//	GET    /_sim/requests       calls by operation; DELETE starts anew
-//	GET    /_sim/faults         the fault plan; POST adds a fault or a list of them, DELETE clears it
+//	GET    /_sim/                       this list
+//	GET    /_sim/lxd                    the instances in LXD
+//	GET    /_sim/machines               what MAAS believes
+//	GET    /_sim/dns                    the DNS records
+//	GET    /_sim/operations             the names of operations, as faults and counts call them
+//	GET    /_sim/presets                the names of ready-made refusals for faults
+//	GET    /_sim/requests               calls by operation; DELETE starts anew
+//	GET    /_sim/faults                 the fault plan; POST adds a fault or a list of them, DELETE clears it
+//	GET    /_sim/windows                how many composes a fault holds between LXD and MAAS; DELETE lets them go on
 //	PUT    /_sim/hosts/{name}/offline   makes a host unreachable; DELETE brings it back
+//	PUT    /_sim/hosts/{name}/flapping  {"up": "20s", "down": "5s"} makes a host come and go; DELETE ends it
 func (s *Sim) controlHandler() http.Handler {
 	mux := http.NewServeMux()
 	show := func(pattern string, value func() any) {
 		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, _ *http.Request) { reply(w, value()) })
 	}
+	do := func(pattern string, act func()) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			act()
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
+	show("/_sim/{$}", func() any { return controlPaths })
 	show("/_sim/lxd", func() any { return s.LXD() })
 	show("/_sim/machines", func() any { return s.Machines() })
 	show("/_sim/dns", func() any { return s.DNSRecords() })
+	show("/_sim/operations", func() any { return s.api.Operations() })
+	show("/_sim/presets", func() any { return FaultPresets() })
 	show("/_sim/requests", func() any { return s.Requests() })
 	show("/_sim/faults", func() any { return s.Faults() })
-	mux.HandleFunc("DELETE /_sim/requests", func(w http.ResponseWriter, _ *http.Request) {
-		s.ResetRequests()
-		w.WriteHeader(http.StatusNoContent)
-	})
+	show("/_sim/windows", func() any { return map[string]int{"open": s.OpenWindows()} })
+	do("DELETE /_sim/requests", s.ResetRequests)
+	do("DELETE /_sim/faults", s.ClearFaults)
+	do("DELETE /_sim/windows", s.ReleaseWindows)
 	mux.HandleFunc("POST /_sim/faults", s.postFaults)
-	mux.HandleFunc("DELETE /_sim/faults", func(w http.ResponseWriter, _ *http.Request) {
-		s.ClearFaults()
-		w.WriteHeader(http.StatusNoContent)
-	})
-	mux.HandleFunc("PUT /_sim/hosts/{name}/offline", func(w http.ResponseWriter, r *http.Request) { s.setOffline(w, r, true) })
-	mux.HandleFunc("DELETE /_sim/hosts/{name}/offline", func(w http.ResponseWriter, r *http.Request) { s.setOffline(w, r, false) })
+	host := func(pattern string, act func(name string, r *http.Request) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := act(r.PathValue("name"), r); err != nil {
+				http.Error(w, err.Error(), http.StatusNotFound)
+				return
+			}
+			w.WriteHeader(http.StatusNoContent)
+		})
+	}
+	host("PUT /_sim/hosts/{name}/offline", func(name string, _ *http.Request) error { return s.SetHostOffline(name, true) })
+	host("DELETE /_sim/hosts/{name}/offline", func(name string, _ *http.Request) error { return s.SetHostOffline(name, false) })
+	host("PUT /_sim/hosts/{name}/flapping", s.putFlapping)
+	host("DELETE /_sim/hosts/{name}/flapping", func(name string, _ *http.Request) error { return s.StopFlapping(name) })
 	return loopbackOnly(mux)
+}
+
+// controlPaths is what the root of the control endpoint shows.
+var controlPaths = map[string]string{
+	"GET /_sim/lxd":                     "the instances in LXD",
+	"GET /_sim/machines":                "what MAAS believes",
+	"GET /_sim/dns":                     "the DNS records",
+	"GET /_sim/operations":              "the names of operations, as faults and counts call them",
+	"GET /_sim/presets":                 "the names of ready-made refusals for faults",
+	"GET|DELETE /_sim/requests":         "calls by operation",
+	"GET|POST|DELETE /_sim/faults":      "the fault plan",
+	"GET|DELETE /_sim/windows":          "composes held between LXD and MAAS",
+	"PUT|DELETE /_sim/hosts/X/offline":  "make host X unreachable",
+	"PUT|DELETE /_sim/hosts/X/flapping": `make host X come and go: {"up": "20s", "down": "5s"}`,
+}
+
+// putFlapping reads how long the host is up and down in turn.
+func (s *Sim) putFlapping(name string, r *http.Request) error {
+	var body struct{ Up, Down string }
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+		return fmt.Errorf("read the durations: %w", err)
+	}
+	up, err := time.ParseDuration(body.Up)
+	if err != nil {
+		return fmt.Errorf("up: %w", err)
+	}
+	down, err := time.ParseDuration(body.Down)
+	if err != nil {
+		return fmt.Errorf("down: %w", err)
+	}
+	return s.FlapHost(name, up, down)
 }
 
 func loopbackOnly(next http.Handler) http.Handler {
@@ -51,18 +108,12 @@ func loopbackOnly(next http.Handler) http.Handler {
 
 // postFaults takes one fault or a list of them.
 func (s *Sim) postFaults(w http.ResponseWriter, r *http.Request) {
-	var raw json.RawMessage
-	if err := json.NewDecoder(r.Body).Decode(&raw); err != nil {
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	faults := make([]Fault, 1)
-	var err error
-	if len(raw) > 0 && raw[0] == '[' {
-		err = json.Unmarshal(raw, &faults)
-	} else {
-		err = json.Unmarshal(raw, &faults[0])
-	}
+	faults, err := fault.ParseAll(raw)
 	if err == nil {
 		err = s.AddFaults(faults...)
 	}
@@ -71,14 +122,6 @@ func (s *Sim) postFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	reply(w, s.Faults())
-}
-
-func (s *Sim) setOffline(w http.ResponseWriter, r *http.Request, offline bool) {
-	if err := s.SetHostOffline(r.PathValue("name"), offline); err != nil {
-		http.Error(w, err.Error(), http.StatusNotFound)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
 }
 
 func reply(w http.ResponseWriter, value any) {

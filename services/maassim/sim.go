@@ -2,7 +2,6 @@ package maassim
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,12 +17,14 @@ import (
 // concurrent use.
 type Sim struct {
 	cfg     Config
+	users   []string
 	lxd     *lxd.World
 	region  *region.Region
 	api     *rest.Server
 	control http.Handler
 	plan    fault.Plan
 	counts  rest.Counts
+	windows windows
 	began   time.Time
 	closing sync.Once
 	done    chan struct{}
@@ -35,27 +36,26 @@ func New(cfg Config) (*Sim, error) {
 	if cfg.Speed < 0 {
 		return nil, errors.New("speed cannot be negative")
 	}
-	users := []*rest.User{
-		{ID: 1, Name: "admin", Email: "admin@example.com", Admin: true},
-		{ID: 2, Name: "alice", Email: "alice@example.com"},
-	}
-	var keys []rest.Key
-	for n, text := range []string{cfg.APIKey, cfg.UserAPIKey} {
-		parts, err := parseKey(text)
-		if err != nil {
-			return nil, fmt.Errorf("user %s: %w", users[n].Name, err)
-		}
-		keys = append(keys, rest.Key{Consumer: parts[0], Token: parts[1], Secret: parts[2], User: users[n]})
+	users, keys, err := cfg.people()
+	if err != nil {
+		return nil, err
 	}
 	s := &Sim{cfg: cfg, lxd: lxd.NewWorld(), began: cfg.Clock(), done: make(chan struct{})}
-	var err error
+	for _, u := range users {
+		s.users = append(s.users, u.Name)
+	}
 	s.region, err = region.New(cfg.region(), region.Deps{Users: users, LXD: s.lxd, Clock: s.now, Wait: s.wait})
 	if err != nil {
 		return nil, err
 	}
 	s.api = rest.NewServer(rest.Config{
-		Keys: keys, Clock: cfg.AuthClock, Concern: s.region.Concern, Plan: &s.plan, Counts: &s.counts, Wait: s.pause,
+		Keys: keys, Clock: cfg.AuthClock, Version: cfg.Version, StrictOAuth: s.region.Minor() >= 5, Concern: s.region.Concern,
+		Plan: &s.plan, Counts: &s.counts, Wait: s.pause, Disturb: s.disturb, Window: s.window,
 	}, s.region.Resources())
+	s.plan.Seed(cfg.Seed)
+	if err := s.AddFaults(cfg.Faults...); err != nil {
+		return nil, err
+	}
 	s.control = s.controlHandler()
 	return s, nil
 }
@@ -64,6 +64,10 @@ func New(cfg Config) (*Sim, error) {
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sim/") {
 		s.control.ServeHTTP(w, r)
+		return
+	}
+	if s.cfg.TLSURL != "" && r.TLS == nil && redirected(r.URL.Path) {
+		redirect(w, s.cfg.TLSURL+r.URL.RequestURI())
 		return
 	}
 	s.api.ServeHTTP(w, r)
@@ -126,27 +130,10 @@ func (s *Sim) Requests() map[string]int { return s.counts.All() }
 // ResetRequests starts counting anew.
 func (s *Sim) ResetRequests() { s.counts.Reset() }
 
-// AddFaults adds faults to the plan. It fails for a fault that could never do anything, and then adds none.
-func (s *Sim) AddFaults(faults ...Fault) error {
-	for n, f := range faults {
-		if err := f.Validate(); err != nil {
-			return fmt.Errorf("fault %d: %w", n, err)
-		}
-	}
-	s.plan.Add(faults...)
-	return nil
-}
-
-// ClearFaults empties the fault plan; hosts that are offline stay so.
-func (s *Sim) ClearFaults() { s.plan.Clear() }
-
-// Faults returns what is left of the fault plan.
-func (s *Sim) Faults() []Fault { return s.plan.Faults() }
-
 // SetHostOffline makes LXD on a host unreachable, or reachable again, and its machine off or on. It fails when there is no such host.
 func (s *Sim) SetHostOffline(name string, offline bool) error {
 	if !s.lxd.SetOffline(name, offline) {
-		return fmt.Errorf("no LXD host %q", name)
+		return noHost(name)
 	}
 	s.region.SetHostPower(name, !offline)
 	return nil

@@ -3,9 +3,6 @@
 package fault
 
 import (
-	"fmt"
-	"slices"
-	"sync"
 	"time"
 )
 
@@ -18,6 +15,10 @@ const (
 	None Effect = ""
 	// ComposeLost makes the VM in LXD and no machine in MAAS, and answers as MAAS does when its driver timed out.
 	ComposeLost Effect = "compose-lost"
+	// ComposeAgain is a compose that loses a race in the database: MAAS runs it anew, and LXD has the VM already.
+	ComposeAgain Effect = "compose-again"
+	// Window holds a compose when LXD has the VM and MAAS has not, for Fault.Latency or until the window is released.
+	Window Effect = "window"
 	// VMLeft removes the machine from MAAS, answers 204 and leaves the VM in LXD.
 	VMLeft Effect = "vm-left"
 	// Fail ends a commissioning, a deployment or a release in its failed status.
@@ -26,23 +27,59 @@ const (
 	PostCommit Effect = "post-commit"
 	// Slow adds Fault.Latency to the time that the operation goes on after its answer, instead of to the answer.
 	Slow Effect = "slow"
+	// Stuck operations go on for ever after their answer.
+	Stuck Effect = "stuck"
+	// HostOffline makes the VM host that the request is about unreachable, for everybody, until the request is answered.
+	HostOffline Effect = "host-offline"
+)
+
+// forever is how long a stuck operation goes on.
+const forever = 100 * 365 * 24 * time.Hour
+
+// Mangle spoils the true answer of a request; the operation takes effect.
+type Mangle string
+
+// The ways to spoil an answer.
+const (
+	Intact Mangle = ""
+	// Garbage answers 200 with JSON's media type and what is no JSON.
+	Garbage Mangle = "garbage"
+	// Truncated ends the connection in the middle of the body.
+	Truncated Mangle = "truncated"
+	// Empty answers with the true status and headers and without a body.
+	Empty Mangle = "empty"
+	// Nulls replaces the values in a JSON answer by null.
+	Nulls Mangle = "nulls"
+	// WrongTypes makes strings of numbers, booleans and nulls in a JSON answer, and numbers of strings.
+	WrongTypes Mangle = "wrong-types"
+	// HTMLPage answers 200 with a page for people, as a proxy with a login does.
+	HTMLPage Mangle = "html"
 )
 
 // Fault disturbs the requests that match it.
 type Fault struct {
-	// Operation is the kind of request, for example "vm-hosts.compose"; empty matches every operation of the API.
+	// Operation is the kind of request, for example "vm-hosts.compose"; empty matches every operation of the API. Here and in the next
+	// three fields there may be several patterns with commas between them, and * stands for any text: "machines.*,vm-hosts.refresh".
 	Operation string `json:"operation,omitempty"`
 	// Host limits the fault to requests about this VM host or about a machine on it; empty matches all.
 	Host string `json:"host,omitempty"`
 	// Machine limits the fault to requests about the machine of this system id or hostname; empty matches all.
 	Machine string `json:"machine,omitempty"`
+	// User limits the fault to requests of this user; empty matches all.
+	User string `json:"user,omitempty"`
 	// Skip lets this many matching requests pass first.
 	Skip int `json:"skip,omitempty"`
 	// Count is how many requests are disturbed; 0 disturbs all until the fault is cleared.
 	Count int `json:"count,omitempty"`
+	// Probability is the share of matching requests that are disturbed, of 1; 0 disturbs all.
+	Probability float64 `json:"probability,omitempty"`
 
-	// Latency delays the answer; with Effect Slow, the end of the operation.
+	// Latency delays the answer; with Effect Slow, the end of the operation; with Effect Window, how long it is open.
 	Latency time.Duration `json:"latency,omitempty"`
+	// Spread draws the latency from a distribution instead.
+	Spread Spread `json:"-"`
+	// Preset answers instead of MAAS with one of its known refusals; Presets lists them.
+	Preset string `json:"preset,omitempty"`
 	// Status, Body and Header answer instead of MAAS when Status is not 0.
 	Status int               `json:"status,omitempty"`
 	Body   string            `json:"body,omitempty"`
@@ -51,6 +88,12 @@ type Fault struct {
 	Reset bool `json:"reset,omitempty"`
 	// After lets the operation take effect before the answer is replaced or the connection broken.
 	After bool `json:"after,omitempty"`
+	// Mangle spoils the answer.
+	Mangle Mangle `json:"mangle,omitempty"`
+	// Field limits Nulls and WrongTypes to the values of this name, wherever they are in the answer; empty spoils all.
+	Field string `json:"field,omitempty"`
+	// Trickle sends the answer's body in small pieces over this long.
+	Trickle time.Duration `json:"trickle,omitempty"`
 	// Effect goes wrong inside.
 	Effect Effect `json:"effect,omitempty"`
 }
@@ -60,101 +103,25 @@ type Request struct {
 	Operation string
 	Host      string   // the VM host concerned, if any
 	Machine   []string // system id and hostname of the machine concerned, if any
+	User      string   // who asks, if anybody
 }
 
-// Validate says what is wrong with a fault that could never do anything.
-func (f Fault) Validate() error {
-	effects := []Effect{None, ComposeLost, VMLeft, Fail, PostCommit, Slow}
-	switch {
-	case !slices.Contains(effects, f.Effect):
-		return fmt.Errorf("unknown effect %q", f.Effect)
-	case f.Skip < 0 || f.Count < 0 || f.Latency < 0:
-		return fmt.Errorf("skip, count and latency cannot be negative")
-	case f.Status == 0 && !f.Reset && f.Latency == 0 && f.Effect == None:
-		return fmt.Errorf("a fault needs a status, a reset, a latency or an effect")
-	case f.Effect == Slow && f.Latency == 0:
-		return fmt.Errorf("the effect %q needs a latency", Slow)
-	}
-	return nil
-}
+// Replaces reports whether the fault answers instead of MAAS, or not at all.
+func (f Fault) Replaces() bool { return f.Status != 0 || f.Reset }
 
-// Plan is a list of faults. The zero value disturbs nothing; it is safe for concurrent use.
-type Plan struct {
-	mu     sync.Mutex
-	faults []*active
-}
-
-type active struct {
-	Fault
-	skip, left int
-}
-
-// Add appends faults to the plan; a request is disturbed by every fault that matches it.
-func (p *Plan) Add(faults ...Fault) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, f := range faults {
-		p.faults = append(p.faults, &active{Fault: f, skip: f.Skip, left: f.Count})
-	}
-}
-
-// Clear empties the plan.
-func (p *Plan) Clear() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faults = nil
-}
-
-// Faults returns what is left of the plan: faults that are used up are gone, Skip and Count say what remains.
-func (p *Plan) Faults() []Fault {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := make([]Fault, 0, len(p.faults))
-	for _, a := range p.faults {
-		f := a.Fault
-		f.Skip, f.Count = a.skip, a.left
-		list = append(list, f)
-	}
-	return list
-}
-
-// Take returns the faults for one request and uses them up.
-func (p *Plan) Take(req Request) []Fault {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var taken []Fault
-	p.faults = slices.DeleteFunc(p.faults, func(a *active) bool {
-		if !a.matches(req) {
-			return false
-		}
-		if a.skip > 0 {
-			a.skip--
-			return false
-		}
-		taken = append(taken, a.Fault)
-		if a.Count == 0 {
-			return false
-		}
-		a.left--
-		return a.left == 0
-	})
-	return taken
-}
-
-func (f Fault) matches(req Request) bool {
-	return (f.Operation == "" || f.Operation == req.Operation) &&
-		(f.Host == "" || f.Host == req.Host) &&
-		(f.Machine == "" || slices.Contains(req.Machine, f.Machine))
-}
+// DelaysAnswer reports whether the fault's latency comes before the answer, rather than inside.
+func (f Fault) DelaysAnswer() bool { return f.Latency > 0 && f.Effect != Slow && f.Effect != Window }
 
 // Inside is what the faults of one request do inside MAAS.
 type Inside struct {
 	ComposeLost, VMLeft, Fail, PostCommit bool
-	Slow                      time.Duration
+	Slow                                  time.Duration
+	// Window holds a compose between LXD's work and MAAS's; nil for none.
+	Window func()
 }
 
-// InsideOf gathers the inner effects of faults.
-func InsideOf(faults []Fault) Inside {
+// InsideOf gathers the inner effects of faults; window holds a compose for at most as long as it is told.
+func InsideOf(faults []Fault, window func(time.Duration)) Inside {
 	var in Inside
 	for _, f := range faults {
 		switch f.Effect {
@@ -168,7 +135,11 @@ func InsideOf(faults []Fault) Inside {
 			in.PostCommit = true
 		case Slow:
 			in.Slow += f.Latency
-		case None:
+		case Stuck:
+			in.Slow = forever
+		case Window:
+			in.Window = func() { window(f.Latency) }
+		case None, ComposeAgain, HostOffline:
 		}
 	}
 	return in

@@ -62,6 +62,8 @@ type World struct {
 
 type host struct {
 	offline   bool
+	interrupt int         // how many hold it unreachable for a while
+	flapping  func() bool // says whether it is down at this moment; nil for a host that does not flap
 	pools     []Pool
 	instances map[key]*Instance
 	made      []key            // in the order of their creation
@@ -100,7 +102,7 @@ func (w *World) Online(name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h, ok := w.hosts[name]
-	return ok && !h.offline
+	return ok && h.reachable()
 }
 
 // Create makes an instance. It fails with ErrOffline, or with LXD's words when the name is taken in that project.
@@ -227,7 +229,7 @@ func (w *World) reach(name string) (*host, error) {
 		return nil, ErrNoRack
 	}
 	h, ok := w.hosts[name]
-	if !ok || h.offline {
+	if !ok || !h.reachable() {
 		return nil, ErrOffline
 	}
 	return h, nil

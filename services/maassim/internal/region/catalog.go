@@ -18,8 +18,8 @@ func (r *Region) Resources() []rest.Resource {
 // basicResources are version, users, settings, zones, pools and images.
 func (r *Region) basicResources() []rest.Resource {
 	return []rest.Resource{
-		{Path: "version", Anonymous: true, Actions: []rest.Action{
-			{Method: http.MethodGet, Name: "version.read", Anonymous: true, Handle: r.version},
+		{Path: "version", Open: true, Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "version.read", Handle: r.version},
 		}},
 		{Path: "users", Actions: []rest.Action{{Method: http.MethodGet, Op: "whoami", Name: "users.whoami", Handle: whoami}}},
 		{Path: "maas", Actions: []rest.Action{{Method: http.MethodGet, Op: "get_config", Name: "maas.get_config", Handle: r.getConfig}}},

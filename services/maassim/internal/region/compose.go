@@ -75,6 +75,9 @@ func (r *Region) composeOn(h *vmHost, spec vmSpec, q *rest.Request) (*machine, e
 	if q.Faults.ComposeLost {
 		return nil, rest.Text(http.StatusServiceUnavailable, "Unable to compose a machine because '%s' driver timed out after 120 seconds.", h.kind)
 	}
+	if q.Faults.Window != nil {
+		q.Faults.Window()
+	}
 	defer r.begin()()
 	return r.enrol(h, spec, inst, q)
 }

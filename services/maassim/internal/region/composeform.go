@@ -16,9 +16,6 @@ const notAChoice = "Select a valid choice. That choice is not one of the availab
 // a zone the VM goes to the default zone rather than to the host's.
 func (r *Region) composeForm(h *vmHost, q *rest.Request) (vmSpec, error) {
 	values := q.Form
-	for name, value := range q.JSON { // compose reads request.data, so that JSON works here (recording 073)
-		values.Add(name, fmt.Sprint(value))
-	}
 	var form rest.Form
 	spec := vmSpec{
 		cores:  formInt(&form, &values, "cores", 1, 1, h.cores),

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
 // Machine is what MAAS believes of a machine, for tests and people; unlike the API it shows the agent name and whether there are user data.
@@ -96,24 +97,34 @@ func (r *Region) Reservations() []string {
 	return all
 }
 
-// Concern names the host and the machine that a request is about, for the fault plan.
-func (r *Region) Concern(action string, path map[string]string) fault.Request {
+// Concern names the host and the machine that a request is about, for the fault plan. An allocate is about the machine whose system id or
+// name it asks for.
+func (r *Region) Concern(action string, q *rest.Request) fault.Request {
 	defer r.begin()()
 	req := fault.Request{Operation: action}
-	if m := r.machine(path["system_id"]); m != nil {
+	m := r.machine(q.Path["system_id"])
+	if m == nil && action == "machines.allocate" {
+		if m = r.machine(q.Form.Get("system_id")); m == nil {
+			m = r.machineNamed(q.Form.Get("name"))
+		}
+	}
+	if m != nil {
 		req.Machine = []string{m.systemID, m.hostname}
 		if m.host != nil {
 			req.Host = m.host.name
 		}
 		return req
 	}
-	if id, err := strconv.Atoi(path["id"]); err == nil && strings.HasPrefix(action, "vm-hosts.") {
+	if id, err := strconv.Atoi(q.Path["id"]); err == nil && strings.HasPrefix(action, "vm-hosts.") {
 		if h := r.host(id); h != nil {
 			req.Host = h.name
 		}
 	}
 	return req
 }
+
+// Minor returns n of the MAAS 3.n that this is.
+func (r *Region) Minor() int { return r.minor }
 
 // SetHostPower shows the machine of a VM host as on or off, as MAAS would after it asked the host's BMC.
 func (r *Region) SetHostPower(name string, on bool) {

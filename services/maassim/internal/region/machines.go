@@ -13,7 +13,7 @@ func (r *Region) machineResources() []rest.Resource {
 		{Method: http.MethodGet, Name: "machines.list", Handle: r.listMachines},
 		{Method: http.MethodGet, Op: "list_allocated", Name: "machines.list_allocated", Handle: r.listAllocated},
 		{Method: http.MethodPost, Op: "allocate", Name: "machines.allocate", Handle: r.allocate},
-		{Method: http.MethodPost, Op: "release", Name: "machines.release_many", Handle: r.releaseMany},
+		{Method: http.MethodPost, Op: "release", Name: "machines.release_many", Lists: true, Handle: r.releaseMany},
 	}
 	read := rest.Action{Method: http.MethodGet, Name: "machines.read", Handle: r.readMachine}
 	return []rest.Resource{

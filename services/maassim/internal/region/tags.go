@@ -20,7 +20,7 @@ func (r *Region) tagResources() []rest.Resource {
 			{Method: http.MethodGet, Name: "tags.read", Handle: r.readTag},
 			{Method: http.MethodDelete, Name: "tags.delete", Admin: true, Handle: r.deleteTag},
 			{Method: http.MethodGet, Op: "machines", Name: "tags.machines", Handle: r.taggedMachines},
-			{Method: http.MethodPost, Op: "update_nodes", Name: "tags.update_nodes", Admin: true, Handle: r.updateTagged},
+			{Method: http.MethodPost, Op: "update_nodes", Name: "tags.update_nodes", Admin: true, Lists: true, Handle: r.updateTagged},
 		}},
 	}
 }

@@ -20,7 +20,7 @@ func (r *Region) vmHostResources() []rest.Resource {
 				{Method: http.MethodPut, Name: "vm-hosts.update", Admin: true, Handle: r.updateHost},
 				{Method: http.MethodGet, Op: "parameters", Name: "vm-hosts.parameters", Admin: true, Handle: r.hostParameters},
 				{Method: http.MethodPost, Op: "refresh", Name: "vm-hosts.refresh", Admin: true, Handle: r.refreshHost},
-				{Method: http.MethodPost, Op: "compose", Name: "vm-hosts.compose", Admin: true, Handle: r.compose},
+				{Method: http.MethodPost, Op: "compose", Name: "vm-hosts.compose", Admin: true, Data: true, Handle: r.compose},
 				{Method: http.MethodPost, Op: "add_tag", Name: "vm-hosts.add_tag", Admin: true, Handle: r.tagHost},
 				{Method: http.MethodPost, Op: "remove_tag", Name: "vm-hosts.remove_tag", Admin: true, Handle: r.untagHost},
 			})})

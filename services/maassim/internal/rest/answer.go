@@ -2,6 +2,8 @@ package rest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,8 +13,17 @@ import (
 	"unicode/utf8"
 )
 
-// apiHash stands for the digest of the API's description that MAAS sends with each answer of a resource.
-const apiHash = "29b8898cd6164c9b0adae16fe79c9932fe40e145"
+// recordedHash is the digest of its API's description that a MAAS 3.4.10 sends with each answer of a resource.
+const recordedHash = "29b8898cd6164c9b0adae16fe79c9932fe40e145"
+
+// apiHash stands for that digest: the same for ever in one version, another in each.
+func apiHash(version string) string {
+	if version == "" || strings.HasPrefix(version, "3.4") {
+		return recordedHash
+	}
+	sum := sha256.Sum256([]byte("description of the API of MAAS " + version))
+	return hex.EncodeToString(sum[:20])
+}
 
 const (
 	typeJSON = "application/json; charset=utf-8"
@@ -101,33 +112,48 @@ type noContent struct{}
 // NoContent is returned by handlers that answer 204.
 var NoContent = noContent{}
 
-// write sends what a handler returned.
-func write(w http.ResponseWriter, value any, err error) {
+// reply is an answer that is ready to be sent.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// answer makes the reply of what a handler returned.
+func (s *Server) answer(value any, err error) *reply {
 	if err != nil {
-		writeError(w, asError(err))
-		return
+		return s.failure(asError(err))
 	}
-	header := w.Header()
-	header.Set("Vary", "Authorization, Cookie")
-	header.Set("X-Maas-Api-Hash", apiHash)
+	out := &reply{status: http.StatusOK, header: http.Header{}}
+	out.header.Set("Vary", "Authorization, Cookie")
+	out.header.Set("X-Maas-Api-Hash", s.hash)
 	if value == NoContent {
-		header.Set("Content-Type", "text/plain")
-		w.WriteHeader(http.StatusNoContent)
-		return
+		out.status = http.StatusNoContent
+		out.header.Set("Content-Type", "text/plain")
+		return out
 	}
 	if text, ok := value.(Plain); ok {
-		header.Set("Content-Type", text.Type)
-		_, _ = w.Write([]byte(text.Body))
-		return
+		out.header.Set("Content-Type", text.Type)
+		out.body = []byte(text.Body)
+		return out
 	}
 	body, err := json.MarshalIndent(value, "", "    ")
 	if err != nil {
-		writeError(w, Text(http.StatusInternalServerError, "%v", err))
-		return
+		return s.failure(Text(http.StatusInternalServerError, "%v", err))
 	}
-	header.Set("Content-Type", typeJSON)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	out.header.Set("Content-Type", typeJSON)
+	out.body = body
+	return out
+}
+
+// send writes the reply.
+func (a *reply) send(w http.ResponseWriter) {
+	maps.Copy(w.Header(), a.header)
+	if a.status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
+	}
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
 }
 
 // Plain is a successful answer that is not JSON of an object.
@@ -140,18 +166,16 @@ func asError(err error) *Error {
 	return Text(http.StatusInternalServerError, "%v", err)
 }
 
-func writeError(w http.ResponseWriter, e *Error) {
-	header := w.Header()
-	maps.Copy(header, e.Header)
-	header.Set("Content-Type", e.ContentType)
-	header.Set("Vary", "Cookie")
+func (s *Server) failure(e *Error) *reply {
+	out := &reply{status: e.Status, header: http.Header{}, body: e.Body}
+	maps.Copy(out.header, e.Header)
+	out.header.Set("Content-Type", e.ContentType)
+	out.header.Set("Vary", "Cookie")
 	if e.Resource {
-		header.Set("Vary", "Authorization, Cookie")
-		header.Set("X-Maas-Api-Hash", apiHash)
+		out.header.Set("Vary", "Authorization, Cookie")
+		out.header.Set("X-Maas-Api-Hash", s.hash)
 	}
-	header.Set("Content-Length", strconv.Itoa(len(e.Body)))
-	w.WriteHeader(e.Status)
-	_, _ = w.Write(e.Body)
+	return out
 }
 
 // quote writes a string as Python's json module does: everything beyond ASCII is escaped.

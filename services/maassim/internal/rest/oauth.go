@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,11 +15,18 @@ import (
 // clockSkew is how far a request's timestamp may lie behind MAAS's clock (piston's timestamp_threshold).
 const clockSkew = 300 * time.Second
 
+// oauthNames are what piston looks for as text in the header; without all of them the request does not count as OAuth at all.
+var oauthNames = []string{
+	"oauth_consumer_key", "oauth_token", "oauth_signature", "oauth_signature_method", "oauth_timestamp", "oauth_nonce",
+}
+
 // User is somebody with an API key.
 type User struct {
 	ID          int
 	Name, Email string
 	Admin       bool
+	// Inactive users have a key that is valid and may do nothing.
+	Inactive bool
 }
 
 // Key is an API key of a user, written consumer:token:secret.
@@ -30,59 +38,89 @@ type Key struct {
 // String returns the key as MAAS prints it for its owner.
 func (k Key) String() string { return k.Consumer + ":" + k.Token + ":" + k.Secret }
 
-// keyring checks the OAuth 1.0 PLAINTEXT signatures of requests.
+// keyring checks the OAuth 1.0 signatures of requests.
 type keyring struct {
 	keys  []Key
 	clock func() time.Time
+	// strict keyrings answer 400 to a parameter that is missing, as MAAS does since 3.5; before it was a 401 like the others.
+	strict bool
 
 	mu     sync.Mutex
 	nonces map[string]bool // consumer, token and nonce of every signed request
 }
 
-// authenticate returns the user who signed the request, nil for an anonymous one, or the 401 of MAAS.
-func (k *keyring) authenticate(r *http.Request) (*User, *Error) {
+// authenticate returns the user who signed the request, nil for an anonymous one, or MAAS's refusal. form is what was sent in the body.
+func (k *keyring) authenticate(r *http.Request, form *Values) (*User, *Error) {
 	header := r.Header.Get("Authorization")
-	for _, name := range []string{
-		"oauth_consumer_key", "oauth_token", "oauth_signature", "oauth_signature_method", "oauth_timestamp", "oauth_nonce",
-	} {
-		// Piston looks for the names as text; without all of them the request does not count as OAuth at all.
+	for _, name := range oauthNames {
 		if !strings.Contains(header, name) {
 			return nil, nil
 		}
 	}
-	p := oauthParams(header)
+	p, err := oauthParams(header)
+	if err != nil {
+		return nil, refused("Unable to parse OAuth parameters from Authorization header.")
+	}
 	if v := p["oauth_version"]; v != "" && v != "1.0" {
-		return nil, refused(fmt.Sprintf("'OAuth version %s not supported.'", v))
+		return nil, refused(fmt.Sprintf("OAuth version %s not supported.", v))
 	}
-	if !slices.ContainsFunc(k.keys, func(c Key) bool { return c.Consumer == p["oauth_consumer_key"] }) {
-		return nil, refused("Invalid API key.")
+	key, refusal := k.find(p)
+	if refusal != nil {
+		return nil, refusal
 	}
-	at := slices.IndexFunc(k.keys, func(c Key) bool { return c.Consumer == p["oauth_consumer_key"] && c.Token == p["oauth_token"] })
-	if at < 0 {
-		return nil, refused(fmt.Sprintf("'Invalid access token: %s'", p["oauth_token"]))
+	for _, name := range []string{"oauth_timestamp", "oauth_nonce"} {
+		if _, ok := p[name]; !ok {
+			return nil, k.missing(name)
+		}
 	}
-	key := k.keys[at]
 	if err := k.checkTimestamp(p["oauth_timestamp"]); err != nil {
 		return nil, err
 	}
-	if !k.useNonce(p["oauth_consumer_key"] + " " + p["oauth_token"] + " " + p["oauth_nonce"]) {
-		return nil, refused(fmt.Sprintf("'Nonce already used: %s'", p["oauth_nonce"]))
+	if !k.useNonce(key.Consumer + " " + key.Token + " " + p["oauth_nonce"]) {
+		return nil, refused("Nonce already used: " + p["oauth_nonce"])
 	}
-	if p["oauth_signature"] != "&"+key.Secret {
-		// The real server prints the secret that it expected; clients must survive that without logging it.
-		return nil, refused(fmt.Sprintf("'Invalid signature. Expected signature base string: &%s'", key.Secret))
+	if err := checkSignature(r, p, form, key); err != nil {
+		return nil, err
 	}
 	return key.User, nil
 }
 
+// find looks for the consumer and then for its token.
+func (k *keyring) find(p map[string]string) (Key, *Error) {
+	for _, name := range []string{"oauth_consumer_key", "oauth_token"} {
+		value, ok := p[name]
+		if !ok {
+			return Key{}, k.missing(name)
+		}
+		if name == "oauth_consumer_key" && !slices.ContainsFunc(k.keys, func(c Key) bool { return c.Consumer == value }) {
+			// The one refusal that MAAS words itself rather than quoting piston's.
+			return Key{}, unauthorized("Authorization Error: Invalid API key.")
+		}
+	}
+	at := slices.IndexFunc(k.keys, func(c Key) bool { return c.Consumer == p["oauth_consumer_key"] && c.Token == p["oauth_token"] })
+	if at < 0 {
+		return Key{}, refused("Invalid access token: " + p["oauth_token"])
+	}
+	return k.keys[at], nil
+}
+
+func (k *keyring) missing(name string) *Error {
+	why := "Parameter not found: " + name
+	if k.strict {
+		return Text(http.StatusBadRequest, "%s", pyRepr("Bad Request: "+why))
+	}
+	return refused(why)
+}
+
+// checkTimestamp refuses what is too old; the future is fine. A timestamp that is no number is an exception that nobody handles.
 func (k *keyring) checkTimestamp(text string) *Error {
 	given, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return refused(fmt.Sprintf("\"invalid literal for int() with base 10: '%s'\"", text))
+		return Text(http.StatusInternalServerError, "invalid literal for int() with base 10: %s", pyRepr(text))
 	}
 	now := k.clock().Unix()
 	if now-given > int64(clockSkew.Seconds()) {
-		return refused(fmt.Sprintf("'Expired timestamp: given %d and now %d has a greater difference than threshold %d'", given, now, int(clockSkew.Seconds())))
+		return refused(fmt.Sprintf("Expired timestamp: given %d and now %d has a greater difference than threshold %d", given, now, int(clockSkew.Seconds())))
 	}
 	return nil
 }
@@ -97,28 +135,53 @@ func (k *keyring) useNonce(nonce string) bool {
 	return true
 }
 
-// oauthParams reads the parameters of an Authorization header; values are URL-escaped there.
-func oauthParams(header string) map[string]string {
+var errHeader = errors.New("a part of the header has no value")
+
+// oauthParams reads the parameters of an Authorization header; values are URL-escaped there. Headers of other schemes hold none.
+func oauthParams(header string) (map[string]string, error) {
 	params := make(map[string]string)
-	for part := range strings.SplitSeq(strings.TrimPrefix(header, "OAuth "), ",") {
-		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok || name == "realm" {
+	rest, ok := strings.CutPrefix(header, "OAuth ")
+	if !ok {
+		return params, nil
+	}
+	for part := range strings.SplitSeq(rest, ",") {
+		if strings.Contains(part, "realm") {
 			continue
 		}
-		value, err := url.QueryUnescape(strings.Trim(value, `"`))
-		if err != nil {
-			continue
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		if !ok {
+			return nil, errHeader
+		}
+		value = strings.Trim(value, `"`)
+		if plain, err := url.PathUnescape(value); err == nil {
+			value = plain
 		}
 		params[name] = value
 	}
-	return params
+	return params, nil
 }
 
-func refused(why string) *Error {
+// refused is the 401 to a signed request; MAAS quotes piston's words as Python does.
+func refused(why string) *Error { return unauthorized("Authorization Error: " + pyRepr(why)) }
+
+func unauthorized(body string) *Error {
 	return &Error{
 		Status:      http.StatusUnauthorized,
 		ContentType: "text/html; charset=utf-8",
-		Body:        []byte("Authorization Error: " + why),
+		Body:        []byte(body),
 		Header:      http.Header{"Www-Authenticate": {`OAuth realm="OAuth"`}},
 	}
+}
+
+// pyRepr writes a string as Python's repr does.
+func pyRepr(s string) string {
+	quote := "'"
+	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+		quote = `"`
+	}
+	s = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s)
+	if quote == "'" {
+		s = strings.ReplaceAll(s, "'", `\'`)
+	}
+	return quote + s + quote
 }

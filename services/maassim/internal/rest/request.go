@@ -1,21 +1,11 @@
 package rest
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
-	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 )
-
-// maxBody bounds what the simulator reads of one request; user data of a machine are a few MiB at most.
-const maxBody = 64 << 20
 
 // Values are the parameters of a form or a query, in the order in which they were sent.
 type Values struct {
@@ -68,9 +58,11 @@ type Request struct {
 	URI   string            // path and query as sent
 	Query Values
 	Form  Values
-	JSON  map[string]any // a JSON body; MAAS looks at it in few places
+	JSON  map[string]any // a JSON body; operations that read MAAS's request.data have its values in Form as well
 	// Faults are what goes wrong inside MAAS during this call.
 	Faults fault.Inside
+
+	body bodyKind
 }
 
 func parseQuery(raw string) (Values, error) {
@@ -92,44 +84,3 @@ func parseQuery(raw string) (Values, error) {
 	return v, nil
 }
 
-// parseBody reads forms and JSON; any other body leaves the request without parameters.
-func (q *Request) parseBody(r *http.Request) error {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return nil //nolint:nilerr // a body of no known type carries no parameters
-	}
-	body := io.LimitReader(r.Body, maxBody)
-	switch kind {
-	case "application/x-www-form-urlencoded":
-		raw, err := io.ReadAll(body)
-		if err != nil {
-			return fmt.Errorf("read form: %w", err)
-		}
-		q.Form, err = parseQuery(string(raw))
-		return err
-	case "multipart/form-data":
-		return q.parseMultipart(multipart.NewReader(body, params["boundary"]))
-	case "application/json":
-		if err := json.NewDecoder(body).Decode(&q.JSON); err != nil {
-			return fmt.Errorf("read JSON: %w", err)
-		}
-	}
-	return nil
-}
-
-func (q *Request) parseMultipart(parts *multipart.Reader) error {
-	for {
-		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read form: %w", err)
-		}
-		value, err := io.ReadAll(part)
-		if err != nil {
-			return fmt.Errorf("read form field %q: %w", part.FormName(), err)
-		}
-		q.Form.Add(part.FormName(), string(value))
-	}
-}

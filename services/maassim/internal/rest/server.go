@@ -5,7 +5,6 @@ package rest
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,179 +26,145 @@ type Action struct {
 	Admin  bool   // only for administrators
 	// Anonymous operations also answer requests that are not signed.
 	Anonymous bool
-	Handle    Handler
+	// Data operations read MAAS's request.data, so that JSON does as well as a form. Plain POST and PUT always do.
+	Data bool
+	// Lists operations ask the form for all values of a name, which crashes on JSON.
+	Lists  bool
+	Handle Handler
 }
 
 // Resource is a path with its operations. Segments in braces are variables; the last segment may hold slashes when it ends in "...}".
 type Resource struct {
-	Path      string
-	Anonymous bool // answers requests that are not signed, at least with an error of its own
-	NoSlash   bool // registered without a trailing slash
-	Actions   []Action
+	Path string
+	// Anonymous resources answer GET and POST that are not signed, at least with an error of their own.
+	Anonymous bool
+	// Open resources look at no signature at all.
+	Open    bool
+	NoSlash bool // registered without a trailing slash
+	Actions []Action
 }
 
 // Config says how a Server is made.
 type Config struct {
-	Keys  []Key
-	Clock func() time.Time
+	Keys    []Key
+	Clock   func() time.Time
+	Version string // of MAAS
+	// StrictOAuth answers 400 to a signature that lacks a parameter, as MAAS does since 3.5.
+	StrictOAuth bool
 	// Concern names the host and the machine that a request is about, for the fault plan.
-	Concern func(action string, path map[string]string) fault.Request
+	Concern func(action string, req *Request) fault.Request
 	Plan    *fault.Plan
 	Counts  *Counts
 	// Wait passes time that a fault asks for.
 	Wait func(time.Duration)
+	// Disturb starts what the faults of a request do to the world while it runs, and returns what ends it.
+	Disturb func(about fault.Request, faults []fault.Fault) func()
+	// Window holds a compose between LXD and MAAS, for at most this long.
+	Window func(time.Duration)
 }
 
 // Server serves resources.
 type Server struct {
-	cfg       Config
-	keys      *keyring
-	resources []route
-}
-
-type route struct {
-	Resource
-	segments []string
+	cfg    Config
+	keys   *keyring
+	hash   string
+	routes map[string][]*route // by the first segment of the path
 }
 
 // NewServer returns a server for the resources; the first whose path matches answers.
 func NewServer(cfg Config, resources []Resource) *Server {
-	s := &Server{cfg: cfg, keys: &keyring{keys: cfg.Keys, clock: cfg.Clock, nonces: make(map[string]bool)}}
+	s := &Server{
+		cfg: cfg, hash: apiHash(cfg.Version), routes: make(map[string][]*route),
+		keys: &keyring{keys: cfg.Keys, clock: cfg.Clock, strict: cfg.StrictOAuth, nonces: make(map[string]bool)},
+	}
 	for _, r := range resources {
-		s.resources = append(s.resources, route{Resource: r, segments: strings.Split(strings.Trim(r.Path, "/"), "/")})
+		one := newRoute(r)
+		s.routes[one.segments[0]] = append(s.routes[one.segments[0]], one)
 	}
 	return s
+}
+
+// Operations returns the names of all operations, in order.
+func (s *Server) Operations() []string {
+	var names []string
+	for _, routes := range s.routes {
+		for _, r := range routes {
+			for _, a := range r.Actions {
+				names = append(names, a.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
-	if path == "/MAAS/api/version/" {
-		write(w, Plain{Type: "text/plain", Body: "2.0"}, nil)
+	switch {
+	case path == "/MAAS/api/version/":
+		s.answer(Plain{Type: "text/plain", Body: "2.0"}, nil).send(w)
+		return
+	case strings.HasPrefix(path, "/MAAS/api/1.0/"):
+		s.answer(nil, Text(http.StatusGone, "The 1.0 API is no longer available. Please use API version 2.0.")).send(w)
 		return
 	}
-	if strings.HasPrefix(path, "/MAAS/api/1.0/") {
-		writeError(w, Text(http.StatusGone, "The 1.0 API is no longer available. Please use API version 2.0."))
-		return
-	}
-	res, vars := s.match(path)
+	res, vars, op := s.match(path)
 	if res == nil {
-		e := Text(http.StatusNotFound, "Unknown API endpoint: %s.", r.URL.Path)
-		w.Header().Set("Content-Type", e.ContentType)
-		w.WriteHeader(e.Status)
-		_, _ = w.Write(e.Body)
+		s.unknown(r.URL.Path).send(w)
 		return
 	}
-	action, req, err := s.admit(r, res, vars)
+	action, req, err := s.admit(r, res, vars, op)
 	if err != nil {
-		writeError(w, err)
+		s.answer(nil, err).send(w)
 		return
 	}
-	s.run(w, action, req)
+	s.run(w, action, req, res.Open)
 }
 
-// match finds the resource of a path. An empty system id ("machines//") is the whole collection, as in MAAS.
-func (s *Server) match(path string) (*route, map[string]string) {
-	rest, ok := strings.CutPrefix(path, Root)
-	if !ok {
-		return nil, nil
+// unknown answers a path that no resource has: MAAS's 404, or a 501 where MAAS has something that the simulator lacks.
+func (s *Server) unknown(path string) *reply {
+	if what := notSimulated(path); what != "" {
+		return s.answer(nil, Text(http.StatusNotImplemented, "The simulator does not have MAAS's %s.", what))
 	}
-	slash := strings.HasSuffix(rest, "/")
-	segments := strings.Split(strings.TrimRight(rest, "/"), "/")
-	for i := range s.resources {
-		r := &s.resources[i]
-		if slash == r.NoSlash {
-			continue
-		}
-		if vars := r.vars(segments); vars != nil {
-			return r, vars
-		}
-	}
-	return nil, nil
-}
-
-func (r *route) vars(segments []string) map[string]string {
-	vars := make(map[string]string)
-	for i, want := range r.segments {
-		if i >= len(segments) {
-			return nil
-		}
-		name, variable := strings.CutPrefix(want, "{")
-		name = strings.TrimSuffix(name, "}")
-		got := segments[i]
-		if rest, ok := strings.CutSuffix(name, "..."); ok {
-			name, got = rest, strings.Join(segments[i:], "/")
-			segments = segments[:i+1]
-		}
-		if !variable {
-			if got != want {
-				return nil
-			}
-			continue
-		}
-		value, err := url.PathUnescape(got)
-		if err != nil {
-			return nil
-		}
-		vars[name] = value
-	}
-	if len(segments) != len(r.segments) {
-		return nil
-	}
-	return vars
+	answer := s.answer(nil, Text(http.StatusNotFound, "Unknown API endpoint: %s.", path))
+	answer.header.Del("Vary")
+	return answer
 }
 
 // admit does what Piston does before a handler runs: who asks, for which operation, and may they.
-func (s *Server) admit(r *http.Request, res *route, vars map[string]string) (*Action, *Request, *Error) {
-	user, refusal := s.keys.authenticate(r)
-	if refusal != nil {
-		return nil, nil, refusal
+func (s *Server) admit(r *http.Request, res *route, vars map[string]string, op string) (*Action, *Request, *Error) {
+	req := &Request{Path: vars, URI: r.URL.RequestURI()}
+	bad := req.parseBody(r)
+	if !res.Open {
+		user, refusal := s.keys.authenticate(r, &req.Form)
+		if refusal != nil {
+			return nil, nil, refusal
+		}
+		req.User = user
+		if user == nil && !(res.Anonymous && res.has(r.Method)) {
+			return nil, nil, &Error{Status: http.StatusUnauthorized, ContentType: "text/plain", Body: []byte("Forbidden"), Resource: true}
+		}
+		if user != nil && user.Inactive {
+			return nil, nil, Text(http.StatusForbidden, "User is not allowed access to this API.")
+		}
 	}
-	if user == nil && !res.Anonymous {
-		return nil, nil, &Error{Status: http.StatusUnauthorized, ContentType: "text/plain", Body: []byte("Forbidden"), Resource: true}
+	if bad != nil {
+		return nil, nil, bad
 	}
-	req := &Request{User: user, Path: vars, URI: r.URL.RequestURI()}
 	var err error
 	if req.Query, err = parseQuery(r.URL.RawQuery); err != nil {
 		return nil, nil, Text(http.StatusBadRequest, "%v", err)
 	}
-	if err := req.parseBody(r); err != nil {
-		return nil, nil, Text(http.StatusBadRequest, "%v", err)
-	}
-	action, refusal := res.dispatch(r.Method, req)
+	action, refusal := res.dispatch(r.Method, req, op)
 	if refusal != nil {
 		return nil, nil, refusal
 	}
-	if action.Admin && !user.Admin {
+	if action.Admin && !req.User.Admin {
 		return nil, nil, Text(http.StatusForbidden, "This method is reserved for admin users.")
 	}
+	if refusal := req.useBody(action); refusal != nil {
+		return nil, nil, refusal
+	}
 	return action, req, nil
-}
-
-func (r *route) dispatch(method string, req *Request) (*Action, *Error) {
-	op := req.Query.Get("op")
-	if op == "" && method == http.MethodPost {
-		op = req.Form.Get("op")
-	}
-	var allowed []string
-	for i := range r.Actions {
-		a := &r.Actions[i]
-		if a.Method == method && a.Op == op && (req.User != nil || a.Anonymous) {
-			return a, nil
-		}
-		if !slices.Contains(allowed, a.Method) {
-			allowed = append(allowed, a.Method)
-		}
-	}
-	if !slices.Contains(allowed, method) {
-		slices.Sort(allowed)
-		return nil, &Error{
-			Status: http.StatusMethodNotAllowed, ContentType: "text/html; charset=utf-8", Resource: true,
-			Header: http.Header{"Allow": {strings.Join(allowed, ", ")}},
-		}
-	}
-	if op == "" {
-		op = "None"
-	}
-	return nil, Text(http.StatusBadRequest, "Unrecognised signature: method=%s op=%s", method, op)
 }

@@ -1,0 +1,103 @@
+package fault
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
+
+const (
+	textPlain = "text/plain; charset=utf-8"
+	textHTML  = "text/html; charset=utf-8"
+)
+
+// presets are answers of MAAS and of what stands before it, by name. The words of no-rack, nonce-clash, old-timestamp and host-down are from
+// recordings; nginx's pages are nginx's own; that of db-conflict only resembles MAAS's template.
+var presets = map[string]Fault{
+	"db-conflict": {
+		Status: http.StatusConflict, Header: map[string]string{"Content-Type": textHTML, "Retry-After": "5"},
+		Body: "<!DOCTYPE html>\n<html>\n<head><title>Conflict error. Try your request again, as it will most likely succeed.</title></head>\n" +
+			"<body>\n<h1>Conflict error</h1>\n<p>Try your request again, as it will most likely succeed.</p>\n</body>\n</html>\n",
+	},
+	"no-rack": {
+		Status: http.StatusServiceUnavailable, Header: map[string]string{"Retry-After": "10"},
+		Body: "Unable to connect to any rack controller ; no connections available.",
+	},
+	"host-down": {
+		Status: http.StatusServiceUnavailable,
+		Body:   "Unable to compose machine because: Pod 1: Failed to connect to the LXD REST API: [Errno 113] No route to host",
+	},
+	"driver-timeout": {
+		Status: http.StatusServiceUnavailable,
+		Body:   "Unable to compose a machine because 'lxd' driver timed out after 120 seconds.",
+	},
+	"ip-exhausted": {
+		Status: http.StatusServiceUnavailable, Body: "Unable to allocate static IP due to address exhaustion.",
+	},
+	"view-timeout":        {Status: http.StatusGatewayTimeout},
+	"bad-gateway":         nginx(http.StatusBadGateway, "502 Bad Gateway"),
+	"service-unavailable": nginx(http.StatusServiceUnavailable, "503 Service Temporarily Unavailable"),
+	"gateway-timeout":     nginx(http.StatusGatewayTimeout, "504 Gateway Time-out"),
+	"too-large":           nginx(http.StatusRequestEntityTooLarge, "413 Request Entity Too Large"),
+	"nonce-clash":         unauthorized("Authorization Error: 'Nonce already used: simulated'"),
+	"old-timestamp": unauthorized(
+		"Authorization Error: 'Expired timestamp: given 1795459929 and now 1795467129 has a greater difference than threshold 300'"),
+	"bad-key": unauthorized("Authorization Error: Invalid API key."),
+	"secret-leak": unauthorized(
+		"Authorization Error: 'Invalid signature. Expected signature base string: &SimulatedLeakedTokenSecret00000'"),
+	"forbidden": {Status: http.StatusForbidden},
+	"vm-hosts-gone": {
+		Status: http.StatusGone, Body: "VM host (KVM) support has been removed from MAAS.",
+	},
+}
+
+func nginx(status int, title string) Fault {
+	return Fault{
+		Status: status, Header: map[string]string{"Content-Type": "text/html", "Server": "nginx/1.18.0 (Ubuntu)"},
+		Body: "<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
+			"</h1></center>\r\n<hr><center>nginx/1.18.0 (Ubuntu)</center>\r\n</body>\r\n</html>\r\n",
+	}
+}
+
+func unauthorized(body string) Fault {
+	return Fault{
+		Status: http.StatusUnauthorized, Body: body,
+		Header: map[string]string{"Content-Type": textHTML, "WWW-Authenticate": `OAuth realm="OAuth"`},
+	}
+}
+
+// Presets returns the names of the known refusals, in order.
+func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
+
+// withPreset fills in what the preset says and the fault does not.
+func (f Fault) withPreset() Fault {
+	known, ok := presets[f.Preset]
+	if !ok {
+		if f.Status != 0 {
+			f.Header = withDefault(f.Header)
+		}
+		return f
+	}
+	if f.Status == 0 {
+		f.Status = known.Status
+	}
+	if f.Body == "" {
+		f.Body = known.Body
+	}
+	header := maps.Clone(known.Header)
+	if header == nil {
+		header = make(map[string]string)
+	}
+	maps.Copy(header, f.Header)
+	f.Header = withDefault(header)
+	return f
+}
+
+// withDefault adds the media type that most answers of MAAS have.
+func withDefault(header map[string]string) map[string]string {
+	all := map[string]string{"Content-Type": textPlain}
+	for name, value := range header {
+		all[http.CanonicalHeaderKey(name)] = value
+	}
+	return all
+}

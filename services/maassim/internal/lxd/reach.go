@@ -1,0 +1,41 @@
+package lxd
+
+import "slices"
+
+func (h *host) reachable() bool {
+	return !h.offline && h.interrupt == 0 && (h.flapping == nil || !h.flapping())
+}
+
+// Interrupt makes a host unreachable until the function that it returns is called. Hosts that are not there are left alone.
+func (w *World) Interrupt(name string) (restore func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok := w.hosts[name]
+	if !ok {
+		return func() {}
+	}
+	h.interrupt++
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		h.interrupt--
+	}
+}
+
+// Flap lets a host come and go: it cannot be reached while down says so. nil ends it. It reports whether there is such a host.
+func (w *World) Flap(name string, down func() bool) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h, ok := w.hosts[name]
+	if ok {
+		h.flapping = down
+	}
+	return ok
+}
+
+// Hosts returns the names of all hosts, in the order in which they were added.
+func (w *World) Hosts() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.order)
+}
