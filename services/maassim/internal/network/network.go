@@ -2,8 +2,10 @@
 package network
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // VLAN is a VLAN in a fabric.
@@ -31,6 +33,8 @@ type Range struct {
 	ID         int
 	Kind       Kind
 	Start, End netip.Addr
+	Comment    string
+	Owner      string // name of the user who made it; empty: the administrator
 }
 
 // Contains reports whether the address lies in the range.
@@ -38,27 +42,17 @@ func (r Range) Contains(a netip.Addr) bool { return r.Start.Compare(a) <= 0 && a
 
 // Subnet is a subnet of a VLAN.
 type Subnet struct {
-	ID      int
-	Name    string
-	CIDR    netip.Prefix
-	VLAN    *VLAN
-	Gateway netip.Addr // invalid when the subnet has none
-	DNS     []netip.Addr
-	Managed bool
-	Ranges  []Range
+	ID         int
+	Name       string
+	CIDR       netip.Prefix
+	VLAN       *VLAN
+	Gateway    netip.Addr // invalid when the subnet has none
+	DNS        []netip.Addr
+	Managed    bool
+	Ranges     []Range
+	Neighbours []netip.Addr // seen in use by something that MAAS does not know
 
-	// cursor is an address below which none is free as long as the subnet looks as it did then; invalid: not known.
-	cursor netip.Addr
-	shape  shape
-}
-
-// shape is what decides which addresses of a subnet may be free.
-type shape struct {
-	cidr    netip.Prefix
-	gateway netip.Addr
-	dns     []netip.Addr
-	managed bool
-	ranges  []Range
+	assigned []netip.Addr // sorted
 }
 
 // First returns the first address that MAAS counts to the subnet.
@@ -70,17 +64,29 @@ func (s *Subnet) First() netip.Addr {
 	return first
 }
 
-// Last returns the last address that MAAS counts to the subnet: the one before the broadcast address.
+// Last returns the last address that MAAS counts to the subnet: for IPv4 the one before the broadcast address.
 func (s *Subnet) Last() netip.Addr {
-	bytes := s.CIDR.Masked().Addr().AsSlice()
-	for bit := s.CIDR.Bits(); bit < len(bytes)*8; bit++ {
-		bytes[bit/8] |= 1 << (7 - bit%8)
-	}
-	last, _ := netip.AddrFromSlice(bytes)
+	last := s.end()
 	if last.Is4() && s.CIDR.Bits() < 31 {
 		return last.Prev()
 	}
 	return last
+}
+
+// end returns the very last address of the subnet.
+func (s *Subnet) end() netip.Addr {
+	bytes := s.CIDR.Masked().Addr().AsSlice()
+	for bit := s.CIDR.Bits(); bit < len(bytes)*8; bit++ {
+		bytes[bit/8] |= 1 << (7 - bit%8)
+	}
+	end, _ := netip.AddrFromSlice(bytes)
+	return end
+}
+
+// Broadcast returns the broadcast address of an IPv4 subnet that has one.
+func (s *Subnet) Broadcast() (netip.Addr, bool) {
+	end := s.end()
+	return end, end.Is4() && s.CIDR.Bits() < 31
 }
 
 // InRange returns the range of this kind that holds the address.
@@ -93,63 +99,56 @@ func (s *Subnet) InRange(kind Kind, a netip.Addr) (Range, bool) {
 	return Range{}, false
 }
 
-// Freed says that an address is taken no more.
+// Take says that something holds an address of the subnet.
+func (s *Subnet) Take(a netip.Addr) {
+	if at, found := slices.BinarySearchFunc(s.assigned, a, netip.Addr.Compare); !found {
+		s.assigned = slices.Insert(s.assigned, at, a)
+	}
+}
+
+// Freed says that nothing holds an address any more.
 func (s *Subnet) Freed(a netip.Addr) {
-	if s.CIDR.Contains(a) && a.Less(s.cursor) {
-		s.cursor = a
+	if at, found := slices.BinarySearchFunc(s.assigned, a, netip.Addr.Compare); found {
+		s.assigned = slices.Delete(s.assigned, at, at+1)
 	}
 }
 
-// Free returns the lowest address that MAAS would give to an AUTO link, and false when the subnet is exhausted. In a managed subnet that
-// is any address outside the ranges, in an unmanaged one only an address of a reserved range.
-//
-// It goes on where the last search ended, so that a full subnet costs no more than an empty one; Freed must be told what is given back.
-func (s *Subnet) Free(taken func(netip.Addr) bool) (netip.Addr, bool) {
-	a, ok := s.search(s.start(), taken)
-	s.cursor = a
-	return a, ok
-}
-
-// start is where a search begins: at the cursor, unless the subnet has changed since.
-func (s *Subnet) start() netip.Addr {
-	was := s.shape
-	if !s.cursor.IsValid() || was.cidr != s.CIDR || was.gateway != s.Gateway || was.managed != s.Managed || !slices.Equal(was.dns, s.DNS) ||
-		!slices.Equal(was.ranges, s.Ranges) {
-		s.shape = shape{cidr: s.CIDR, gateway: s.Gateway, dns: slices.Clone(s.DNS), managed: s.Managed, ranges: slices.Clone(s.Ranges)}
-		return s.First()
+// Lowest returns the lowest free address, as somebody who configures hosts by hand would choose it. It is false when there is none.
+func (s *Subnet) Lowest() (netip.Addr, bool) {
+	for free := range s.gaps(s.Used()) {
+		return free.Start, true
 	}
-	return s.cursor
+	return netip.Addr{}, false
 }
 
-// search returns the first free address from one on, or the one after the last.
-func (s *Subnet) search(from netip.Addr, taken func(netip.Addr) bool) (netip.Addr, bool) {
-	last := s.Last()
-	a := from
-	for ; a.Compare(last) <= 0; a = a.Next() {
-		if r, inside := s.rangeOf(a); inside && (s.Managed || r.Kind == Dynamic) {
-			a = r.End
-			continue
-		} else if !inside && !s.Managed {
-			continue
+// Next returns the address that MAAS hands out next: the first of the smallest free range, the lower one of equals, so that the larger ranges
+// stay whole (recordings 248, 380). Addresses of neighbours come last. It is false when the subnet is exhausted.
+func (s *Subnet) Next() (netip.Addr, bool) {
+	for _, seen := range [][]netip.Addr{s.Neighbours, nil} {
+		var best Span
+		for free := range s.allocatable(seen) {
+			if !best.Start.IsValid() || free.size().compare(best.size()) < 0 {
+				best = free
+			}
 		}
-		if a == s.Gateway || slices.Contains(s.DNS, a) || taken(a) {
-			continue
-		}
-		return a, true
-	}
-	return a, false
-}
-
-func (s *Subnet) rangeOf(a netip.Addr) (Range, bool) {
-	for _, r := range s.Ranges {
-		if r.Contains(a) {
-			return r, true
+		if best.Start.IsValid() {
+			return best.Start, true
 		}
 	}
-	return Range{}, false
+	return netip.Addr{}, false
+}
+
+// allocatable are the spans that MAAS may hand out: in a managed subnet all unused ones, in another only those within reserved ranges.
+func (s *Subnet) allocatable(seen []netip.Addr) iter.Seq[Span] {
+	used := s.usedBy(seen, func(Range) bool { return true })
+	if s.Managed {
+		return s.gaps(used)
+	}
+	outside := s.usedBy(seen, func(r Range) bool { return r.Kind == Dynamic })
+	return s.gaps(combine(slices.AppendSeq(outside, s.gaps(used))))
 }
 
 // String returns the subnet as MAAS names it in messages.
 func (s *Subnet) String() string {
-	return s.Name + ":" + s.CIDR.String() + "(vid=" + itoa(s.VLAN.VID) + ")"
+	return s.Name + ":" + s.CIDR.String() + "(vid=" + strconv.Itoa(s.VLAN.VID) + ")"
 }

@@ -1,79 +1,188 @@
 package network
 
 import (
+	"encoding/json"
+	"iter"
 	"math/big"
+	"math/bits"
 	"net/netip"
 	"slices"
-	"strconv"
 )
 
 // Span is a run of addresses with what they are used for, as the subnet operations of MAAS list them.
 type Span struct {
-	Start   netip.Addr `json:"start"`
-	End     netip.Addr `json:"end"`
-	Count   *big.Int   `json:"num_addresses"`
-	Purpose []string   `json:"purpose,omitempty"`
+	Start, End netip.Addr
+	Purpose    []string // sorted; empty for an unused span
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
-func span(start, end netip.Addr, purpose ...string) Span {
-	count := new(big.Int).Sub(number(end), number(start))
-	return Span{Start: start, End: end, Count: count.Add(count, big.NewInt(1)), Purpose: purpose}
+// Count returns how many addresses the span has.
+func (s Span) Count() *big.Int {
+	n := s.size()
+	count := new(big.Int).SetUint64(n.hi)
+	count.Lsh(count, 64).Add(count, new(big.Int).SetUint64(n.lo))
+	return count.Add(count, big.NewInt(1))
 }
 
-func number(a netip.Addr) *big.Int { return new(big.Int).SetBytes(a.AsSlice()) }
+// MarshalJSON writes the span as MAAS does.
+func (s Span) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Start   netip.Addr `json:"start"`
+		End     netip.Addr `json:"end"`
+		Count   *big.Int   `json:"num_addresses"`
+		Purpose []string   `json:"purpose,omitempty"`
+	}{s.Start, s.End, s.Count(), s.Purpose})
+}
 
-// Used returns the spans of the subnet that are not free, in order; assigned are the addresses that something holds.
-func (s *Subnet) Used(assigned []netip.Addr) []Span {
-	var used []Span
-	if s.Gateway.IsValid() {
-		used = append(used, span(s.Gateway, s.Gateway, "gateway-ip"))
+// size is the distance of the ends, one less than the number of addresses.
+func (s Span) size() distance {
+	start, end := s.Start.As16(), s.End.As16()
+	lo, borrow := bits.Sub64(word(end[8:]), word(start[8:]), 0)
+	hi, _ := bits.Sub64(word(end[:8]), word(start[:8]), borrow)
+	return distance{hi: hi, lo: lo}
+}
+
+// distance is a number of 128 bits.
+type distance struct{ hi, lo uint64 }
+
+func (d distance) compare(other distance) int {
+	switch {
+	case d == other:
+		return 0
+	case d.hi < other.hi, d.hi == other.hi && d.lo < other.lo:
+		return -1
+	default:
+		return 1
 	}
-	for _, a := range s.DNS {
-		if s.CIDR.Contains(a) {
-			used = append(used, span(a, a, "dns-server"))
+}
+
+func word(b []byte) uint64 {
+	var w uint64
+	for _, x := range b[:8] {
+		w = w<<8 | uint64(x)
+	}
+	return w
+}
+
+// What MAAS calls the uses of addresses.
+const (
+	purposeGateway   = "gateway-ip"
+	purposeDNS       = "dns-server"
+	purposeAnycast   = "rfc-4291-2.6.1"
+	purposeNeighbour = "neighbour"
+	purposeUnused    = "unused"
+)
+
+var assignedIP = []string{"assigned-ip"}
+
+// Used returns the spans of the subnet that are not free, in order. Spans that overlap are one with the purposes of both.
+func (s *Subnet) Used() []Span { return s.usedBy(nil, func(Range) bool { return true }) }
+
+// usedBy also counts addresses that are not assigned, and of the ranges only those that are wanted.
+func (s *Subnet) usedBy(seen []netip.Addr, wanted func(Range) bool) []Span {
+	used := make([]Span, 0, len(s.assigned)+len(s.Ranges)+len(s.DNS)+len(seen)+3)
+	add := func(start, end netip.Addr, purpose []string) {
+		if s.CIDR.Contains(start) {
+			used = append(used, Span{Start: start, End: end, Purpose: purpose})
 		}
+	}
+	for _, a := range s.assigned { // most of them, and sorted already
+		add(a, a, assignedIP)
+	}
+	s.addSpecial(add)
+	for _, a := range s.DNS {
+		add(a, a, []string{purposeDNS})
 	}
 	for _, r := range s.Ranges {
-		used = append(used, span(r.Start, r.End, string(r.Kind)))
-	}
-	for _, a := range assigned {
-		if _, inside := s.rangeOf(a); !inside && a != s.Gateway {
-			used = append(used, span(a, a, "assigned-ip"))
+		if wanted(r) {
+			add(r.Start, r.End, []string{string(r.Kind)})
 		}
 	}
-	slices.SortFunc(used, func(a, b Span) int { return a.Start.Compare(b.Start) })
-	return merge(used)
+	for _, a := range seen {
+		add(a, a, []string{purposeNeighbour})
+	}
+	return combine(used)
 }
 
-// merge joins neighbours of the same purpose.
-func merge(spans []Span) []Span {
-	merged := []Span{}
+// addSpecial adds the gateway and what MAAS keeps of an IPv6 subnet: its anycast address, and of a /64 the first 2^32 addresses.
+func (s *Subnet) addSpecial(add func(start, end netip.Addr, purpose []string)) {
+	first := s.CIDR.Masked().Addr()
+	if first.Is6() && s.CIDR.Bits() < 127 {
+		add(first, first, []string{purposeAnycast})
+	}
+	if first.Is6() && s.CIDR.Bits() == 64 {
+		end := first.As16()
+		copy(end[12:], []byte{0xff, 0xff, 0xff, 0xff})
+		add(first.Next(), netip.AddrFrom16(end), []string{string(Reserved)})
+	}
+	if s.Gateway.IsValid() {
+		add(s.Gateway, s.Gateway, []string{purposeGateway})
+	}
+}
+
+// combine sorts spans, joins those that overlap under all their purposes, and neighbours of the same purpose.
+func combine(spans []Span) []Span {
+	slices.SortFunc(spans, func(a, b Span) int {
+		if order := a.Start.Compare(b.Start); order != 0 {
+			return order
+		}
+		return b.End.Compare(a.End)
+	})
+	combined := make([]Span, 0, len(spans))
 	for _, next := range spans {
-		if n := len(merged); n > 0 && merged[n-1].End.Next() == next.Start && slices.Equal(merged[n-1].Purpose, next.Purpose) {
-			merged[n-1] = span(merged[n-1].Start, next.End, next.Purpose...)
+		if n := len(combined); n > 0 && next.Start.Compare(combined[n-1].End) <= 0 {
+			last := &combined[n-1]
+			last.Purpose = union(last.Purpose, next.Purpose)
+			if last.End.Less(next.End) {
+				last.End = next.End
+			}
 			continue
 		}
-		merged = append(merged, next)
+		combined = append(combined, next)
 	}
-	return merged
+	return coalesce(combined)
 }
 
-// Unused returns the spans between the used ones.
-func (s *Subnet) Unused(used []Span) []Span {
-	unused := []Span{}
-	next, last := s.First(), s.Last()
-	for _, u := range used {
-		if next.Compare(u.Start) < 0 {
-			unused = append(unused, span(next, u.Start.Prev()))
+func coalesce(spans []Span) []Span {
+	joined := spans[:0]
+	for _, next := range spans {
+		if n := len(joined); n > 0 && joined[n-1].End.Next() == next.Start && slices.Equal(joined[n-1].Purpose, next.Purpose) {
+			joined[n-1].End = next.End
+			continue
 		}
-		if next.Compare(u.End) <= 0 {
-			next = u.End.Next()
+		joined = append(joined, next)
+	}
+	return joined
+}
+
+func union(a, b []string) []string {
+	if slices.Equal(a, b) {
+		return a
+	}
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Unused returns the spans between the used ones, without the network and the broadcast address.
+func (s *Subnet) Unused() []Span { return slices.AppendSeq([]Span{}, s.gaps(s.Used())) }
+
+// gaps goes through the spans between those given, which are sorted.
+func (s *Subnet) gaps(used []Span) iter.Seq[Span] {
+	return func(yield func(Span) bool) {
+		next, last := s.First(), s.Last()
+		for _, u := range used {
+			if next.Compare(u.Start) < 0 && !yield(Span{Start: next, End: u.Start.Prev()}) {
+				return
+			}
+			if next.Compare(u.End) <= 0 {
+				next = u.End.Next()
+			}
+			if !next.IsValid() { // the used ones reach to the end of all addresses
+				return
+			}
+		}
+		if next.Compare(last) <= 0 {
+			yield(Span{Start: next, End: last})
 		}
 	}
-	if next.IsValid() && next.Compare(last) <= 0 {
-		unused = append(unused, span(next, last))
-	}
-	return unused
 }

@@ -51,8 +51,7 @@ func (r *Region) reserve(q *rest.Request) (any, error) {
 	if r.taken(ip) {
 		return nil, rest.Text(http.StatusNotFound, "The IP address %s is already in use.", ip)
 	}
-	a := r.newAddress(ip, allocReserved, q.User)
-	a.subnet = sub
+	a := r.newAddress(ip, sub, allocReserved, q.User)
 	return r.addressJSON(a), nil
 }
 
@@ -77,7 +76,7 @@ func (r *Region) reserveForm(q *rest.Request) (netip.Addr, *network.Subnet, erro
 	if at < 0 {
 		return netip.Addr{}, nil, rest.Text(http.StatusBadRequest, "Unable to identify subnet: %s.", spec)
 	}
-	ip, ok := r.subnets[at].Free(r.taken)
+	ip, ok := r.subnets[at].Next()
 	if !ok {
 		return ip, nil, rest.Text(http.StatusServiceUnavailable, "No more IPs available in subnet: %s.", r.subnets[at].CIDR)
 	}
@@ -106,7 +105,7 @@ func (r *Region) releaseAddress(q *rest.Request) (any, error) {
 }
 
 // allocNames are the names of allocation types.
-var allocNames = map[int]string{allocAuto: "Automatic", allocSticky: "Sticky", allocReserved: "User reserved"}
+var allocNames = map[int]string{allocAuto: "Automatic", allocSticky: "Static", allocReserved: "User reserved"}
 
 func (r *Region) addressJSON(a *address) object {
 	o := object{
@@ -157,19 +156,23 @@ func (r *Region) subnetAddresses(q *rest.Request) (any, error) {
 			o["user"] = a.owner.Name
 		}
 		if summary {
-			r.addSummary(o, a)
+			r.addSummary(o, a, names)
 		}
 		all = append(all, o)
 	}
 	return all, nil
 }
 
-func (r *Region) addSummary(o object, a *address) {
+// addSummary says what holds an address. The owner of a machine stands for the user, if users were asked for.
+func (r *Region) addSummary(o object, a *address, names bool) {
 	if a.link != nil {
 		m := a.link.iface.machine
 		o["node_summary"] = object{
 			"system_id": m.systemID, "node_type": 0, "fqdn": m.fqdn(), "hostname": m.hostname, "is_container": m.host != nil,
 			"via": a.link.iface.name,
+		}
+		if names && m.owner != nil {
+			o["user"] = m.owner.Name
 		}
 	}
 	var records []object

@@ -181,8 +181,7 @@ func (r *Region) fillRecord(rec *record, q *rest.Request) error {
 	for _, ip := range ips {
 		a := r.addressAt(ip)
 		if a == nil {
-			a = r.newAddress(ip, allocReserved, q.User)
-			a.subnet = r.subnetFor(ip)
+			a = r.newAddress(ip, r.subnetFor(ip), allocReserved, q.User)
 		}
 		if !slices.Contains(rec.addresses, a) {
 			rec.addresses = append(rec.addresses, a)

@@ -88,7 +88,7 @@ func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	if wish.mode == "static" && !wish.ip.IsValid() {
-		free, ok := wish.subnet.Free(r.taken)
+		free, ok := wish.subnet.Next()
 		if !ok {
 			return nil, rest.Text(http.StatusServiceUnavailable, "No more IPs available in subnet: %s.", wish.subnet.CIDR)
 		}

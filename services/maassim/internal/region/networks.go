@@ -1,10 +1,7 @@
 package region
 
 import (
-	"math/big"
 	"net/http"
-	"net/netip"
-	"strconv"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
@@ -45,25 +42,13 @@ func (r *Region) readSubnet(q *rest.Request) (any, error) {
 	return subnetJSON(s), nil
 }
 
-// usedSpans are empty for a subnet that MAAS does not manage (recording 407).
-func (r *Region) usedSpans(s *network.Subnet) []network.Span {
-	if !s.Managed {
-		return []network.Span{}
-	}
-	var assigned []netip.Addr
-	for _, a := range r.addresses.inSubnet.Rows(s) {
-		assigned = append(assigned, a.ip)
-	}
-	return s.Used(assigned)
-}
-
 func (r *Region) reservedRanges(q *rest.Request) (any, error) {
 	defer r.begin()()
 	s, err := r.subnetOf(q)
 	if err != nil {
 		return nil, err
 	}
-	return r.usedSpans(s), nil
+	return s.Used(), nil
 }
 
 func (r *Region) unreservedRanges(q *rest.Request) (any, error) {
@@ -72,41 +57,40 @@ func (r *Region) unreservedRanges(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Unused(r.usedSpans(s)), nil
+	return s.Unused(), nil
 }
 
-// subnetStatistics counts free addresses (recording 399).
+// subnetStatistics counts free addresses (recordings 399, 400).
 func (r *Region) subnetStatistics(q *rest.Request) (any, error) {
 	defer r.begin()()
 	s, err := r.subnetOf(q)
 	if err != nil {
 		return nil, err
 	}
-	available, largest, unavailable := new(big.Int), new(big.Int), new(big.Int)
-	used := r.usedSpans(s)
-	for _, span := range s.Unused(used) {
-		available.Add(available, span.Count)
-		if span.Count.Cmp(largest) > 0 {
-			largest = span.Count
-		}
-	}
-	for _, span := range used {
-		unavailable.Add(unavailable, span.Count)
-	}
-	total := new(big.Int).Add(available, unavailable)
-	usage, _ := new(big.Rat).SetFrac(unavailable, total).Float64()
+	st := s.Statistics()
 	version := 4
 	if s.CIDR.Addr().Is6() {
 		version = 6
 	}
-	return object{
-		"num_available": available, "largest_available": largest, "num_unavailable": unavailable, "total_addresses": total,
-		"usage": usage, "usage_string": percent(usage), "available_string": percent(1 - usage),
-		"first_address": s.First().String(), "last_address": s.Last().String(), "ip_version": version,
-	}, nil
+	o := object{
+		"num_available": st.Available, "largest_available": st.Largest, "num_unavailable": st.Unavailable, "total_addresses": st.Total,
+		"usage": st.Usage, "usage_string": network.Percent(st.Usage), "available_string": network.Percent(1 - st.Usage),
+		"first_address": st.First.String(), "last_address": st.Last.String(), "ip_version": version,
+	}
+	if q.Query.Bool("include_ranges") {
+		o["ranges"] = st.Ranges
+	}
+	if q.Query.Bool("include_suggestions") {
+		o["suggested_gateway"], o["suggested_dynamic_range"] = nil, nil
+		if st.Gateway.IsValid() {
+			o["suggested_gateway"] = st.Gateway.String()
+		}
+		if st.Dynamic != nil {
+			o["suggested_dynamic_range"] = st.Dynamic
+		}
+	}
+	return o, nil
 }
-
-func percent(f float64) string { return strconv.FormatFloat(f*100, 'f', 0, 64) + "%" }
 
 func (r *Region) listFabrics(*rest.Request) (any, error) {
 	defer r.begin()()

@@ -2,7 +2,6 @@ package region
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
@@ -44,83 +43,6 @@ func (r *Region) addDisk(m *machine, size int64, storagePool string) {
 		d.uuids[i] = r.ids.uuid()
 	}
 	m.disks = append(m.disks, d)
-}
-
-// hold gives a link an address.
-func (r *Region) hold(l *link, ip netip.Addr, alloc int) {
-	a := r.newAddress(ip, alloc, l.iface.machine.owner)
-	a.subnet, a.link, l.address = l.subnet, l, a
-}
-
-// newAddress makes an address row.
-func (r *Region) newAddress(ip netip.Addr, alloc int, owner *rest.User) *address {
-	r.ids.address++
-	now := r.clock()
-	a := &address{id: r.ids.address, ip: ip, alloc: alloc, owner: owner, created: now, updated: now}
-	r.addresses.Add(a)
-	return a
-}
-
-func (r *Region) taken(ip netip.Addr) bool {
-	return len(r.addresses.byIP.View(ip)) > 0
-}
-
-// freeAddress takes a link's address away, and it out of DNS.
-func (r *Region) freeAddress(l *link) {
-	if l.address == nil {
-		return
-	}
-	r.removeAddress(l.address)
-	l.address = nil
-}
-
-// removeAddress removes an address row, and it out of DNS.
-func (r *Region) removeAddress(a *address) {
-	r.addresses.Remove(a)
-	r.dropFromRecords(a)
-	for _, s := range r.subnets {
-		s.Freed(a.ip)
-	}
-}
-
-// removeLink removes a link with its address.
-func (r *Region) removeLink(l *link) {
-	r.freeAddress(l)
-	for at, other := range l.iface.links {
-		if other == l {
-			l.iface.links = append(l.iface.links[:at], l.iface.links[at+1:]...)
-			return
-		}
-	}
-}
-
-// claimAuto gives every AUTO link of a machine an address. Without one left in the subnet it gives none and answers as MAAS does.
-func (r *Region) claimAuto(m *machine) error {
-	var claimed []*link
-	for _, l := range m.links() {
-		if l.mode != "auto" || l.address != nil {
-			continue
-		}
-		ip, ok := l.subnet.Free(r.taken)
-		if !ok {
-			for _, undo := range claimed {
-				r.freeAddress(undo)
-			}
-			return rest.Text(503, "%s: Unable to allocate static IP due to address exhaustion.", m.systemID)
-		}
-		r.hold(l, ip, allocAuto)
-		claimed = append(claimed, l)
-	}
-	return nil
-}
-
-// freeAuto takes the addresses of AUTO links away.
-func (r *Region) freeAuto(m *machine) {
-	for _, l := range m.links() {
-		if l.mode == "auto" {
-			r.freeAddress(l)
-		}
-	}
 }
 
 func (r *Region) zoneNamed(name string) *zone {
@@ -173,16 +95,6 @@ func (r *Region) subnetNamed(name string) *network.Subnet {
 func (r *Region) firstSubnet(v *network.VLAN) *network.Subnet {
 	for _, s := range r.subnets {
 		if s.VLAN == v && s.Managed {
-			return s
-		}
-	}
-	return nil
-}
-
-// subnetFor returns the subnet that holds an address.
-func (r *Region) subnetFor(ip netip.Addr) *network.Subnet {
-	for _, s := range r.subnets {
-		if s.CIDR.Contains(ip) {
 			return s
 		}
 	}

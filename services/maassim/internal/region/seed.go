@@ -244,7 +244,7 @@ func (r *Region) addBridges(m *machine, c Host) error {
 		if b.NoAddress {
 			continue
 		}
-		free, ok := sub.Free(r.taken)
+		free, ok := sub.Lowest()
 		if !ok {
 			return fmt.Errorf("host %s: subnet %s is full", c.Name, sub.Name)
 		}

@@ -1,0 +1,98 @@
+package region
+
+import (
+	"net/http"
+	"net/netip"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/network"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+// hold gives a link an address.
+func (r *Region) hold(l *link, ip netip.Addr, alloc int) {
+	a := r.newAddress(ip, l.subnet, alloc, nil)
+	a.link, l.address = l, a
+}
+
+// newAddress makes an address row. The owner is who reserved it; what a link holds has none.
+func (r *Region) newAddress(ip netip.Addr, in *network.Subnet, alloc int, owner *rest.User) *address {
+	r.ids.address++
+	now := r.clock()
+	a := &address{id: r.ids.address, ip: ip, alloc: alloc, owner: owner, subnet: in, created: now, updated: now}
+	r.addresses.Add(a)
+	if in != nil {
+		in.Take(ip)
+	}
+	return a
+}
+
+func (r *Region) taken(ip netip.Addr) bool { return len(r.addresses.byIP.View(ip)) > 0 }
+
+// freeAddress takes a link's address away, and it out of DNS.
+func (r *Region) freeAddress(l *link) {
+	if l.address == nil {
+		return
+	}
+	r.removeAddress(l.address)
+	l.address = nil
+}
+
+// removeAddress removes an address row, and it out of DNS.
+func (r *Region) removeAddress(a *address) {
+	r.addresses.Remove(a)
+	r.dropFromRecords(a)
+	if a.subnet != nil {
+		a.subnet.Freed(a.ip)
+	}
+}
+
+// removeLink removes a link with its address.
+func (r *Region) removeLink(l *link) {
+	r.freeAddress(l)
+	for at, other := range l.iface.links {
+		if other == l {
+			l.iface.links = append(l.iface.links[:at], l.iface.links[at+1:]...)
+			return
+		}
+	}
+}
+
+// claimAuto gives every AUTO link of a machine an address. Without one left in the subnet it gives none and answers as MAAS does.
+func (r *Region) claimAuto(m *machine) error {
+	var claimed []*link
+	for _, l := range m.links() {
+		if l.mode != "auto" || l.address != nil {
+			continue
+		}
+		ip, ok := l.subnet.Next()
+		if !ok {
+			for _, undo := range claimed {
+				r.freeAddress(undo)
+			}
+			return rest.Text(http.StatusServiceUnavailable, "%s: Unable to allocate static IP due to address exhaustion.", m.systemID)
+		}
+		r.hold(l, ip, allocAuto)
+		claimed = append(claimed, l)
+	}
+	return nil
+}
+
+// freeAuto takes the addresses of AUTO links away.
+func (r *Region) freeAuto(m *machine) {
+	for _, l := range m.links() {
+		if l.mode == "auto" {
+			r.freeAddress(l)
+		}
+	}
+}
+
+// subnetFor returns the subnet that holds an address, the most specific one of several.
+func (r *Region) subnetFor(ip netip.Addr) *network.Subnet {
+	var best *network.Subnet
+	for _, s := range r.subnets {
+		if s.CIDR.Contains(ip) && (best == nil || s.CIDR.Bits() > best.CIDR.Bits()) {
+			best = s
+		}
+	}
+	return best
+}
