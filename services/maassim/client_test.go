@@ -91,6 +91,12 @@ func (m *maas) do(method, path, contentType string, body []byte) answer {
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
+	return m.send(req)
+}
+
+// send sends a request as it is.
+func (m *maas) send(req *http.Request) answer {
+	m.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(m.t, err)
 	defer func() { _ = resp.Body.Close() }()

@@ -96,8 +96,8 @@ type Config struct {
 	Version    string // of MAAS; empty: "3.5.4"; "3.6" and the like get a point release
 	LXDVersion string // of hosts that name none; empty: "5.21.3"
 
-	APIKey     string // of the administrator "admin"; empty: DefaultAPIKey
-	UserAPIKey string // of the plain user "alice"; empty: DefaultUserAPIKey
+	APIKey     string       // of the administrator "admin"; empty: DefaultAPIKey
+	UserAPIKey string       // of the plain user "alice"; empty: DefaultUserAPIKey
 	Users      []UserConfig // besides admin and alice
 
 	Zones   []ZoneConfig // besides "default"

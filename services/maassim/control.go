@@ -2,6 +2,7 @@ package maassim
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -50,11 +51,15 @@ func (s *Sim) controlHandler() http.Handler {
 	mux.HandleFunc("POST /_sim/faults", s.postFaults)
 	host := func(pattern string, act func(name string, r *http.Request) error) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := act(r.PathValue("name"), r); err != nil {
+			err := act(r.PathValue("name"), r)
+			switch {
+			case errors.Is(err, errNoHost):
 				http.Error(w, err.Error(), http.StatusNotFound)
-				return
+			case err != nil:
+				http.Error(w, err.Error(), http.StatusBadRequest)
+			default:
+				w.WriteHeader(http.StatusNoContent)
 			}
-			w.WriteHeader(http.StatusNoContent)
 		})
 	}
 	host("PUT /_sim/hosts/{name}/offline", func(name string, _ *http.Request) error { return s.SetHostOffline(name, true) })

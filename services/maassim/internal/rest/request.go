@@ -83,4 +83,3 @@ func parseQuery(raw string) (Values, error) {
 	}
 	return v, nil
 }
-
