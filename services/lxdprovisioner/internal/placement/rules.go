@@ -102,7 +102,7 @@ func checksOf(q *query, sameWay func(r *rule) bool) []check {
 	list := make([]check, 0, len(rules))
 	for i := range rules {
 		if r := &rules[i]; sameWay(r) && (r.asked == nil || r.asked(q)) {
-			list = append(list, check{r, verdict(i)}) //nolint:gosec // there are fewer rules than verdicts
+			list = append(list, check{r, verdict(i)})
 		}
 	}
 	return list

@@ -14,6 +14,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
 // hostMachineBatch is how many of the hosts' own machines are read in one list call.
@@ -33,21 +34,25 @@ type hostCache struct {
 	flight singleflight.Group
 	single *turns[inventory.Host]
 
-	mu       sync.Mutex
-	current  inventory.Snapshot
+	mu      sync.Mutex
+	current inventory.Snapshot
+	// index is current, ready for placements; made when the first one asks.
+	index    func() *placement.Index
 	began    map[inventory.HostID]time.Time
 	dropped  map[inventory.HostID]time.Time
 	machines map[string]inventory.Machine
 }
 
 func newHostCache(cfg Config, seen func(inventory.HostID, time.Time)) *hostCache {
-	return &hostCache{
+	c := &hostCache{
 		backend: cfg.Backend, maas: cfg.MAAS, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger, seen: seen,
 		single:   newTurns[inventory.Host](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger),
 		began:    map[inventory.HostID]time.Time{},
 		dropped:  map[inventory.HostID]time.Time{},
 		machines: map[string]inventory.Machine{},
 	}
+	c.show(inventory.Snapshot{})
+	return c
 }
 
 // drop says that something was written to the host: what was read before is not believed any more.
@@ -59,6 +64,26 @@ func (c *hostCache) drop(id inventory.HostID) {
 
 // snapshot gives all hosts, no older than seconds.
 func (c *hostCache) snapshot(ctx context.Context) (inventory.Snapshot, error) {
+	if err := c.renew(ctx); err != nil {
+		return inventory.Snapshot{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.current, nil
+}
+
+// indexed gives what was read last, ready for placements. Who reads the ledger does so before: what
+// is seen leaves the ledger only once it is here.
+func (c *hostCache) indexed() *placement.Index {
+	c.mu.Lock()
+	index := c.index
+	c.mu.Unlock()
+	return index()
+}
+
+// renew reads the hosts where what was read is older than seconds, and again those that were
+// written to.
+func (c *hostCache) renew(ctx context.Context) error {
 	if !c.fresh() {
 		read := c.flight.DoChan("all", func() (any, error) {
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timing.ReadLimit)
@@ -68,20 +93,19 @@ func (c *hostCache) snapshot(ctx context.Context) (inventory.Snapshot, error) {
 		select {
 		case res := <-read:
 			if res.Err != nil {
-				return inventory.Snapshot{}, res.Err
+				return res.Err
 			}
 		case <-ctx.Done():
-			return inventory.Snapshot{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	if err := c.readOutdated(ctx); err != nil {
-		return inventory.Snapshot{}, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	snap := c.current
-	snap.Hosts = slices.Clone(snap.Hosts)
-	return snap, nil
+	return c.readOutdated(ctx)
+}
+
+// show makes the snapshot the current one; c.mu is held.
+func (c *hostCache) show(snap inventory.Snapshot) {
+	c.current = snap
+	c.index = sync.OnceValue(func() *placement.Index { return placement.NewIndex(snap) })
 }
 
 // readOutdated reads the hosts that were written to since they were read.
@@ -132,17 +156,29 @@ func (c *hostCache) readAll(ctx context.Context) error {
 	if err := c.readMachines(ctx, snap.Hosts); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.current = snap
-	clear(c.began)
-	for _, h := range snap.Hosts {
-		c.began[h.ID] = snap.Began
-	}
-	c.mu.Unlock()
+	c.replaceAll(snap)
 	for _, h := range snap.Hosts {
 		c.seen(h.ID, snap.Began)
 	}
 	return nil
+}
+
+// replaceAll makes the snapshot the current one. A host that was read alone since the snapshot's
+// reading began stays as it was read then: the ledger has forgotten what was seen there.
+func (c *hostCache) replaceAll(snap inventory.Snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	began := make(map[inventory.HostID]time.Time, len(snap.Hosts))
+	for i, h := range snap.Hosts {
+		began[h.ID] = snap.Began
+		if c.began[h.ID].After(snap.Began) {
+			if younger, ok := c.current.Host(h.ID); ok {
+				snap.Hosts[i], began[h.ID] = younger, c.began[h.ID]
+			}
+		}
+	}
+	c.began = began
+	c.show(snap)
 }
 
 // read gives one host as it is: the reading begins after the call, and is shared by those who wait
@@ -175,9 +211,10 @@ func (c *hostCache) replace(h inventory.Host, began time.Time) {
 	if i < 0 {
 		return
 	}
-	hosts := slices.Clone(c.current.Hosts)
-	hosts[i] = h
-	c.current.Hosts = hosts
+	snap := c.current
+	snap.Hosts = slices.Clone(snap.Hosts)
+	snap.Hosts[i] = h
+	c.show(snap)
 	c.began[h.ID] = began
 }
 

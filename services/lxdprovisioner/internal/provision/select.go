@@ -60,11 +60,11 @@ type PlanResult struct {
 
 // ListHosts lists the hosts that MAAS knows, usable or not.
 func (l *LXD) ListHosts(ctx context.Context, filter HostFilter) (HostList, error) {
-	snap, err := l.hosts.snapshot(ctx)
-	if err != nil {
+	if err := l.hosts.renew(ctx); err != nil {
 		return HostList{}, err
 	}
 	usage := placement.NewUsage(l.ledger.pending())
+	snap := l.hosts.indexed().Snapshot()
 	list := HostList{Snapshot: snap}
 	for _, h := range snap.Hosts {
 		if filter.Zone != "" && h.Zone.Name != filter.Zone || filter.Pool != "" && h.Pool.Name != filter.Pool {
@@ -92,11 +92,10 @@ func viewOf(h inventory.Host, usage placement.Usage) HostView {
 // SelectHost chooses a host for one VM and, unless it is a dry run, notes the choice in the ledger.
 // Faults are PlacementFault's and MAAS's.
 func (l *LXD) SelectHost(ctx context.Context, req SelectRequest) (Selection, error) {
-	snap, err := l.hosts.snapshot(ctx)
-	if err != nil {
+	if err := l.hosts.renew(ctx); err != nil {
 		return Selection{}, err
 	}
-	decision, err := l.choose(req, snap)
+	decision, snap, err := l.choose(req)
 	if err != nil {
 		return Selection{}, l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
 	}
@@ -105,33 +104,36 @@ func (l *LXD) SelectHost(ctx context.Context, req SelectRequest) (Selection, err
 	return Selection{Decision: decision, Snapshot: snap}, nil
 }
 
-func (l *LXD) choose(req SelectRequest, snap inventory.Snapshot) (placement.Decision, error) {
+// choose places the VM among the hosts that were read last and what is given out, and notes the
+// choice in one step with that.
+func (l *LXD) choose(req SelectRequest) (placement.Decision, inventory.Snapshot, error) {
 	l.choosing.Lock()
 	defer l.choosing.Unlock()
 	req.Pending = l.ledger.pending()
 	req.Keep = l.ledger.kept(req.VM)
-	decision, err := placement.Place(req.Request, snap)
+	index := l.hosts.indexed()
+	decision, err := index.Place(req.Request)
 	if err != nil || req.DryRun {
-		return decision, err
+		return decision, index.Snapshot(), err
 	}
 	l.ledger.note(placement.Reservation{
 		VM: req.VM, Host: decision.Chosen.HostID, Zone: decision.Chosen.Zone, Group: req.Group.Key, Size: req.Size,
 	})
-	return decision, nil
+	return decision, index.Snapshot(), nil
 }
 
 // Distribute plans n VMs over zones and hosts. Nothing is noted.
 func (l *LXD) Distribute(ctx context.Context, req placement.PlanRequest) (PlanResult, error) {
-	snap, err := l.hosts.snapshot(ctx)
-	if err != nil {
+	if err := l.hosts.renew(ctx); err != nil {
 		return PlanResult{}, err
 	}
 	req.Pending = l.ledger.pending()
-	plan, err := placement.Distribute(req, snap)
+	index := l.hosts.indexed()
+	plan, err := index.Distribute(req)
 	if err != nil {
 		return PlanResult{}, l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
 	}
-	return PlanResult{Plan: plan, Snapshot: snap}, nil
+	return PlanResult{Plan: plan, Snapshot: index.Snapshot()}, nil
 }
 
 // refuse makes a fault of a placement error and logs what was asked and why nothing fits.

@@ -1,0 +1,253 @@
+package provision_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+const callers = 64
+
+// tally counts the choices of many callers.
+type tally struct {
+	mu     sync.Mutex
+	byHost map[string]int
+	zones  map[string][]string
+	full   int
+}
+
+func (y *tally) note(group string, s provision.Selection, err error) error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	switch {
+	case fault.Is(err, fault.NoRoom):
+		y.full++
+		return nil
+	case err != nil:
+		return err
+	}
+	y.byHost[s.Chosen.HostName]++
+	y.zones[group] = append(y.zones[group], s.Chosen.Zone)
+	return nil
+}
+
+func newTally() *tally { return &tally{byHost: map[string]int{}, zones: map[string][]string{}} }
+
+func TestSelectHost_under_64_callers(t *testing.T) {
+	t.Parallel()
+	t.Run("R4.1_no_host_goes_over_its_capacity_and_none_is_left_empty", func(t *testing.T) {
+		t.Parallel()
+		// A host of 32 cores holds eight VMs of four: four hosts hold half of what is asked for.
+		w, y := start(t, 4, 0), newTally()
+		each(callers, func(i int) {
+			s, err := w.lxd.SelectHost(w.ctx(), selectRequest(fmt.Sprintf("w-%d-a1b2c", i)))
+			assert.NoError(t, y.note("", s, err))
+		})
+		assert.Equal(t, map[string]int{"lxd-1": 8, "lxd-2": 8, "lxd-3": 8, "lxd-4": 8}, y.byHost)
+		assert.Equal(t, callers/2, y.full)
+		again, err := w.lxd.SelectHost(w.ctx(), selectRequest("late-a1b2c"))
+		requireFault(t, err, fault.NoRoom, fault.ReasonInsufficientResources)
+		assert.Empty(t, again.Chosen)
+	})
+	t.Run("R3.2_no_two_control_planes_of_a_group_meet_while_a_zone_is_free", func(t *testing.T) {
+		t.Parallel()
+		w, y := start(t, 9, 0), newTally()
+		each(callers, func(i int) {
+			group := fmt.Sprintf("group-%d", i%(callers/3))
+			req := selectRequest(fmt.Sprintf("cp-%d-a1b2c", i))
+			req.Group = placement.Group{Key: group}
+			s, err := w.lxd.SelectHost(w.ctx(), req)
+			assert.NoError(t, y.note(group, s, err))
+		})
+		require.Zero(t, y.full)
+		for group, zones := range y.zones {
+			distinct := map[string]bool{}
+			for _, zone := range zones {
+				distinct[zone] = true
+			}
+			assert.Len(t, distinct, min(len(zones), 3), "%s is in %v", group, zones)
+		}
+	})
+	t.Run("R3.2_required_anti_affinity_holds", func(t *testing.T) {
+		t.Parallel()
+		w, y := start(t, 6, 0), newTally()
+		each(callers, func(i int) {
+			req := selectRequest(fmt.Sprintf("cp-%d-a1b2c", i))
+			req.Group = placement.Group{Key: "prod", AntiAffinity: placement.Required}
+			s, err := w.lxd.SelectHost(w.ctx(), req)
+			if fault.Is(err, fault.NoCandidate) {
+				err = fault.New(fault.NoRoom, fault.ReasonInsufficientResources, "every host has one")
+			}
+			assert.NoError(t, y.note("prod", s, err))
+		})
+		assert.Len(t, y.byHost, 6)
+		assert.Equal(t, callers-6, y.full)
+	})
+	t.Run("X6.1_one_name_asked_for_by_all_is_one_choice", func(t *testing.T) {
+		t.Parallel()
+		w, y := start(t, 4, 0), newTally()
+		each(callers, func(int) {
+			s, err := w.lxd.SelectHost(w.ctx(), selectRequest("cp-0-a1b2c"))
+			assert.NoError(t, y.note("", s, err))
+		})
+		require.Len(t, y.byHost, 1)
+		for name := range y.byHost {
+			h := w.host(name)
+			assert.Equal(t, h.Host.Available().Cores-4, h.Available.Cores, "the VM is counted once")
+		}
+	})
+}
+
+// TestSelectHost_and_ComposeVM_fill_the_hosts_to_the_last_core has the inventory read again and again
+// while choices leave the ledger: neither side of that exchange may lose a VM.
+func TestSelectHost_and_ComposeVM_fill_the_hosts_to_the_last_core(t *testing.T) {
+	t.Parallel()
+	const hosts, fit = 3, 24
+	w := start(t, hosts, 0, func(c *maassim.Config) { c.Durations.Compose = 5 * time.Millisecond })
+	y := newTally()
+	each(fit+8, func(i int) {
+		w.clock.advance(time.Second)
+		name := fmt.Sprintf("w-%d", i)
+		s, err := w.lxd.SelectHost(w.ctx(), selectRequest(name+"-a1b2c"))
+		if !assert.NoError(t, y.note("", s, err)) || err != nil {
+			return
+		}
+		_, err = w.lxd.ComposeVM(w.ctx(), provision.ComposeRequest{
+			Attempt: provision.Attempt{Number: 1, Name: name + "-a1b2c", HostID: s.Chosen.HostID, HostName: s.Chosen.HostName},
+			Owner:   owner(name), Size: small(),
+		})
+		assert.NoError(t, err, "R4.1 what was chosen fits")
+	})
+	assert.Equal(t, map[string]int{"lxd-1": 8, "lxd-2": 8, "lxd-3": 8}, y.byHost)
+	assert.Len(t, w.sim.LXD(), fit)
+}
+
+func TestLedger_ends_when_the_composition_is_refused(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	s, err := w.lxd.SelectHost(w.ctx(), selectRequest("cp-0-a1b2c"))
+	require.NoError(t, err)
+	w.fault(maassim.Fault{Operation: "vm-hosts.compose", Count: 1, Status: 403})
+	_, err = w.lxd.ComposeVM(w.ctx(), w.composeRequest("cp-0", s.Chosen.HostName))
+	require.Error(t, err)
+	host := w.host("lxd-1")
+	assert.Equal(t, host.Host.Available(), host.Available, "X6.1 what was refused takes no room")
+}
+
+func TestLedger_keeps_what_may_still_appear(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	s, err := w.lxd.SelectHost(w.ctx(), selectRequest("cp-0-a1b2c"))
+	require.NoError(t, err)
+	w.fault(maassim.Fault{Operation: "vm-hosts.compose", Count: 1, Reset: true})
+	_, err = w.lxd.ComposeVM(w.ctx(), w.composeRequest("cp-0", s.Chosen.HostName))
+	requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+	host := w.host("lxd-1")
+	assert.Equal(t, host.Host.Available().Cores-4, host.Available.Cores, "X6.1 nobody knows that nothing was made")
+	w.clock.advance(181 * time.Second)
+	host = w.host("lxd-1")
+	assert.Equal(t, host.Host.Available(), host.Available, "X6.1 until its time is over")
+}
+
+// TestReplicas_see_each_other_once_the_host_was_read_again has two replicas that share nothing but
+// MAAS (protocol.md 2.6, 6.3).
+func TestReplicas_see_each_other_once_the_host_was_read_again(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	one := w.lxd
+	w.restart()
+	other := w.lxd
+	_, err := other.ListHosts(w.ctx(), provision.HostFilter{})
+	require.NoError(t, err)
+	var peers []placement.Peer
+	for i := range 2 {
+		name := fmt.Sprintf("cp-%d", i)
+		req := selectRequest(name + "-a1b2c")
+		req.Group = placement.Group{Key: "prod", Peers: peers}
+		s, err := one.SelectHost(w.ctx(), req)
+		require.NoError(t, err)
+		_, err = one.ComposeVM(w.ctx(), provision.ComposeRequest{
+			Attempt: provision.Attempt{Number: 1, Name: name + "-a1b2c", HostID: s.Chosen.HostID, HostName: s.Chosen.HostName},
+			Owner:   owner(name), Size: small(), GroupKey: "prod",
+		})
+		require.NoError(t, err)
+		peers = append(peers, placement.Peer{Name: name + "-a1b2c", Host: s.Chosen.HostID, Zone: s.Chosen.Zone})
+	}
+	w.clock.advance(6 * time.Second)
+	req := selectRequest("cp-2-a1b2c")
+	req.Group = placement.Group{Key: "prod", Peers: peers}
+	s, err := other.SelectHost(w.ctx(), req)
+	require.NoError(t, err)
+	assert.NotContains(t, []inventory.HostID{peers[0].Host, peers[1].Host}, s.Chosen.HostID, "R3.2 peers come with the request")
+	for _, p := range peers {
+		h := w.hostByID(p.Host)
+		assert.Equal(t, int64(4), h.Used.Cores, "R4.1 what the other replica made is seen")
+	}
+}
+
+func (w *world) hostByID(id inventory.HostID) provision.HostView {
+	w.t.Helper()
+	list, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
+	require.NoError(w.t, err)
+	for _, h := range list.Hosts {
+		if h.ID == id {
+			return h
+		}
+	}
+	w.t.Fatalf("no host %s", id)
+	return provision.HostView{}
+}
+
+// slowList is a back end whose list of hosts, once armed, ends when a test lets it.
+type slowList struct {
+	provision.Backend
+
+	arrived, open chan struct{}
+}
+
+func (b *slowList) Hosts(ctx context.Context) (inventory.Snapshot, error) {
+	snap, err := b.Backend.Hosts(ctx)
+	if b.arrived != nil {
+		close(b.arrived)
+		<-b.open
+	}
+	return snap, err
+}
+
+// TestInventory_keeps_a_younger_reading_of_a_host has a list of the hosts that began before a VM was
+// made and ends after its host was read alone.
+func TestInventory_keeps_a_younger_reading_of_a_host(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	other := w.lxd
+	backend := &slowList{Backend: w.cfg.Backend}
+	w.cfg.Backend = backend
+	w.restart()
+	req := w.composeRequest("cp-0", "lxd-1")
+	backend.arrived, backend.open = make(chan struct{}), make(chan struct{})
+	w.clock.advance(6 * time.Second)
+	listed := make(chan provision.HostView, 1)
+	go func() { listed <- w.host("lxd-1") }()
+	<-backend.arrived
+
+	w.cfg.Backend = backend.Backend
+	_, err := other.ComposeVM(w.ctx(), req)
+	require.NoError(t, err)
+	_, err = w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: w.sent(provision.Attempt{
+		Number: 1, Name: "none-a1b2c", HostID: req.Attempt.HostID, HostName: req.Attempt.HostName,
+	})})
+	requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
+	close(backend.open)
+	assert.Equal(t, int64(4), (<-listed).Used.Cores, "X6.1 what was seen on a host is not forgotten")
+}
