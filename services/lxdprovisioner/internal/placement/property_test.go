@@ -170,7 +170,7 @@ func (b *books) breach(id inventory.HostID, req placement.Request) string {
 func (b *books) breachOfRules(id inventory.HostID, req placement.Request) string {
 	h, c := b.hosts[id], req.Constraints
 	switch {
-	case h.Machine.Power == inventory.PowerOff:
+	case h.Machine != nil && h.Machine.Power == inventory.PowerOff:
 		return "power"
 	case len(c.Pools) > 0 && !slices.Contains(c.Pools, h.Pool.Name):
 		return "pool"
