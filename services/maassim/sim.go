@@ -106,13 +106,12 @@ func (s *Sim) Machines() []Machine { return s.region.Machines() }
 
 // Machine returns the machine with this hostname or system id, and whether there is one.
 func (s *Sim) Machine(name string) (Machine, bool) {
-	for _, m := range s.region.Machines() {
-		if m.Hostname == name || m.SystemID == name {
-			return m, true
-		}
-	}
-	return Machine{}, false
+	return s.region.Machine(name)
 }
+
+// RowsVisited returns how many rows of MAAS's database calls have looked at so far. A list that an index finds looks at as many rows as it
+// returns, or little more, however many there are.
+func (s *Sim) RowsVisited() int { return s.region.Visited() }
 
 // UserData returns the user data of a machine exactly as they were sent, and whether there are any.
 func (s *Sim) UserData(systemID string) (string, bool) { return s.region.UserData(systemID) }

@@ -53,6 +53,7 @@ type Subnet struct {
 	Neighbours []netip.Addr // seen in use by something that MAAS does not know
 
 	assigned []netip.Addr // sorted
+	runs     runs         // of what is assigned
 }
 
 // First returns the first address that MAAS counts to the subnet.
@@ -103,6 +104,7 @@ func (s *Subnet) InRange(kind Kind, a netip.Addr) (Range, bool) {
 func (s *Subnet) Take(a netip.Addr) {
 	if at, found := slices.BinarySearchFunc(s.assigned, a, netip.Addr.Compare); !found {
 		s.assigned = slices.Insert(s.assigned, at, a)
+		s.runs = s.runs.with(a)
 	}
 }
 
@@ -110,12 +112,13 @@ func (s *Subnet) Take(a netip.Addr) {
 func (s *Subnet) Freed(a netip.Addr) {
 	if at, found := slices.BinarySearchFunc(s.assigned, a, netip.Addr.Compare); found {
 		s.assigned = slices.Delete(s.assigned, at, at+1)
+		s.runs = s.runs.without(a)
 	}
 }
 
 // Lowest returns the lowest free address, as somebody who configures hosts by hand would choose it. It is false when there is none.
 func (s *Subnet) Lowest() (netip.Addr, bool) {
-	for free := range s.gaps(s.Used()) {
+	for free := range s.gaps(s.usedBy(s.runs, nil, func(Range) bool { return true })) {
 		return free.Start, true
 	}
 	return netip.Addr{}, false
@@ -140,11 +143,11 @@ func (s *Subnet) Next() (netip.Addr, bool) {
 
 // allocatable are the spans that MAAS may hand out: in a managed subnet all unused ones, in another only those within reserved ranges.
 func (s *Subnet) allocatable(seen []netip.Addr) iter.Seq[Span] {
-	used := s.usedBy(seen, func(Range) bool { return true })
+	used := s.usedBy(s.runs, seen, func(Range) bool { return true })
 	if s.Managed {
 		return s.gaps(used)
 	}
-	outside := s.usedBy(seen, func(r Range) bool { return r.Kind == Dynamic })
+	outside := s.usedBy(s.runs, seen, func(r Range) bool { return r.Kind == Dynamic })
 	return s.gaps(combine(slices.AppendSeq(outside, s.gaps(used))))
 }
 

@@ -75,18 +75,25 @@ const (
 var assignedIP = []string{"assigned-ip"}
 
 // Used returns the spans of the subnet that are not free, in order. Spans that overlap are one with the purposes of both.
-func (s *Subnet) Used() []Span { return s.usedBy(nil, func(Range) bool { return true }) }
+func (s *Subnet) Used() []Span {
+	assigned := make([]Span, 0, len(s.assigned))
+	for _, a := range s.assigned {
+		assigned = append(assigned, Span{Start: a, End: a, Purpose: assignedIP})
+	}
+	return s.usedBy(assigned, nil, func(Range) bool { return true })
+}
 
-// usedBy also counts addresses that are not assigned, and of the ranges only those that are wanted.
-func (s *Subnet) usedBy(seen []netip.Addr, wanted func(Range) bool) []Span {
-	used := make([]Span, 0, len(s.assigned)+len(s.Ranges)+len(s.DNS)+len(seen)+3)
+// usedBy also counts addresses that are not assigned, and of the ranges only those that are wanted. Where only the gaps matter, runs do for what is
+// assigned.
+func (s *Subnet) usedBy(assigned []Span, seen []netip.Addr, wanted func(Range) bool) []Span {
+	used := make([]Span, 0, len(assigned)+len(s.Ranges)+len(s.DNS)+len(seen)+3)
 	add := func(start, end netip.Addr, purpose []string) {
 		if s.CIDR.Contains(start) {
 			used = append(used, Span{Start: start, End: end, Purpose: purpose})
 		}
 	}
-	for _, a := range s.assigned { // most of them, and sorted already
-		add(a, a, assignedIP)
+	for _, span := range assigned { // most of them, and sorted already
+		add(span.Start, span.End, span.Purpose)
 	}
 	s.addSpecial(add)
 	for _, a := range s.DNS {

@@ -44,21 +44,38 @@ func (r *Region) Machines() []Machine {
 	defer r.begin()()
 	all := make([]Machine, 0, r.machines.Len())
 	for m := range r.machines.All() {
-		v := Machine{
-			SystemID: m.systemID, Hostname: m.hostname, Status: statusNames[m.status].filter, Owner: m.ownerName(), AgentName: m.agent,
-			Zone: m.zone.name, Pool: m.pool.name, Instance: m.instance, VMHost: m.hostOf != nil, Locked: m.locked,
-			PowerState: m.powerState(), Cores: m.cores, MemoryMiB: m.memory, IPs: m.ips(), Tags: list(m.tags),
-			Annotations: maps.Clone(m.annotations), HasUserData: m.userData != nil,
-		}
-		if m.host != nil {
-			v.Host = m.host.name
-		}
-		if m.osystem != "" {
-			v.OS = m.osystem + "/" + m.series
-		}
-		all = append(all, v)
+		all = append(all, m.inspect())
 	}
 	return all
+}
+
+// Machine returns the machine of a system id or a hostname, and whether there is one.
+func (r *Region) Machine(name string) (Machine, bool) {
+	defer r.begin()()
+	m := r.machine(name)
+	if m == nil {
+		m = r.machineNamed(name)
+	}
+	if m == nil {
+		return Machine{}, false
+	}
+	return m.inspect(), true
+}
+
+func (m *machine) inspect() Machine {
+	v := Machine{
+		SystemID: m.systemID, Hostname: m.hostname, Status: statusNames[m.status].filter, Owner: m.ownerName(), AgentName: m.agent,
+		Zone: m.zone.name, Pool: m.pool.name, Instance: m.instance, VMHost: m.hostOf != nil, Locked: m.locked,
+		PowerState: m.powerState(), Cores: m.cores, MemoryMiB: m.memory, IPs: m.ips(), Tags: list(m.tags),
+		Annotations: maps.Clone(m.annotations), HasUserData: m.userData != nil,
+	}
+	if m.host != nil {
+		v.Host = m.host.name
+	}
+	if m.osystem != "" {
+		v.OS = m.osystem + "/" + m.series
+	}
+	return v
 }
 
 // UserData returns the user data of a machine as they were sent, and whether there are any.

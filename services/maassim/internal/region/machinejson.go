@@ -80,6 +80,11 @@ func (r *Region) addHardware(o object, m *machine) {
 		cores[i] = i
 	}
 	o["numanode_set"] = []object{{"index": 0, "memory": m.memory, "cores": cores, "hugepages_set": []object{}}}
+	o["hardware_info"] = unknownHardware
+}
+
+// unknownHardware is the hardware_info of every machine. Nobody writes to it.
+var unknownHardware = func() object {
 	hardware := object{}
 	for _, name := range []string{
 		"system_vendor", "system_product", "system_family", "system_version", "system_sku", "system_serial", "cpu_model",
@@ -88,8 +93,8 @@ func (r *Region) addHardware(o object, m *machine) {
 	} {
 		hardware[name] = "Unknown"
 	}
-	o["hardware_info"] = hardware
-}
+	return hardware
+}()
 
 // addResults adds the results of scripts, which are not simulated one by one: a commissioned machine has passed.
 func (r *Region) addResults(o object, m *machine) {

@@ -137,7 +137,7 @@ func (s *Server) answer(value any, err error) *reply {
 		out.body = []byte(text.Body)
 		return out
 	}
-	body, err := json.MarshalIndent(value, "", "    ")
+	body, err := encode(value)
 	if err != nil {
 		return s.failure(Text(http.StatusInternalServerError, "%v", err))
 	}
