@@ -120,7 +120,7 @@ func (r *route) dispatch(method string, req *Request, suffix string) (*Action, *
 
 // absent are MAAS's resources, by the first segment of their paths, of which the simulator has nothing.
 var absent = []string{
-	"account", "agents", "boot-sources", "commissioning-scripts", "describe", "devices", "dhcp-snippets", "discovery", "files",
+	"account", "agents", "boot-sources", "commissioning-results", "commissioning-scripts", "describe", "devices", "dhcp-snippets", "discovery", "files",
 	"images-sync-progress", "installation-results", "license-key", "license-keys", "networks", "notifications", "openapi.yaml",
 	"package-repositories", "regioncontrollers", "reservedips", "scripts", "sslkeys", "static-routes", "vm-clusters", "virtual-machines",
 	"vmfs-datastores",
@@ -128,7 +128,8 @@ var absent = []string{
 
 // absentOf are further ones that belong to a node.
 var absentOf = []string{
-	"bcache-cache-sets", "bcaches", "blockdevices", "devices", "raids", "results", "vmfs-datastores", "volume-group", "volume-groups",
+	"bcache", "bcache-cache-set", "bcache-cache-sets", "bcaches", "blockdevices", "devices", "raid", "raids", "results", "vmfs-datastore",
+	"vmfs-datastores", "volume-group", "volume-groups",
 }
 
 // notSimulated names the resource of MAAS that a path belongs to and the simulator lacks, or is empty when MAAS has no such path either.
