@@ -21,8 +21,12 @@ const (
 	// BareMetalSentAtAnnotation holds when an allocation was sent whose answer has not been seen, in RFC 3339. It is written
 	// before the allocation and removed once its outcome is known.
 	BareMetalSentAtAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-sent-at"
-	// AbandonVMAnnotation is the name under which an operator gives a VM up; its value is the reason. The manager does not read it.
+	// AbandonVMAnnotation on a MaasMachine that is being deleted gives up whatever of it cannot be proved to be gone; its value
+	// is the reason. The object goes, and the names stay on the MaasCluster's list of abandoned VMs.
 	AbandonVMAnnotation = "infrastructure.cluster.x-k8s.io/abandon-vm"
+	// HostUnreachableSinceAnnotation holds since when the host of a VM that is to be deleted has not answered, in RFC 3339. It
+	// is removed when the host answers.
+	HostUnreachableSinceAnnotation = "infrastructure.cluster.x-k8s.io/host-unreachable-since"
 	// VMNameAnnotation holds the name of the first attempt's VM. A name found there is kept.
 	VMNameAnnotation = "maas.spectrocloud.com/vm-name"
 	// EvacuationCompletedAnnotation is found on machines that were LXD hosts themselves. It is neither set nor read.
@@ -35,6 +39,7 @@ const (
 	// survives clusterctl move.
 	ClusterIDAnnotation = "infrastructure.cluster.x-k8s.io/cluster-id"
 	// PendingDeletionsAnnotation holds, as a JSON list, the VMs that are still to be deleted from hosts that did not answer.
+	// The cluster's deletion waits for it; an operator who removes an entry gives its VMs up.
 	PendingDeletionsAnnotation = "infrastructure.cluster.x-k8s.io/pending-deletions"
 	// AbandonedVMsAnnotation holds, as a JSON list, the VMs that an operator gave up.
 	AbandonedVMsAnnotation = "infrastructure.cluster.x-k8s.io/abandoned-vms"

@@ -37,9 +37,10 @@ type MaasClusterSpec struct {
 	// +optional
 	LXDConfig *LXDHostConfig `json:"lxdConfig,omitempty"`
 
-	// onHostLost says what is to become of a VM's deletion when its LXD host has not answered for five minutes: HandOver is
-	// to let the machine go and put the VM on the cluster's list of pending deletions, Wait to keep the machine until the VM
-	// is proved to be gone. The manager does not hand over: with either value the machine waits.
+	// onHostLost says what becomes of a VM's deletion when its LXD host has not answered for five minutes: HandOver lets the
+	// machine go and puts the VM on the cluster's list of pending deletions, which is worked off when the host returns and
+	// for which the cluster's deletion waits; Wait keeps the machine until the VM is proved to be gone. Left out: HandOver,
+	// because a control plane is not repaired while one of its Machines is being deleted.
 	// +optional
 	OnHostLost OnHostLostPolicy `json:"onHostLost,omitempty"`
 }

@@ -160,6 +160,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 	if err := machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency}); err != nil {
 		return shutdown, err
 	}
+	deletions := &maasmachine.PendingReconciler{Reconciler: machines}
+	if err := deletions.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
+		return shutdown, err
+	}
 	templates := &maasmachinetemplate.Reconciler{Client: mgr.GetClient(), WatchFilter: options.WatchFilter}
 	return shutdown, templates.SetupWithManager(ctx, mgr, controller.Options{})
 }

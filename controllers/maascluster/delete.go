@@ -12,6 +12,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/endpoint"
+	"github.com/capmaas/capmaas/controllers/internal/pending"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -31,6 +32,12 @@ func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (ctrl.Result
 	if left > 0 {
 		s.waiting = fmt.Sprintf("waiting for %d MaasMachines to be gone", left)
 		return ctrl.Result{RequeueAfter: r.Delays.Working}, r.patchStatus(ctx, helper, s)
+	}
+	if deletions, err := pending.Deletions(s.infra); err != nil {
+		return ctrl.Result{}, err
+	} else if len(deletions) > 0 {
+		s.waiting = waitingForHosts(deletions)
+		return ctrl.Result{RequeueAfter: r.Delays.Slow}, r.patchStatus(ctx, helper, s)
 	}
 	if ref, ours := recordOf(s.infra); ours && !endpoint.IsCustom(s.infra) {
 		_, err := r.Provisioner.Region.DeleteEndpoint(ctx, &lxdprovisionerv1.DeleteEndpointRequest{Ref: ref})

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/pending"
 )
 
 const eventWarning = corev1.EventTypeWarning
@@ -27,6 +28,7 @@ const deletingReason = "Deleting"
 var ownedConditions = []string{
 	clusterv1.ReadyCondition, clusterv1.PausedCondition, infrav1.LoadBalancerReadyCondition,
 	infrav1.APIServerAvailableCondition, infrav1.ProvisionerAvailableCondition, infrav1.LXDReadyCondition,
+	infrav1.DeletionsCompleteCondition,
 }
 
 // checkRegion asks the provisioner for itself and its MAAS.
@@ -58,6 +60,14 @@ func (r *Reconciler) patchStatus(ctx context.Context, helper *patch.Helper, s *s
 	status := &s.infra.Status
 	if s.recorded && s.failureDomainsKnown && s.infra.Spec.ControlPlaneEndpoint.IsValid() {
 		status.Ready, status.Initialization.Provisioned = true, new(true)
+	}
+	deletions, err := pending.Deletions(s.infra)
+	if err != nil {
+		return err
+	}
+	if pending.HandedOver(s.infra) {
+		status.PendingDeletions = new(int32(len(deletions))) //nolint:gosec // an annotation holds some thousands at most
+		conditions.Set(s.infra, deletionsComplete(deletions))
 	}
 	deleting := !s.infra.DeletionTimestamp.IsZero()
 	for _, c := range s.conditions(deleting) {
@@ -113,6 +123,21 @@ func (s *scope) apiServerAvailable() metav1.Condition {
 	default:
 		return condition(name, metav1.ConditionFalse, infrav1.APIServerNotReadyReason, "the connection to the workload cluster is down")
 	}
+}
+
+// deletionsComplete says whether VMs are left on hosts that did not answer. They keep nothing but the cluster's own
+// deletion from going on.
+func deletionsComplete(all []pending.Deletion) metav1.Condition {
+	name := infrav1.DeletionsCompleteCondition
+	if len(all) == 0 {
+		return condition(name, metav1.ConditionTrue, infrav1.DeletionsCompleteReason, "")
+	}
+	return condition(name, metav1.ConditionFalse, infrav1.DeletionsPendingReason, waitingForHosts(all))
+}
+
+func waitingForHosts(all []pending.Deletion) string {
+	return fmt.Sprintf("waiting for hosts that do not answer, to delete %s; bring them back, or remove entries of VMs that are given up from the annotation %s",
+		pending.Describe(all), infrav1.PendingDeletionsAnnotation)
 }
 
 // ready is the summary: the first of provisioner and DNS record that is not well speaks for the cluster. The API server

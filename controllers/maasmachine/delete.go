@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,14 +45,9 @@ func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (step, error
 		return step{}, err
 	}
 	if out.Action != provisioner.Done {
-		return r.stopped(ctx, s, stageDeleting, out), nil
+		return r.withoutProof(ctx, s, out)
 	}
-	if err := r.removeFinalizer(ctx, s); err != nil {
-		return step{}, err
-	}
-	s.stage = stageGone
-	r.Backoff.Succeed(s.machine.UID)
-	return step{stop: true}, nil
+	return r.letGo(ctx, s)
 }
 
 // giveBack deletes every VM that was attempted and releases every physical machine that is held.
@@ -59,7 +56,7 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 	if len(all) > 0 {
 		out, err := r.deleteVMs(ctx, s, all)
 		if err != nil || out.Action != provisioner.Done {
-			return waitingForDeletion(out, all), err
+			return s.waitingForDeletion(out, all, r.Delays.HostLost), err
 		}
 	}
 	agent := s.machineRef().GetAgentName()
@@ -68,7 +65,7 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 			Machine: s.machineRef(), Owner: ownerOf(s), SentAt: r.allocationSentAt(s),
 		})
 		if out := r.nothingElse(r.Delays.Of(err)); out.Action != provisioner.Done && !out.Absent {
-			out.Message = fmt.Sprintf("waiting for the machine of %s to be released: %s%s", agent, out.Message, wayOut(out))
+			out.Message = fmt.Sprintf("waiting for the machine of %s to be released: %s%s", agent, out.Message, s.wayOut(out, r.Delays.HostLost))
 			return out, nil
 		}
 		ctrl.LoggerFrom(ctx).Info("Released the machine", "agentName", agent)
@@ -83,18 +80,17 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 
 // deleteVMs deletes what the attempts made, with proof.
 func (r *Reconciler) deleteVMs(ctx context.Context, s *scope, some attempts) (provisioner.Outcome, error) {
-	hosts, err := r.expectations(ctx, s, some)
+	protos := some.protos()
+	hosts, err := r.expectations(ctx, s.machine.UID, hostsOf(protos))
 	if err != nil {
 		return provisioner.Outcome{}, err
 	}
-	answer, err := r.Provisioner.VMs.DeleteVM(ctx, &lxdprovisionerv1.DeleteVMRequest{
-		Attempts: some.protos(), Owner: ownerOf(s), Hosts: hosts,
-	})
+	answer, err := r.Provisioner.VMs.DeleteVM(ctx, &lxdprovisionerv1.DeleteVMRequest{Attempts: protos, Owner: ownerOf(s), Hosts: hosts})
 	out := r.nothingElse(r.Delays.Of(err))
 	if out.Action != provisioner.Done {
 		return out, nil
 	}
-	if missing := unproved(some, answer.GetAbsences()); missing != "" {
+	if missing := unproved(protos, answer.GetAbsences()); missing != "" {
 		return provisioner.Outcome{
 			Action: provisioner.Wait, Reason: errorinfo.Word(lxdprovisionerv1.Reason_REASON_DELETION_IN_PROGRESS),
 			Message: "the provisioner gave no proof for " + missing, Delay: r.Delays.Busy,
@@ -108,23 +104,23 @@ func (r *Reconciler) deleteVMs(ctx context.Context, s *scope, some attempts) (pr
 }
 
 // unproved gives the name of an attempt without a proof of absence; empty where each has one.
-func unproved(some attempts, absences []*lxdprovisionerv1.Absence) string {
-	for i := range some {
-		proves := func(a *lxdprovisionerv1.Absence) bool { return a.GetName() == some[i].Name }
+func unproved(some []*lxdprovisionerv1.Attempt, absences []*lxdprovisionerv1.Absence) string {
+	for _, one := range some {
+		proves := func(a *lxdprovisionerv1.Absence) bool { return a.GetName() == one.GetName() }
 		if !slices.ContainsFunc(absences, proves) {
-			return some[i].Name
+			return one.GetName()
 		}
 	}
 	return ""
 }
 
-// expectations is what is known of the attempts' hosts: which VMs of other machines are deployed there, and which attempts
-// are unsettled. The service holds a refresh back by it, because a refresh deletes what a host doesn't report. It is read
+// expectations is what is known of hosts: which VMs of other machines than this are deployed there, and which attempts are
+// unsettled. The service holds a refresh back by it, because a refresh deletes what a host doesn't report. It is read
 // uncached, of all namespaces that this manager sees: clusters share hosts.
-func (r *Reconciler) expectations(ctx context.Context, s *scope, some attempts) ([]*lxdprovisionerv1.HostExpectation, error) {
+func (r *Reconciler) expectations(ctx context.Context, machine types.UID, hostIDs []string) ([]*lxdprovisionerv1.HostExpectation, error) {
 	hosts := map[string]*lxdprovisionerv1.HostExpectation{}
-	for i := range some {
-		hosts[some[i].HostID] = &lxdprovisionerv1.HostExpectation{HostId: some[i].HostID}
+	for _, id := range hostIDs {
+		hosts[id] = &lxdprovisionerv1.HostExpectation{HostId: id}
 	}
 	machines := &infrav1.MaasMachineList{}
 	if err := r.APIReader.List(ctx, machines, client.InNamespace(r.Namespace)); err != nil {
@@ -132,7 +128,7 @@ func (r *Reconciler) expectations(ctx context.Context, s *scope, some attempts) 
 	}
 	for i := range machines.Items {
 		m := &machines.Items[i]
-		if m.UID == s.machine.UID {
+		if m.UID == machine {
 			continue
 		}
 		all, err := attemptsOf(m)
@@ -199,22 +195,22 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, s *scope) error {
 }
 
 // waitingForDeletion says what is waited for and which ways out there are.
-func waitingForDeletion(out provisioner.Outcome, some attempts) provisioner.Outcome {
+func (s *scope) waitingForDeletion(out provisioner.Outcome, some attempts, hostLost time.Duration) provisioner.Outcome {
 	var names []string
 	for i := range some {
 		names = append(names, fmt.Sprintf("%s on host %s", some[i].Name, some[i].HostName))
 	}
-	out.Message = fmt.Sprintf("waiting for the proof that these VMs are gone: %s: %s%s", strings.Join(names, ", "), out.Message, wayOut(out))
+	out.Message = fmt.Sprintf("waiting for the proof that these VMs are gone: %s: %s%s", strings.Join(names, ", "), out.Message, s.wayOut(out, hostLost))
 	return out
 }
 
 // wayOut says what a person can do about a deletion that waits.
-func wayOut(out provisioner.Outcome) string {
+func (s *scope) wayOut(out provisioner.Outcome, hostLost time.Duration) string {
 	switch {
 	case out.Is(lxdprovisionerv1.Reason_REASON_MACHINE_LOCKED):
 		return "; unlock the machine in MAAS"
 	case out.Is(lxdprovisionerv1.Reason_REASON_HOST_UNREACHABLE):
-		return "; bring the host back"
+		return s.waysOut(hostLost)
 	case out.Is(lxdprovisionerv1.Reason_REASON_MAAS_LOST_MACHINES):
 		return "; bring the missing machines back into MAAS, or tag the host capmaas-no-refresh to go without the proof"
 	default:

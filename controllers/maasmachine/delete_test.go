@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
@@ -18,7 +19,7 @@ import (
 func TestDelete_R5_4_waits_for_proof_and_says_for_what(t *testing.T) {
 	t.Parallel()
 	bed := managertest.New(t, provisionertest.Config{DeleteFor: 300 * time.Millisecond})
-	bed.ProvisionCluster(t)
+	bed.ProvisionCluster(t, func(_ *clusterv1.Cluster, infra *infrav1.MaasCluster) { infra.Spec.OnHostLost = infrav1.Wait })
 	bed.CreateMachine(t, "cp-0", managertest.LXD())
 	m := bed.WaitProvisioned(t, "cp-0")
 	vm, host := m.Status.VMName, ptr.Deref(m.Status.LXDHost, "")

@@ -35,5 +35,5 @@ func MayExist(m *infrav1.MaasMachine, now time.Time) (map[string]bool, error) {
 // Unproved gives the stored attempt that the absences do not cover.
 func Unproved(m *infrav1.MaasMachine, absences []*lxdprovisionerv1.Absence) (string, error) {
 	all, err := attemptsOf(m)
-	return unproved(all, absences), err
+	return unproved(all.protos(), absences), err
 }

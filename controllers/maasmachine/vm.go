@@ -111,7 +111,7 @@ func (r *Reconciler) removeGivenUp(ctx context.Context, s *scope) (step, error) 
 	if out, err := r.deleteVMs(ctx, s, left); err != nil {
 		return step{}, err
 	} else if out.Action != provisioner.Done {
-		return r.stopped(ctx, s, stageCompose, waitingForDeletion(out, left)), nil
+		return r.stopped(ctx, s, stageCompose, s.waitingForDeletion(out, left, r.Delays.HostLost)), nil
 	}
 	all := slices.Clone(s.record.attempts)
 	for i := range all {

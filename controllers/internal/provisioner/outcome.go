@@ -78,6 +78,8 @@ type Delays struct {
 	Blocked time.Duration
 	// Idle is the wait between two looks at a machine on which nothing is expected to happen.
 	Idle time.Duration
+	// HostLost is how long a host must not have answered before the deletion of a VM on it is handed over.
+	HostLost time.Duration
 }
 
 // DefaultDelays are the delays of production. A MAAS takes 2 – 5 minutes to commission and 5 – 15 to deploy, so a look
@@ -85,14 +87,17 @@ type Delays struct {
 func DefaultDelays() Delays {
 	return Delays{
 		Busy: 5 * time.Second, Working: 15 * time.Second, Slow: 2 * time.Minute,
-		Blocked: 10 * time.Minute, Idle: 10 * time.Minute,
+		Blocked: 10 * time.Minute, Idle: 10 * time.Minute, HostLost: 5 * time.Minute,
 	}
 }
 
 // Scaled multiplies every delay, for a MAAS whose time runs faster.
 func (d Delays) Scaled(factor float64) Delays {
 	scale := func(t time.Duration) time.Duration { return time.Duration(float64(t) * factor) }
-	return Delays{Busy: scale(d.Busy), Working: scale(d.Working), Slow: scale(d.Slow), Blocked: scale(d.Blocked), Idle: scale(d.Idle)}
+	return Delays{
+		Busy: scale(d.Busy), Working: scale(d.Working), Slow: scale(d.Slow),
+		Blocked: scale(d.Blocked), Idle: scale(d.Idle), HostLost: scale(d.HostLost),
+	}
 }
 
 // betweenAttempts is the wait before another host is tried. Refusals are no reason to wait: the hosts that refused are left

@@ -14,6 +14,9 @@ const (
 	markMachine    = "capmaas.machine"
 	markMachineUID = "capmaas.machine-uid"
 	markSpecDigest = "capmaas.spec-digest"
+	// markDelete stands on the row of a VM whose host did not answer when it was to be deleted, with
+	// the time of the first try in RFC 3339.
+	markDelete = "capmaas-delete"
 )
 
 // agentPrefix begins the agent name of every VM that is claimed.

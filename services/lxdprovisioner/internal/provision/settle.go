@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -143,6 +144,7 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 		return fault.New(fault.Busy, fault.ReasonMachineLocked, "%s (%s) is locked in MAAS; unlock it to let it be deleted", m.Hostname, m.SystemID)
 	}
 	if err := l.cfg.Backend.Alive(ctx, m); err != nil {
+		l.markDoomed(ctx, m)
 		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
 	}
 	err := l.cfg.Backend.Remove(ctx, m)
@@ -156,6 +158,19 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 	l.cfg.Logger.InfoContext(ctx, "Deleted VM", "vm", m.Hostname, "host", m.HostName, "zone", m.Zone.Name, "systemID", m.SystemID,
 		"reason", reason, "maasMachine", owner.maasMachine())
 	return nil
+}
+
+// markDoomed notes on the row of a VM that can't be deleted since when it is to be: its caller may hand
+// the deletion over and go (protocol.md 4.6), and an operator who finds the row sees what it is. MAAS
+// takes annotations of claimed machines alone, so a mark that is refused is no failure.
+func (l *LXD) markDoomed(ctx context.Context, m inventory.Machine) {
+	if m.Annotations[markDelete] != "" || ownerOf(m) == nil {
+		return
+	}
+	since := l.cfg.Clock().UTC().Format(time.RFC3339)
+	if _, err := l.cfg.MAAS.Annotate(ctx, m.SystemID, map[string]string{markDelete: since}); err != nil {
+		l.cfg.Logger.InfoContext(ctx, "Not marking VM as to be deleted", "vm", m.Hostname, "systemID", m.SystemID, "error", err)
+	}
 }
 
 // why says what MAAS says of a failure; MAAS's log has the cause, the machine often only the state.

@@ -1,0 +1,111 @@
+package maasmachine_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/conditions"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/managertest"
+	"github.com/capmaas/capmaas/controllers/internal/pending"
+	"github.com/capmaas/capmaas/proto/provisionertest"
+)
+
+// loseHost makes a VM, takes its host away and deletes its MaasMachine. It gives the names of VM and host.
+func loseHost(t *testing.T, bed *managertest.Bed, policy infrav1.OnHostLostPolicy) (vm, host string) {
+	t.Helper()
+	bed.ProvisionCluster(t, func(_ *clusterv1.Cluster, infra *infrav1.MaasCluster) { infra.Spec.OnHostLost = policy })
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	m := bed.WaitProvisioned(t, "cp-0")
+	vm, host = m.Status.VMName, ptr.Deref(m.Status.LXDHost, "")
+	require.True(t, bed.Fake.SetHostOnline(host, false))
+	bed.DeleteMachine(t, "cp-0")
+	return vm, host
+}
+
+func TestDelete_X4_6_a_lost_host_hands_the_deletion_over_to_the_cluster(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	vm, host := loseHost(t, bed, "")
+	managertest.Eventually(t, func(c *managertest.Check) {
+		message := infraCondition(c, bed.Machine(c, "cp-0"), infrav1.MachineDeployedCondition).Message
+		assert.Contains(c, message, "the MaasCluster keeps the VMs on its list")
+		assert.Contains(c, message, infrav1.AbandonVMAnnotation)
+	}, "the ways out are named")
+	bed.WaitGone(t, "cp-0")
+	require.Len(t, bed.Fake.VMs(), 1, "the VM is there still")
+
+	list, err := pending.Deletions(bed.Cluster(t))
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	assert.Equal(t, []string{vm + " on " + host}, list[0].VMs)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		cluster := bed.Cluster(c)
+		assert.Equal(c, int32(1), ptr.Deref(cluster.Status.PendingDeletions, 0))
+		condition := conditions.Get(cluster, infrav1.DeletionsCompleteCondition)
+		if assert.NotNil(c, condition) {
+			assert.Equal(c, infrav1.DeletionsPendingReason, condition.Reason)
+			assert.Contains(c, condition.Message, vm+" on "+host)
+		}
+	}, "the cluster tells of it")
+
+	require.NoError(t, bed.Client.Delete(t.Context(), bed.Cluster(t)))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		condition := conditions.Get(bed.Cluster(c), clusterv1.ReadyCondition)
+		assert.Contains(c, condition.Message, vm+" on "+host)
+	}, "R5.4 the cluster's deletion waits for it")
+
+	require.True(t, bed.Fake.SetHostOnline(host, true))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		err := bed.Client.Get(t.Context(), bed.Key(managertest.ClusterName), &infrav1.MaasCluster{})
+		assert.NoError(c, client.IgnoreNotFound(err))
+		assert.Error(c, err)
+	}, "the host is back: the list is worked off and the cluster goes")
+	assert.Empty(t, bed.Fake.VMs())
+}
+
+func TestDelete_X4_6_a_cluster_may_rather_wait_for_its_lost_hosts(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	vm, host := loseHost(t, bed, infrav1.Wait)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		m := bed.Machine(c, "cp-0")
+		message := infraCondition(c, m, infrav1.MachineDeployedCondition).Message
+		assert.Contains(c, message, vm+" on host "+host)
+		assert.NotContains(c, message, "keeps the VMs on its list")
+		assert.NotEmpty(c, m.Annotations[infrav1.HostUnreachableSinceAnnotation])
+	}, "it waits")
+	require.True(t, bed.Fake.SetHostOnline(host, true))
+	bed.WaitGone(t, "cp-0")
+	assert.Empty(t, bed.Fake.VMs())
+	list, err := pending.Deletions(bed.Cluster(t))
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}
+
+func TestDelete_X4_6_an_operator_may_give_the_VM_up(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	vm, host := loseHost(t, bed, infrav1.Wait)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		m := bed.Machine(c, "cp-0")
+		before := m.DeepCopy()
+		m.Annotations[infrav1.AbandonVMAnnotation] = "the host burnt down"
+		assert.NoError(c, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+	}, "the MaasMachine is annotated")
+	bed.WaitGone(t, "cp-0")
+	assert.Len(t, bed.Fake.VMs(), 1, "nothing was done to the VM")
+	list := bed.Cluster(t).Annotations[infrav1.AbandonedVMsAnnotation]
+	assert.Contains(t, list, vm+" on "+host)
+	assert.Contains(t, list, "the host burnt down")
+	require.NoError(t, bed.Client.Delete(t.Context(), bed.Cluster(t)))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		err := bed.Client.Get(t.Context(), bed.Key(managertest.ClusterName), &infrav1.MaasCluster{})
+		assert.Error(c, err)
+	}, "what was given up holds nothing")
+}

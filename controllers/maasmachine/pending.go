@@ -1,0 +1,107 @@
+package maasmachine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/cluster-api/util"
+	"sigs.k8s.io/cluster-api/util/annotations"
+	capicontroller "sigs.k8s.io/cluster-api/util/controller"
+	"sigs.k8s.io/cluster-api/util/predicates"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/pending"
+	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+// mostDeletions is how many pending deletions one reconcile tries: each call may take its whole deadline.
+const mostDeletions = 3
+
+// PendingReconciler works off the pending deletions of MaasClusters.
+type PendingReconciler struct {
+	*Reconciler
+
+	// next is where the last reconcile of a list stopped, so that hosts that stay away do not keep others from their turn.
+	next turns
+}
+
+// SetupWithManager registers the reconciler.
+func (r *PendingReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	log := mgr.GetLogger().WithValues("controller", "pendingdeletion")
+	err := capicontroller.NewControllerManagedBy(mgr, log).
+		Named("pendingdeletion").
+		For(&infrav1.MaasCluster{}).
+		WithOptions(options).
+		WithEventFilter(predicates.ResourceHasFilterLabel(mgr.GetScheme(), log, r.WatchFilter)).
+		Complete(ctx, r)
+	if err != nil {
+		return fmt.Errorf("set up the controller of pending deletions: %w", err)
+	}
+	return nil
+}
+
+// Reconcile tries the deletions on one cluster's list.
+func (r *PendingReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	infra := &infrav1.MaasCluster{}
+	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	all, err := pending.Deletions(infra)
+	if err != nil || len(all) == 0 {
+		return ctrl.Result{}, err
+	}
+	cluster, err := util.GetOwnerCluster(ctx, r.Client, infra.ObjectMeta)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("get the owner Cluster: %w", err)
+	}
+	if annotations.HasPaused(infra) || cluster != nil && annotations.IsPaused(cluster, infra) {
+		return ctrl.Result{}, nil
+	}
+	after := r.Delays.Slow
+	for _, d := range r.next.some(infra.UID, all, mostDeletions) {
+		out, err := r.tryPending(ctx, req.NamespacedName, d)
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		if out.Action == provisioner.Wait {
+			after = min(after, out.Delay)
+		}
+	}
+	return ctrl.Result{RequeueAfter: after}, nil
+}
+
+// tryPending tries one deletion, and takes it off the list once its VMs are proved to be gone.
+func (r *PendingReconciler) tryPending(ctx context.Context, cluster client.ObjectKey, d pending.Deletion) (provisioner.Outcome, error) {
+	request, err := d.Decode()
+	if err != nil {
+		return provisioner.Outcome{}, err
+	}
+	if request.Hosts, err = r.expectations(ctx, d.UID, hostsOf(request.GetAttempts())); err != nil {
+		return provisioner.Outcome{}, err
+	}
+	answer, err := r.Provisioner.VMs.DeleteVM(ctx, request)
+	out := r.Delays.Of(err)
+	log := ctrl.LoggerFrom(ctx).WithValues("vms", d.VMs, "maasMachine", d.Machine)
+	switch {
+	case out.Action != provisioner.Done:
+		log.V(2).Info("A pending deletion still waits", "reason", out.Reason, "answer", out.Message)
+		return out, nil
+	case unproved(request.GetAttempts(), answer.GetAbsences()) != "":
+		return provisioner.Outcome{Action: provisioner.Wait, Delay: r.Delays.Busy}, nil
+	}
+	log.Info("Finished a pending deletion", "handedOver", d.Since.UTC().Format(time.RFC3339))
+	return out, r.lists().Remove(ctx, cluster, d.UID)
+}
+
+func hostsOf(attempts []*lxdprovisionerv1.Attempt) []string {
+	ids := make([]string, 0, len(attempts))
+	for _, a := range attempts {
+		ids = append(ids, a.GetHostId())
+	}
+	return ids
+}
