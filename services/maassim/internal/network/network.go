@@ -125,11 +125,11 @@ func (s *Subnet) Lowest() (netip.Addr, bool) {
 }
 
 // Next returns the address that MAAS hands out next: the first of the smallest free range, the lower one of equals, so that the larger ranges
-// stay whole (recordings 248, 380). Addresses of neighbours come last. It is false when the subnet is exhausted.
-func (s *Subnet) Next() (netip.Addr, bool) {
+// stay whole (recordings 248, 380). Addresses of neighbours come last, those excepted never. It is false when the subnet is exhausted.
+func (s *Subnet) Next(except ...netip.Addr) (netip.Addr, bool) {
 	for _, seen := range [][]netip.Addr{s.Neighbours, nil} {
 		var best Span
-		for free := range s.allocatable(seen) {
+		for free := range s.allocatable(slices.Concat(except, seen)) {
 			if !best.Start.IsValid() || free.size().compare(best.size()) < 0 {
 				best = free
 			}

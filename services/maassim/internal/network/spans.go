@@ -193,3 +193,23 @@ func (s *Subnet) gaps(used []Span) iter.Seq[Span] {
 		}
 	}
 }
+
+// AtLeast reports whether the span has that many addresses.
+func (s Span) AtLeast(n uint64) bool { return n == 0 || s.size().compare(distance{lo: n - 1}) >= 0 }
+
+// RoomForRange reports whether there is room for any range of this kind, and whether this one conflicts with what is there: for a reserved
+// range the other ranges, for a dynamic one also addresses in use.
+func (s *Subnet) RoomForRange(r Range) (room, conflicts bool) {
+	bare := s
+	if r.Kind == Reserved {
+		bare = &Subnet{CIDR: s.CIDR, Ranges: s.Ranges, Managed: true}
+	}
+	conflicts = true
+	for free := range s.gaps(bare.Used()) {
+		room = true
+		if free.Start.Compare(r.Start) <= 0 && r.End.Compare(free.End) <= 0 {
+			conflicts = false
+		}
+	}
+	return room, conflicts
+}

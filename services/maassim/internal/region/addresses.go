@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
@@ -125,72 +124,3 @@ func (r *Region) addressJSON(a *address) object {
 }
 
 func isoTime(a *address) string { return a.created.UTC().Format("2006-01-02T15:04:05.000") }
-
-func userJSON(u *rest.User) object {
-	return object{
-		"username": u.Name, "email": u.Email, "is_superuser": u.Admin, "is_local": true, "resource_uri": uri("users/%s/", u.Name),
-	}
-}
-
-// eventTime is the format of times in events and in the addresses of a subnet.
-const eventTime = "Mon, 02 Jan. 2006 15:04:05"
-
-// subnetAddresses lists what holds the addresses of a subnet, in their order (recording 394).
-func (r *Region) subnetAddresses(q *rest.Request) (any, error) {
-	defer r.begin()()
-	s, err := r.subnetOf(q)
-	if err != nil {
-		return nil, err
-	}
-	names := !q.Query.Has("with_username") || q.Query.Bool("with_username")
-	summary := !q.Query.Has("with_summary") || q.Query.Bool("with_summary")
-	held := r.addresses.inSubnet.Rows(s)
-	slices.SortFunc(held, func(a, b *address) int { return a.ip.Compare(b.ip) })
-	all := []object{}
-	for _, a := range held {
-		o := object{
-			"ip": a.ip.String(), "alloc_type": a.alloc,
-			"created": a.created.UTC().Format(eventTime), "updated": a.updated.UTC().Format(eventTime),
-		}
-		if names && a.owner != nil {
-			o["user"] = a.owner.Name
-		}
-		if summary {
-			r.addSummary(o, a, names)
-		}
-		all = append(all, o)
-	}
-	return all, nil
-}
-
-// addSummary says what holds an address. The owner of a machine stands for the user, if users were asked for.
-func (r *Region) addSummary(o object, a *address, names bool) {
-	if a.link != nil {
-		m := a.link.iface.machine
-		o["node_summary"] = object{
-			"system_id": m.systemID, "node_type": 0, "fqdn": m.fqdn(), "hostname": m.hostname, "is_container": m.host != nil,
-			"via": a.link.iface.name,
-		}
-		if names && m.owner != nil {
-			o["user"] = m.owner.Name
-		}
-	}
-	var records []object
-	for _, rec := range r.records.holding.Rows(a) {
-		records = append(records, object{"id": rec.id, "name": rec.name, "domain": rec.domain.name})
-	}
-	if records != nil {
-		o["dns_records"] = records
-	}
-}
-
-// subnetOf finds the subnet of a path: an id, a CIDR, a name, or a specifier (recordings 401-406).
-func (r *Region) subnetOf(q *rest.Request) (*network.Subnet, error) {
-	spec := strings.TrimSuffix(q.Path["id"], "/")
-	for _, s := range r.subnets {
-		if subnetMatches(s, spec) {
-			return s, nil
-		}
-	}
-	return nil, rest.NotFound("Subnet")
-}

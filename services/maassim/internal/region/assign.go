@@ -60,19 +60,43 @@ func (r *Region) removeLink(l *link) {
 // claimAuto gives every AUTO link of a machine an address. Without one left in the subnet it gives none and answers as MAAS does.
 func (r *Region) claimAuto(m *machine) error {
 	var claimed []*link
-	for _, l := range m.links() {
+	for _, i := range m.interfaces {
+		err := r.claimFor(i, &claimed)
+		if err == nil {
+			continue
+		}
+		for _, undo := range claimed {
+			r.freeAddress(undo)
+		}
+		return err
+	}
+	return nil
+}
+
+// claimFor gives the AUTO links of one interface their addresses: the one that is reserved for its MAC address, else any that is reserved for
+// no other.
+func (r *Region) claimFor(i *iface, claimed *[]*link) error {
+	own := r.reservedFor(i.mac)
+	used, links := false, 0
+	for _, l := range i.links {
 		if l.mode != "auto" || l.address != nil {
 			continue
 		}
-		ip, ok := l.subnet.Next()
-		if !ok {
-			for _, undo := range claimed {
-				r.freeAddress(undo)
+		links++
+		ip, ok := netip.Addr{}, false
+		if own != nil && own.subnet == l.subnet && !used {
+			ip, ok, used = own.ip, true, true
+			if r.taken(ip) {
+				return rest.Text(http.StatusNotFound, "The IP address %s is already in use.", ip)
 			}
-			return rest.Text(http.StatusServiceUnavailable, "%s: Unable to allocate static IP due to address exhaustion.", m.systemID)
+		} else if ip, ok = l.subnet.Next(r.reservedIn(l.subnet)...); !ok {
+			return rest.Text(http.StatusServiceUnavailable, "%s: Unable to allocate static IP due to address exhaustion.", i.machine.systemID)
 		}
 		r.hold(l, ip, allocAuto)
-		claimed = append(claimed, l)
+		*claimed = append(*claimed, l)
+	}
+	if own != nil && links > 0 && !used {
+		return rest.Text(http.StatusNotFound, "This interface %s has a reserved ip %s but it does not have a link to that subnet", i.mac, own.ip)
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package region
 
 import (
+	"cmp"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
@@ -11,32 +13,39 @@ import (
 
 // Resources are everything that the simulated MAAS serves.
 func (r *Region) Resources() []rest.Resource {
-	return slices.Concat(r.basicResources(), r.vmHostResources(), r.machineResources(), r.interfaceResources(), r.networkResources(),
-		r.addressResources(), r.dnsResources(), r.tagResources(), r.eventResources())
+	return slices.Concat(r.basicResources(), r.zoneResources(), r.imageResources(), r.rackResources(), r.vmHostResources(),
+		r.machineResources(), r.interfaceResources(), r.networkResources(), r.rangeResources(), r.addressResources(), r.reservedIPResources(),
+		r.domainResources(), r.dnsResources(), r.recordResources(), r.tagResources(), r.eventResources())
 }
 
-// basicResources are version, users, settings, zones, pools and images.
+// basicResources are version, users and settings.
 func (r *Region) basicResources() []rest.Resource {
 	return []rest.Resource{
 		{Path: "version", Open: true, Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "version.read", Handle: r.version},
 		}},
-		{Path: "users", Actions: []rest.Action{{Method: http.MethodGet, Op: "whoami", Name: "users.whoami", Handle: whoami}}},
-		{Path: "maas", Actions: []rest.Action{{Method: http.MethodGet, Op: "get_config", Name: "maas.get_config", Handle: r.getConfig}}},
-		{Path: "zones", Actions: []rest.Action{
-			{Method: http.MethodGet, Name: "zones.list", Handle: r.listZones},
-			{Method: http.MethodPost, Name: "zones.create", Admin: true, Handle: r.createZone},
+		{Path: "users", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "users.list", Handle: r.listUsers},
+			{Method: http.MethodGet, Op: "whoami", Name: "users.whoami", Handle: whoami},
+			{Method: http.MethodPost, Name: "users.create", Admin: true, Handle: notSimulated},
 		}},
-		{Path: "zones/{name}", Actions: []rest.Action{{Method: http.MethodGet, Name: "zones.read", Handle: r.readZone}}},
-		{Path: "resourcepools", Actions: []rest.Action{
-			{Method: http.MethodGet, Name: "resourcepools.list", Handle: r.listPools},
-			{Method: http.MethodPost, Name: "resourcepools.create", Admin: true, Handle: r.createPool},
+		{Path: "users/{name}", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "users.read", Handle: r.readUser},
+			{Method: http.MethodDelete, Name: "users.delete", Admin: true, Handle: notSimulated},
 		}},
-		{Path: "resourcepool/{id}", Actions: []rest.Action{{Method: http.MethodGet, Name: "resourcepools.read", Handle: r.readPool}}},
-		{Path: "boot-resources", Actions: []rest.Action{{Method: http.MethodGet, Name: "boot-resources.list", Handle: r.listImages}}},
-		{Path: "boot-resources/{id}", Actions: []rest.Action{{Method: http.MethodGet, Name: "boot-resources.read", Handle: r.readImage}}},
+		{Path: "maas", Actions: []rest.Action{
+			{Method: http.MethodGet, Op: "get_config", Name: "maas.get_config", Handle: r.getConfig},
+			{Method: http.MethodPost, Op: "set_config", Name: "maas.set_config", Admin: true, Handle: notSimulated},
+		}},
 	}
 }
+
+// unsimulated is the answer to what MAAS can do and the simulator cannot.
+func unsimulated(what string) error {
+	return rest.Text(http.StatusNotImplemented, "The simulator does not have %s of MAAS.", what)
+}
+
+func notSimulated(*rest.Request) (any, error) { return nil, unsimulated("this operation") }
 
 func (r *Region) version(*rest.Request) (any, error) {
 	return object{
@@ -49,131 +58,58 @@ func (r *Region) version(*rest.Request) (any, error) {
 
 func whoami(q *rest.Request) (any, error) { return userJSON(q.User), nil }
 
+func (r *Region) listUsers(*rest.Request) (any, error) {
+	sorted := slices.SortedFunc(slices.Values(r.users), func(a, b *rest.User) int { return cmp.Compare(a.Name, b.Name) })
+	all := []object{}
+	for _, u := range sorted {
+		all = append(all, userJSON(u))
+	}
+	return all, nil
+}
+
+func (r *Region) readUser(q *rest.Request) (any, error) {
+	u := r.userNamed(q.Path["name"])
+	if u == nil {
+		return nil, rest.NotFound("User")
+	}
+	return userJSON(u), nil
+}
+
+func userJSON(u *rest.User) object {
+	return object{
+		"username": u.Name, "email": u.Email, "is_superuser": u.Admin, "is_local": true, "resource_uri": uri("users/%s/", u.Name),
+	}
+}
+
+// settings are those that a client of the machines may want to know, with MAAS's defaults.
+func (r *Region) settings() map[string]any {
+	return map[string]any{
+		"commissioning_distro_series": r.defaultSeries(), "commissioning_osystem": "ubuntu", "completed_intro": true,
+		"curtin_verbose": true, "default_distro_series": r.defaultSeries(), "default_dns_ttl": 30, "default_min_hwe_kernel": "",
+		"default_osystem": "ubuntu", "default_storage_layout": "flat", "disk_erase_with_quick_erase": false,
+		"disk_erase_with_secure_erase": true, "dnssec_validation": "auto", "enable_disk_erasing_on_release": false,
+		"enable_http_proxy": true, "enlist_commissioning": true, "hardware_sync_interval": "15m", "http_proxy": nil, "kernel_opts": nil,
+		"maas_internal_domain": "maas-internal", "maas_name": "maas", "network_discovery": "enabled", "node_timeout": 30,
+		"ntp_external_only": false, "ntp_servers": "ntp.ubuntu.com", "upstream_dns": nil, "use_rack_proxy": true,
+	}
+}
+
+// getConfig answers a bare JSON value (recording 260).
 func (r *Region) getConfig(q *rest.Request) (any, error) {
 	defer r.begin()()
-	switch name := q.Query.Get("name"); name {
-	case "default_distro_series", "commissioning_distro_series":
-		return r.defaultSeries(), nil
-	case "default_osystem":
-		return "ubuntu", nil
-	case "node_timeout":
-		return 30, nil
-	case "default_dns_ttl":
-		return 30, nil
-	default:
-		return nil, rest.Text(http.StatusBadRequest, "%s is not a valid config setting (valid settings are: commissioning_distro_series, default_distro_series, default_dns_ttl, default_osystem, node_timeout).", name)
-	}
-}
-
-func (r *Region) listZones(*rest.Request) (any, error) {
-	defer r.begin()()
-	all := []object{}
-	for _, z := range r.zones {
-		all = append(all, r.zoneJSON(z))
-	}
-	slices.SortFunc(all, func(a, b object) int { return strings.Compare(a["name"].(string), b["name"].(string)) }) //nolint:forcetypeassert // made above
-	return all, nil
-}
-
-func (r *Region) readZone(q *rest.Request) (any, error) {
-	defer r.begin()()
-	z := r.zoneNamed(q.Path["name"])
-	if z == nil {
-		return nil, rest.NotFound("Zone")
-	}
-	return r.zoneJSON(z), nil
-}
-
-func (r *Region) createZone(q *rest.Request) (any, error) {
-	defer r.begin()()
-	name := q.Form.Get("name")
+	name := q.Query.Get("name")
 	if name == "" {
-		return nil, rest.Invalid("name", "This field is required.")
+		return nil, rest.Text(http.StatusBadRequest, "No provided name!")
 	}
-	if r.zoneNamed(name) != nil {
-		return nil, rest.Invalid("name", "Physical zone with this Name already exists.")
+	all := r.settings()
+	value, ok := all[name]
+	if !ok {
+		return nil, rest.Text(http.StatusBadRequest, "%s is not a valid config setting (valid settings are: %s).", name,
+			strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	}
-	z := &zone{id: len(r.zones) + 1, name: name, description: q.Form.Get("description")}
-	r.zones = append(r.zones, z)
-	return r.zoneJSON(z), nil
-}
-
-func (r *Region) listPools(*rest.Request) (any, error) {
-	defer r.begin()()
-	all := []object{}
-	for _, p := range r.pools {
-		all = append(all, r.poolJSON(p))
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
 	}
-	return all, nil
-}
-
-func (r *Region) readPool(q *rest.Request) (any, error) {
-	defer r.begin()()
-	for _, p := range r.pools {
-		if strconv.Itoa(p.id) == q.Path["id"] {
-			return r.poolJSON(p), nil
-		}
-	}
-	return nil, rest.NotFound("ResourcePool")
-}
-
-func (r *Region) createPool(q *rest.Request) (any, error) {
-	defer r.begin()()
-	name := q.Form.Get("name")
-	if name == "" {
-		return nil, rest.Invalid("name", "This field is required.")
-	}
-	if r.poolNamed(name) != nil {
-		return nil, rest.Invalid("name", "Resource pool with this Name already exists.")
-	}
-	p := &pool{id: len(r.pools), name: name, description: q.Form.Get("description")}
-	r.pools = append(r.pools, p)
-	return r.poolJSON(p), nil
-}
-
-func (r *Region) listImages(q *rest.Request) (any, error) {
-	defer r.begin()()
-	kind := q.Query.Get("type")
-	if kind != "" && !slices.Contains([]string{"all", "synced", "uploaded"}, kind) {
-		return nil, rest.Text(http.StatusBadRequest, "'%s' is not a valid boot resource type, available types: all, synced, uploaded", kind)
-	}
-	all := []object{}
-	for _, i := range r.images {
-		if kind == "" || kind == "all" || i.Uploaded == (kind == "uploaded") {
-			all = append(all, r.imageJSON(i))
-		}
-	}
-	return all, nil
-}
-
-func (r *Region) readImage(q *rest.Request) (any, error) {
-	defer r.begin()()
-	for _, i := range r.images {
-		if strconv.Itoa(i.id) == q.Path["id"] {
-			o := r.imageJSON(i)
-			label := "stable"
-			if i.Uploaded {
-				label = "uploaded"
-			}
-			o["sets"] = object{i.Version: object{"version": i.Version, "label": label, "size": 0, "complete": true, "files": object{}}}
-			return o, nil
-		}
-	}
-	return nil, rest.NotFound("BootResource")
-}
-
-func (r *Region) imageJSON(i *image) object {
-	o := object{
-		"id": i.id, "name": i.Name, "architecture": i.Architecture, "type": "Synced", "subarches": "generic", "last_deployed": nil,
-		"resource_uri": uri("boot-resources/%d/", i.id),
-	}
-	if i.Uploaded {
-		o["type"], o["title"] = "Uploaded", i.Title
-	} else {
-		o["platform"], o["supported_platforms"] = "generic", "generic"
-	}
-	if r.minor >= 5 {
-		o["base_image"] = ""
-	}
-	return o
+	return rest.Plain{Type: "application/json", Body: string(text)}, nil
 }

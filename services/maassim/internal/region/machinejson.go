@@ -18,10 +18,10 @@ func (r *Region) poolJSON(p *pool) object {
 func (r *Region) domainJSON(d *domain) object {
 	count := 0
 	for _, rec := range r.records.byDomain.View(d) {
-		count += len(rec.addresses)
+		count += len(rec.addresses) + len(rec.data)
 	}
 	return object{
-		"id": d.id, "name": d.name, "ttl": nil, "authoritative": true, "is_default": d.id == 0, "resource_record_count": count,
+		"id": d.id, "name": d.name, "ttl": d.ttl, "authoritative": !d.foreign, "is_default": d.id == 0, "resource_record_count": count,
 		"resource_uri": uri("domains/%d/", d.id),
 	}
 }

@@ -21,15 +21,19 @@ type pool struct {
 }
 
 type domain struct {
-	id   int
-	name string
+	id      int
+	name    string
+	ttl     *int // seconds; nil: inherited
+	foreign bool // MAAS is not authoritative for it
 }
 
 type tag struct{ name, definition, comment, kernelOpts string }
 
 type image struct {
 	Image
-	id int
+	id    int
+	base  string
+	files []imageFile
 }
 
 // vmHost is a VM host ("pod") as MAAS knows it.
@@ -172,6 +176,14 @@ type record struct {
 	domain    *domain
 	ttl       *int
 	addresses []*address
+	data      []*recordData
+}
+
+// recordData is a dnsresourcerecord: what a name holds besides addresses.
+type recordData struct {
+	id             int
+	ttl            *int // seconds; nil: inherited
+	rrtype, rrdata string
 }
 
 type event struct {

@@ -2,111 +2,49 @@ package region
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
+// networkResources are subnets, fabrics, VLANs and spaces. They come from the configuration: to change them is not simulated.
 func (r *Region) networkResources() []rest.Resource {
-	return []rest.Resource{
-		{Path: "subnets", Actions: []rest.Action{{Method: http.MethodGet, Name: "subnets.list", Handle: r.listSubnets}}},
-		{Path: "subnets/{id...}", Actions: []rest.Action{
-			{Method: http.MethodGet, Name: "subnets.read", Handle: r.readSubnet},
-			{Method: http.MethodGet, Op: "ip_addresses", Name: "subnets.ip_addresses", Handle: r.subnetAddresses},
-			{Method: http.MethodGet, Op: "reserved_ip_ranges", Name: "subnets.reserved_ip_ranges", Handle: r.reservedRanges},
-			{Method: http.MethodGet, Op: "unreserved_ip_ranges", Name: "subnets.unreserved_ip_ranges", Handle: r.unreservedRanges},
-			{Method: http.MethodGet, Op: "statistics", Name: "subnets.statistics", Handle: r.subnetStatistics},
+	return append(r.subnetResources(), []rest.Resource{
+		{Path: "fabrics", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "fabrics.list", Handle: r.listFabrics},
+			{Method: http.MethodPost, Name: "fabrics.create", Admin: true, Handle: notSimulated},
 		}},
-		{Path: "fabrics", Actions: []rest.Action{{Method: http.MethodGet, Name: "fabrics.list", Handle: r.listFabrics}}},
-		{Path: "fabrics/{id}/vlans", Actions: []rest.Action{{Method: http.MethodGet, Name: "vlans.list", Handle: r.listVLANs}}},
-		{Path: "spaces", Actions: []rest.Action{{Method: http.MethodGet, Name: "spaces.list", Handle: r.listSpaces}}},
-		{Path: "ipranges", Actions: []rest.Action{{Method: http.MethodGet, Name: "ipranges.list", Handle: r.listRanges}}},
-	}
+		{Path: "fabrics/{id}", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "fabrics.read", Handle: r.readFabric},
+			{Method: http.MethodPut, Name: "fabrics.update", Admin: true, Handle: notSimulated},
+			{Method: http.MethodDelete, Name: "fabrics.delete", Admin: true, Handle: notSimulated},
+		}},
+		{Path: "fabrics/{id}/vlans", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "vlans.list", Handle: r.listVLANs},
+			{Method: http.MethodPost, Name: "vlans.create", Admin: true, Handle: notSimulated},
+		}},
+		{Path: "fabrics/{id}/vlans/{vid}", Actions: r.vlanActions()},
+		{Path: "vlans/{vlan}", Actions: r.vlanActions()},
+		{Path: "spaces", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "spaces.list", Handle: r.listSpaces},
+			{Method: http.MethodPost, Name: "spaces.create", Admin: true, Handle: notSimulated},
+		}},
+		{Path: "spaces/{id}", Actions: []rest.Action{
+			{Method: http.MethodGet, Name: "spaces.read", Handle: r.readSpace},
+			{Method: http.MethodPut, Name: "spaces.update", Admin: true, Handle: notSimulated},
+			{Method: http.MethodDelete, Name: "spaces.delete", Admin: true, Handle: notSimulated},
+		}},
+	}...)
 }
 
-func (r *Region) listSubnets(*rest.Request) (any, error) {
-	defer r.begin()()
-	all := []object{}
-	for _, s := range r.subnets {
-		all = append(all, subnetJSON(s))
+func (r *Region) vlanActions() []rest.Action {
+	return []rest.Action{
+		{Method: http.MethodGet, Name: "vlans.read", Handle: r.readVLAN},
+		{Method: http.MethodPut, Name: "vlans.update", Admin: true, Handle: notSimulated},
+		{Method: http.MethodDelete, Name: "vlans.delete", Admin: true, Handle: notSimulated},
 	}
-	return all, nil
-}
-
-func (r *Region) readSubnet(q *rest.Request) (any, error) {
-	defer r.begin()()
-	s, err := r.subnetOf(q)
-	if err != nil {
-		return nil, err
-	}
-	return subnetJSON(s), nil
-}
-
-func (r *Region) reservedRanges(q *rest.Request) (any, error) {
-	defer r.begin()()
-	s, err := r.subnetOf(q)
-	if err != nil {
-		return nil, err
-	}
-	return s.Used(), nil
-}
-
-func (r *Region) unreservedRanges(q *rest.Request) (any, error) {
-	defer r.begin()()
-	s, err := r.subnetOf(q)
-	if err != nil {
-		return nil, err
-	}
-	return s.Unused(), nil
-}
-
-// subnetStatistics counts free addresses (recordings 399, 400).
-func (r *Region) subnetStatistics(q *rest.Request) (any, error) {
-	defer r.begin()()
-	s, err := r.subnetOf(q)
-	if err != nil {
-		return nil, err
-	}
-	st := s.Statistics()
-	version := 4
-	if s.CIDR.Addr().Is6() {
-		version = 6
-	}
-	o := object{
-		"num_available": st.Available, "largest_available": st.Largest, "num_unavailable": st.Unavailable, "total_addresses": st.Total,
-		"usage": st.Usage, "usage_string": network.Percent(st.Usage), "available_string": network.Percent(1 - st.Usage),
-		"first_address": st.First.String(), "last_address": st.Last.String(), "ip_version": version,
-	}
-	if q.Query.Bool("include_ranges") {
-		o["ranges"] = st.Ranges
-	}
-	if q.Query.Bool("include_suggestions") {
-		o["suggested_gateway"], o["suggested_dynamic_range"] = nil, nil
-		if st.Gateway.IsValid() {
-			o["suggested_gateway"] = st.Gateway.String()
-		}
-		if st.Dynamic != nil {
-			o["suggested_dynamic_range"] = st.Dynamic
-		}
-	}
-	return o, nil
-}
-
-func (r *Region) listFabrics(*rest.Request) (any, error) {
-	defer r.begin()()
-	all := []object{}
-	seen := map[int]bool{}
-	for _, v := range r.vlans {
-		if seen[v.FabricID] {
-			continue
-		}
-		seen[v.FabricID] = true
-		all = append(all, object{
-			"id": v.FabricID, "name": v.FabricName, "class_type": nil, "vlans": r.vlansJSON(func(o *network.VLAN) bool { return o.FabricID == v.FabricID }),
-			"resource_uri": uri("fabrics/%d/", v.FabricID),
-		})
-	}
-	return all, nil
 }
 
 func (r *Region) vlansJSON(wanted func(*network.VLAN) bool) []any {
@@ -119,49 +57,140 @@ func (r *Region) vlansJSON(wanted func(*network.VLAN) bool) []any {
 	return all
 }
 
-func (r *Region) listVLANs(q *rest.Request) (any, error) {
+// fabrics returns every fabric once, as its first VLAN.
+func (r *Region) fabrics() []*network.VLAN {
+	var all []*network.VLAN
+	for _, v := range r.vlans {
+		if !slices.ContainsFunc(all, func(o *network.VLAN) bool { return o.FabricID == v.FabricID }) {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+func (r *Region) fabricJSON(v *network.VLAN) object {
+	return object{
+		"id": v.FabricID, "name": v.FabricName, "class_type": nil, "vlans": r.vlansJSON(func(o *network.VLAN) bool { return o.FabricID == v.FabricID }),
+		"resource_uri": uri("fabrics/%d/", v.FabricID),
+	}
+}
+
+func (r *Region) listFabrics(*rest.Request) (any, error) {
 	defer r.begin()()
-	all := r.vlansJSON(func(v *network.VLAN) bool { return matchSpec(q.Path["id"], v.FabricID, v.FabricName) })
-	if len(all) == 0 {
-		return nil, rest.NotFound("Fabric")
+	all := []object{}
+	for _, v := range r.fabrics() {
+		all = append(all, r.fabricJSON(v))
 	}
 	return all, nil
 }
 
-// listSpaces leaves out "undefined", which is no space.
+// fabricOf finds the fabric of a path by its id or name.
+func (r *Region) fabricOf(q *rest.Request) (*network.VLAN, error) {
+	for _, v := range r.fabrics() {
+		if matchSpec(q.Path["id"], v.FabricID, v.FabricName) {
+			return v, nil
+		}
+	}
+	return nil, rest.NotFound("Fabric")
+}
+
+func (r *Region) readFabric(q *rest.Request) (any, error) {
+	defer r.begin()()
+	v, err := r.fabricOf(q)
+	if err != nil {
+		return nil, err
+	}
+	return r.fabricJSON(v), nil
+}
+
+func (r *Region) listVLANs(q *rest.Request) (any, error) {
+	defer r.begin()()
+	fabric, err := r.fabricOf(q)
+	if err != nil {
+		return nil, err
+	}
+	return r.vlansJSON(func(v *network.VLAN) bool { return v.FabricID == fabric.FabricID }), nil
+}
+
+// readVLAN finds a VLAN by its id, or by its VID in a fabric.
+func (r *Region) readVLAN(q *rest.Request) (any, error) {
+	defer r.begin()()
+	if id, ok := q.Path["vlan"]; ok {
+		for _, v := range r.vlans {
+			if strconv.Itoa(v.ID) == id {
+				return vlanJSON(v), nil
+			}
+		}
+		return nil, rest.NotFoundText("VLAN with specified ID does not exist.")
+	}
+	fabric, err := r.fabricOf(q)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range r.vlans {
+		if v.FabricID == fabric.FabricID && (matchSpec(q.Path["vid"], v.VID, v.Name) || q.Path["vid"] == "untagged" && v.VID == 0) {
+			return vlanJSON(v), nil
+		}
+	}
+	return nil, rest.NotFound("VLAN")
+}
+
+// noSpace is the name of what MAAS shows as the space of VLANs that are in none.
+const noSpace = "undefined"
+
+// spaces returns the names of the spaces in the order of their ids, the one for VLANs without a space last (recording 031).
+func (r *Region) spaces() []string {
+	var names []string
+	without := false
+	for _, v := range r.vlans {
+		if v.Space == noSpace {
+			without = true
+		} else if !slices.Contains(names, v.Space) {
+			names = append(names, v.Space)
+		}
+	}
+	if without {
+		names = append(names, noSpace)
+	}
+	return names
+}
+
+func (r *Region) spaceJSON(id int, name string) object {
+	description := ""
+	if name == noSpace {
+		id, description = -1, "Backward compatibility object to ensure objects not associated with a space can be found."
+	}
+	subnets := []object{}
+	for _, s := range r.subnets {
+		if s.VLAN.Space == name {
+			subnets = append(subnets, subnetJSON(s))
+		}
+	}
+	return object{
+		"id": id, "name": name, "description": description, "subnets": subnets,
+		"vlans": r.vlansJSON(func(o *network.VLAN) bool { return o.Space == name }), "resource_uri": uri("spaces/%d/", id),
+	}
+}
+
 func (r *Region) listSpaces(*rest.Request) (any, error) {
 	defer r.begin()()
 	all := []object{}
-	seen := map[string]bool{"undefined": true}
-	for _, v := range r.vlans {
-		if seen[v.Space] {
-			continue
-		}
-		seen[v.Space] = true
-		subnets := []object{}
-		for _, s := range r.subnets {
-			if s.VLAN.Space == v.Space {
-				subnets = append(subnets, subnetJSON(s))
-			}
-		}
-		all = append(all, object{
-			"id": len(all) + 1, "name": v.Space, "description": "", "subnets": subnets,
-			"vlans": r.vlansJSON(func(o *network.VLAN) bool { return o.Space == v.Space }), "resource_uri": uri("spaces/%d/", len(all)+1),
-		})
+	for n, name := range r.spaces() {
+		all = append(all, r.spaceJSON(n+1, name))
 	}
 	return all, nil
 }
 
-func (r *Region) listRanges(*rest.Request) (any, error) {
+func (r *Region) readSpace(q *rest.Request) (any, error) {
 	defer r.begin()()
-	all := []object{}
-	for _, s := range r.subnets {
-		for _, x := range s.Ranges {
-			all = append(all, object{
-				"id": x.ID, "type": x.Kind, "start_ip": x.Start.String(), "end_ip": x.End.String(), "subnet": subnetJSON(s), "comment": "",
-				"user": userJSON(r.users[0]), "resource_uri": uri("ipranges/%d/", x.ID),
-			})
+	for n, name := range r.spaces() {
+		id := n + 1
+		if name == noSpace {
+			id = -1
+		}
+		if matchSpec(q.Path["id"], id, name) {
+			return r.spaceJSON(id, name), nil
 		}
 	}
-	return all, nil
+	return nil, rest.NotFound("Space")
 }

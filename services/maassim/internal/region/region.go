@@ -17,15 +17,16 @@ import (
 
 // Region is the simulated region controller. It is safe for concurrent use.
 type Region struct {
-	cfg    Config
-	users  []*rest.User
-	lxd    *lxd.World
-	clock  func() time.Time
-	wait   func(time.Duration)
-	minor  int // of MAAS 3.x
-	mu     sync.Mutex
-	ids    identities
-	agenda agenda
+	cfg     Config
+	users   []*rest.User
+	lxd     *lxd.World
+	clock   func() time.Time
+	wait    func(time.Duration)
+	minor   int // of MAAS 3.x
+	mu      sync.Mutex
+	ids     identities
+	serials serials
+	agenda  agenda
 	tables
 
 	zones     []*zone
@@ -37,6 +38,7 @@ type Region struct {
 	acquiring sync.Mutex // MAAS's advisory lock: allocate and deploy of a Ready machine wait for each other
 	tags      []*tag
 	images    []*image
+	reserved  []*reservedIP // MAAS 3.6 and later
 }
 
 // Deps are what a region stands on.

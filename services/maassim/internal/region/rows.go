@@ -72,16 +72,6 @@ func (r *Region) domainNamed(name string) *domain {
 	return nil
 }
 
-// domainOf finds a domain by id or name.
-func (r *Region) domainOf(spec string) *domain {
-	for _, d := range r.domains {
-		if strconv.Itoa(d.id) == spec {
-			return d
-		}
-	}
-	return r.domainNamed(spec)
-}
-
 func (r *Region) subnetNamed(name string) *network.Subnet {
 	for _, s := range r.subnets {
 		if s.Name == name {

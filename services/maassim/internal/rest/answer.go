@@ -55,6 +55,11 @@ func NotFound(kind string) *Error {
 	}
 }
 
+// NotFoundText is a 404 in words of its own.
+func NotFoundText(text string) *Error {
+	return &Error{Status: http.StatusNotFound, ContentType: "text/plain", Resource: true, Body: []byte(text)}
+}
+
 // Forbidden is the answer to a user without the right; MAAS gives no reason.
 func Forbidden() *Error { return Text(http.StatusForbidden, "") }
 
@@ -74,6 +79,9 @@ func (f *Form) Addf(field, format string, args ...any) {
 	}
 	f.fields[field] = append(f.fields[field], fmt.Sprintf(format, args...))
 }
+
+// Has reports whether a field has an error.
+func (f *Form) Has(field string) bool { return len(f.fields[field]) > 0 }
 
 // Err returns the 400 of the form, or nil when the form is valid.
 func (f *Form) Err() error {
@@ -112,6 +120,9 @@ type noContent struct{}
 // NoContent is returned by handlers that answer 204.
 var NoContent = noContent{}
 
+// Created is returned by handlers that answer 201.
+type Created struct{ Value any }
+
 // reply is an answer that is ready to be sent.
 type reply struct {
 	status int
@@ -131,6 +142,9 @@ func (s *Server) answer(value any, err error) *reply {
 		out.status = http.StatusNoContent
 		out.header.Set("Content-Type", "text/plain")
 		return out
+	}
+	if made, ok := value.(Created); ok {
+		out.status, value = http.StatusCreated, made.Value
 	}
 	if text, ok := value.(Plain); ok {
 		out.header.Set("Content-Type", text.Type)
