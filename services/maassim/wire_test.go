@@ -131,7 +131,7 @@ func TestDispatch_where_op_may_stand(t *testing.T) {
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	id := m.compose("op-0", "")
 	assert.Equal(t, "admin", m.get("users/op-whoami").object(t)["username"], "at the end of the path, without a slash")
-	want(t, m.get("users/op-whoami/"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/users/op-whoami/.")
+	want(t, m.get("maas/op-get_config/"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/maas/op-get_config/.")
 	want(t, m.get("users/op-nonsense"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/users/op-nonsense.")
 	assert.Equal(t, "off", m.get("machines/" + id + "/op-query_power_state").object(t)["state"])
 	want(t, m.post("machines/"+id+"/", "op=nonsense"), 400, text, "Unrecognised signature: method=POST op=nonsense")

@@ -27,15 +27,15 @@ func (r *Region) basicResources() []rest.Resource {
 		{Path: "users", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "users.list", Handle: r.listUsers},
 			{Method: http.MethodGet, Op: "whoami", Name: "users.whoami", Handle: whoami},
-			{Method: http.MethodPost, Name: "users.create", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Name: "users.create", Admin: true, Handle: leftOut},
 		}},
 		{Path: "users/{name}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "users.read", Handle: r.readUser},
-			{Method: http.MethodDelete, Name: "users.delete", Admin: true, Handle: notSimulated},
+			{Method: http.MethodDelete, Name: "users.delete", Admin: true, Handle: leftOut},
 		}},
 		{Path: "maas", Actions: []rest.Action{
 			{Method: http.MethodGet, Op: "get_config", Name: "maas.get_config", Handle: r.getConfig},
-			{Method: http.MethodPost, Op: "set_config", Name: "maas.set_config", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Op: "set_config", Name: "maas.set_config", Admin: true, Handle: leftOut},
 		}},
 	}
 }
@@ -45,7 +45,8 @@ func unsimulated(what string) error {
 	return rest.Text(http.StatusNotImplemented, "The simulator does not have %s of MAAS.", what)
 }
 
-func notSimulated(*rest.Request) (any, error) { return nil, unsimulated("this operation") }
+// leftOut handles the operations of MAAS that the simulator lacks.
+func leftOut(*rest.Request) (any, error) { return nil, unsimulated("this operation") }
 
 func (r *Region) version(*rest.Request) (any, error) {
 	return object{

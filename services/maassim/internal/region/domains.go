@@ -15,13 +15,13 @@ func (r *Region) domainResources() []rest.Resource {
 		{Path: "domains", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "domains.list", Handle: r.listDomains},
 			{Method: http.MethodPost, Name: "domains.create", Admin: true, Handle: r.createDomain},
-			{Method: http.MethodPost, Op: "set_serial", Name: "domains.set_serial", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Op: "set_serial", Name: "domains.set_serial", Admin: true, Handle: leftOut},
 		}},
 		{Path: "domains/{id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "domains.read", Handle: r.readDomain},
 			{Method: http.MethodPut, Name: "domains.update", Handle: r.updateDomain},
 			{Method: http.MethodDelete, Name: "domains.delete", Handle: r.deleteDomain},
-			{Method: http.MethodPost, Op: "set_default", Name: "domains.set_default", Handle: notSimulated},
+			{Method: http.MethodPost, Op: "set_default", Name: "domains.set_default", Handle: leftOut},
 		}},
 	}
 }

@@ -18,8 +18,8 @@ func (r *Region) imageResources() []rest.Resource {
 			{Method: http.MethodGet, Name: "boot-resources.list", Handle: r.listImages},
 			{Method: http.MethodPost, Name: "boot-resources.create", Admin: true, Handle: r.uploadImage},
 			{Method: http.MethodGet, Op: "is_importing", Name: "boot-resources.is_importing", Handle: isImporting},
-			{Method: http.MethodPost, Op: "import", Name: "boot-resources.import", Admin: true, Handle: notSimulated},
-			{Method: http.MethodPost, Op: "stop_import", Name: "boot-resources.stop_import", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Op: "import", Name: "boot-resources.import", Admin: true, Handle: leftOut},
+			{Method: http.MethodPost, Op: "stop_import", Name: "boot-resources.stop_import", Admin: true, Handle: leftOut},
 		}},
 		{Path: "boot-resources/{id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "boot-resources.read", Handle: r.readImage},

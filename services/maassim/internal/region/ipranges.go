@@ -18,7 +18,7 @@ func (r *Region) rangeResources() []rest.Resource {
 		}},
 		{Path: "ipranges/{id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "ipranges.read", Handle: r.readRange},
-			{Method: http.MethodPut, Name: "ipranges.update", Handle: notSimulated},
+			{Method: http.MethodPut, Name: "ipranges.update", Handle: leftOut},
 			{Method: http.MethodDelete, Name: "ipranges.delete", Handle: r.deleteRange},
 		}},
 	}

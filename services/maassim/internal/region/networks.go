@@ -14,27 +14,27 @@ func (r *Region) networkResources() []rest.Resource {
 	return append(r.subnetResources(), []rest.Resource{
 		{Path: "fabrics", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "fabrics.list", Handle: r.listFabrics},
-			{Method: http.MethodPost, Name: "fabrics.create", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Name: "fabrics.create", Admin: true, Handle: leftOut},
 		}},
 		{Path: "fabrics/{id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "fabrics.read", Handle: r.readFabric},
-			{Method: http.MethodPut, Name: "fabrics.update", Admin: true, Handle: notSimulated},
-			{Method: http.MethodDelete, Name: "fabrics.delete", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPut, Name: "fabrics.update", Admin: true, Handle: leftOut},
+			{Method: http.MethodDelete, Name: "fabrics.delete", Admin: true, Handle: leftOut},
 		}},
 		{Path: "fabrics/{id}/vlans", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "vlans.list", Handle: r.listVLANs},
-			{Method: http.MethodPost, Name: "vlans.create", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Name: "vlans.create", Admin: true, Handle: leftOut},
 		}},
 		{Path: "fabrics/{id}/vlans/{vid}", Actions: r.vlanActions()},
 		{Path: "vlans/{vlan}", Actions: r.vlanActions()},
 		{Path: "spaces", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "spaces.list", Handle: r.listSpaces},
-			{Method: http.MethodPost, Name: "spaces.create", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Name: "spaces.create", Admin: true, Handle: leftOut},
 		}},
 		{Path: "spaces/{id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "spaces.read", Handle: r.readSpace},
-			{Method: http.MethodPut, Name: "spaces.update", Admin: true, Handle: notSimulated},
-			{Method: http.MethodDelete, Name: "spaces.delete", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPut, Name: "spaces.update", Admin: true, Handle: leftOut},
+			{Method: http.MethodDelete, Name: "spaces.delete", Admin: true, Handle: leftOut},
 		}},
 	}...)
 }
@@ -42,8 +42,8 @@ func (r *Region) networkResources() []rest.Resource {
 func (r *Region) vlanActions() []rest.Action {
 	return []rest.Action{
 		{Method: http.MethodGet, Name: "vlans.read", Handle: r.readVLAN},
-		{Method: http.MethodPut, Name: "vlans.update", Admin: true, Handle: notSimulated},
-		{Method: http.MethodDelete, Name: "vlans.delete", Admin: true, Handle: notSimulated},
+		{Method: http.MethodPut, Name: "vlans.update", Admin: true, Handle: leftOut},
+		{Method: http.MethodDelete, Name: "vlans.delete", Admin: true, Handle: leftOut},
 	}
 }
 

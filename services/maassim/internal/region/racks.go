@@ -10,15 +10,15 @@ func (r *Region) rackResources() []rest.Resource {
 	return []rest.Resource{
 		{Path: "rackcontrollers", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "rackcontrollers.list", Handle: r.listRacks},
-			{Method: http.MethodPost, Op: "import_boot_images", Name: "rackcontrollers.import_boot_images", Admin: true, Handle: notSimulated},
-			{Method: http.MethodGet, Op: "describe_power_types", Name: "rackcontrollers.describe_power_types", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Op: "import_boot_images", Name: "rackcontrollers.import_boot_images", Admin: true, Handle: leftOut},
+			{Method: http.MethodGet, Op: "describe_power_types", Name: "rackcontrollers.describe_power_types", Admin: true, Handle: leftOut},
 		}},
 		{Path: "rackcontrollers/{system_id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "rackcontrollers.read", Handle: r.readRack},
-			{Method: http.MethodPut, Name: "rackcontrollers.update", Admin: true, Handle: notSimulated},
-			{Method: http.MethodDelete, Name: "rackcontrollers.delete", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPut, Name: "rackcontrollers.update", Admin: true, Handle: leftOut},
+			{Method: http.MethodDelete, Name: "rackcontrollers.delete", Admin: true, Handle: leftOut},
 			{Method: http.MethodGet, Op: "list_boot_images", Name: "rackcontrollers.list_boot_images", Admin: true, Handle: r.rackImages},
-			{Method: http.MethodPost, Op: "import_boot_images", Name: "rackcontrollers.import_boot_images", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Op: "import_boot_images", Name: "rackcontrollers.import_boot_images", Admin: true, Handle: leftOut},
 		}},
 	}
 }

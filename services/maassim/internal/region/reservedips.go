@@ -32,7 +32,7 @@ func (r *Region) reservedIPResources() []rest.Resource {
 		}},
 		{Path: "reservedips/{id}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "reservedips.read", Handle: r.readReserved},
-			{Method: http.MethodPut, Name: "reservedips.update", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPut, Name: "reservedips.update", Admin: true, Handle: leftOut},
 			{Method: http.MethodDelete, Name: "reservedips.delete", Admin: true, Handle: r.deleteReserved},
 		}},
 	}

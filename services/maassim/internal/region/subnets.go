@@ -14,12 +14,12 @@ func (r *Region) subnetResources() []rest.Resource {
 	return []rest.Resource{
 		{Path: "subnets", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "subnets.list", Handle: r.listSubnets},
-			{Method: http.MethodPost, Name: "subnets.create", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPost, Name: "subnets.create", Admin: true, Handle: leftOut},
 		}},
 		{Path: "subnets/{id...}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "subnets.read", Handle: r.readSubnet},
-			{Method: http.MethodPut, Name: "subnets.update", Admin: true, Handle: notSimulated},
-			{Method: http.MethodDelete, Name: "subnets.delete", Admin: true, Handle: notSimulated},
+			{Method: http.MethodPut, Name: "subnets.update", Admin: true, Handle: leftOut},
+			{Method: http.MethodDelete, Name: "subnets.delete", Admin: true, Handle: leftOut},
 			{Method: http.MethodGet, Op: "ip_addresses", Name: "subnets.ip_addresses", Handle: r.subnetAddresses},
 			{Method: http.MethodGet, Op: "reserved_ip_ranges", Name: "subnets.reserved_ip_ranges", Handle: r.reservedRanges},
 			{Method: http.MethodGet, Op: "unreserved_ip_ranges", Name: "subnets.unreserved_ip_ranges", Handle: r.unreservedRanges},
