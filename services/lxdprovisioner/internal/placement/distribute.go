@@ -67,25 +67,6 @@ func (x *Index) Distribute(req PlanRequest) (Plan, error) {
 		return Plan{}, p.noFit(len(plan.VMs), req.Count)
 	}
 	plan.Zones, plan.Even = p.shares()
-	plan.Summary = planSummary(&plan, req.Count)
+	plan.Summary = p.summary(&plan, req.Count)
 	return plan, nil
-}
-
-// planSummary says how many VMs go where. Zones that got fewer than their share come first, with
-// the reason.
-func planSummary(p *Plan, wanted int) string {
-	head := fmt.Sprintf("%s over %s", count(len(p.VMs), "VM"), count(len(p.Zones), "zone"))
-	if len(p.VMs) < wanted {
-		head = fmt.Sprintf("room for %d of %s", len(p.VMs), count(wanted, "VM"))
-	}
-	var short, full []string
-	for _, z := range p.Zones {
-		part := fmt.Sprintf("%d in zone %s", z.Planned, clip(z.Zone, nameLimit))
-		if z.Explanation == "" {
-			full = append(full, part)
-			continue
-		}
-		short = append(short, fmt.Sprintf("%s (%s)", part, z.Explanation))
-	}
-	return sentence(head, append(short, full...))
 }

@@ -145,11 +145,40 @@ func (p *planner) explain(z, fullest *zonePlan) string {
 	if z.hosts.Len() > 0 {
 		return fmt.Sprintf("zone %s had %d of the group before", clip(fullest.name, nameLimit), fullest.existing)
 	}
-	counts := make(map[Reason]int)
+	return "no room for more: " + strings.Join(p.full(func(zone string) bool { return zone == z.name }), ", ")
+}
+
+// full counts, by reason, the hosts in some zones that may take a VM and have room for none.
+func (p *planner) full(counts func(zone string) bool) []string {
+	byReason := make(map[Reason]int)
 	for i, v := range p.survey.verdicts {
-		if mayTake(v) && p.survey.at(i).Zone.Name == z.name {
-			counts[v.rule().reason]++
+		if v != fits && mayTake(v) && counts(p.survey.at(i).Zone.Name) {
+			byReason[v.rule().reason]++
 		}
 	}
-	return "no room for more: " + strings.Join(tallied(counts), ", ")
+	return tallied(byReason)
+}
+
+// shortReasons is how many reasons the summary of a plan names before it comes to the zones.
+const shortReasons = 2
+
+// summary says how many VMs go where. Zones that got fewer than their share come first, with the
+// reason.
+func (p *planner) summary(plan *Plan, wanted int) string {
+	head := fmt.Sprintf("%s over %s", count(len(plan.VMs), "VM"), count(len(plan.Zones), "zone"))
+	if len(plan.VMs) < wanted {
+		reasons := p.full(func(string) bool { return true })
+		head = fmt.Sprintf("room for %d of %s, then %s", len(plan.VMs), count(wanted, "VM"),
+			strings.Join(reasons[:min(len(reasons), shortReasons)], " and "))
+	}
+	var short, full []string
+	for _, z := range plan.Zones {
+		part := fmt.Sprintf("%d %s", z.Planned, inZone(z.Zone))
+		if z.Explanation == "" {
+			full = append(full, part)
+			continue
+		}
+		short = append(short, fmt.Sprintf("%s (%s)", part, z.Explanation))
+	}
+	return sentence(head, append(short, full...))
 }

@@ -21,7 +21,8 @@ const (
 	Balanced Policy = iota
 	// Pack prefers the fullest host that fits.
 	Pack
-	// Spread prefers the host with the fewest VMs.
+	// Spread prefers the host with the fewest VMs. MAAS does not tell how many there are on a VM host:
+	// its used cores then count in VMs of the size that is asked for.
 	Spread
 )
 

@@ -30,8 +30,8 @@ func (w *Constraints) zonesText() string {
 	case w.Zone == "":
 		return anyOf(w.Zones)
 	case len(w.Zones) == 0:
-		return fmt.Sprintf("%q", w.Zone)
+		return anyOf([]string{w.Zone})
 	default:
-		return fmt.Sprintf("%q with only %s allowed", w.Zone, allOf(w.Zones))
+		return fmt.Sprintf("%s with only %s allowed", anyOf([]string{w.Zone}), allOf(w.Zones))
 	}
 }

@@ -58,6 +58,7 @@ var rules = []rule{
 	lxdRule,
 	poolRule,
 	composableRule,
+	zonedRule,
 	lxdVersionRule,
 	inventoriedRule,
 	deployedRule,

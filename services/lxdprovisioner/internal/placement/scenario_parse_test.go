@@ -22,12 +22,17 @@ import (
 //	ledger                   what is given out, one indented VM a line, in place of any before
 //	  vm-1 host=lxd-1 cores=4 mem=8GiB disk=60GB group=cp
 //	place vm=cp-0 cores=4 mem=8GiB disk=60GB,20GB@hdd pools=cp …
+//	expect lxd-1             the host that must be chosen, or the class of the failure
 //	distribute n=6 … as-many-as-fit
+//	expect a=3 b=3           how many each zone must get, or the class of the failure
 //	unusable                 asks Unusable of every host
 //	available                asks what is left of every host
 //	----                     the answer follows, up to an empty line
 //
-// Amounts of hosts are free/total before over-commit ratios are counted in. What a line leaves out
+// What is expected is written by hand and never rewritten; the answer is the whole of it.
+//
+// Amounts of hosts are free/total before over-commit ratios are counted in; a host's id is its number
+// in the list. What a line leaves out
 // has the defaults of newHost and of request.
 type story struct {
 	t        *testing.T
@@ -35,6 +40,8 @@ type story struct {
 	ledger   []placement.Reservation
 	block    string
 	question string
+	// expected is what the story expects of the question, outcome what the code said, in the same words.
+	expected, outcome string
 }
 
 func (s *story) snapshot() inventory.Snapshot { return inventory.Snapshot{Hosts: s.hosts} }
@@ -54,10 +61,12 @@ func (s *story) read(line string) {
 		s.block, s.hosts, s.ledger = "hosts", nil, nil
 	case words[0] == "ledger":
 		s.block, s.ledger = "ledger", nil
+	case words[0] == "expect":
+		s.expected = strings.Join(words[1:], " ")
 	case words[0] == "change":
 		s.setHost(s.host(words[1]), words[2:])
 	default:
-		s.block, s.question = "", line
+		s.block, s.question, s.expected, s.outcome = "", line, "", ""
 	}
 }
 
@@ -112,12 +121,17 @@ func (s *story) setHost(h *inventory.Host, words []string) {
 	for _, word := range words {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
+		case "id":
+			h.ID = inventory.HostID("vmhost/" + value)
 		case "type":
 			h.Type = value
 		case "zone":
 			h.Zone.Name = value
 		case "pool":
 			h.Pool = inventory.Ref{ID: len(value), Name: value}
+			if value == "default" {
+				h.Pool.ID = 0
+			}
 		case "tags":
 			h.Tags = listOf(value)
 		case "capabilities":
@@ -138,6 +152,11 @@ func (s *story) setHost(h *inventory.Host, words []string) {
 			h.MemoryRatio = s.float(value)
 		case "storage":
 			h.StoragePools = s.storage(value)
+			h.Total.DiskBytes, h.Used.DiskBytes = 0, 0
+			for _, p := range h.StoragePools {
+				h.Total.DiskBytes += p.TotalBytes
+				h.Used.DiskBytes += p.UsedBytes
+			}
 		case "bridges":
 			h.Bridges = listOf(value)
 		case "vms":

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,17 +29,17 @@ func TestScenarios(t *testing.T) {
 			told, err := os.ReadFile(file)
 			require.NoError(t, err)
 			played := play(t, string(told))
-			if *rewrite {
+			if *rewrite && played != string(told) {
 				require.NoError(t, os.WriteFile(file, []byte(played), 0o600))
-				return
+				require.Fail(t, "the story was rewritten: read the diff")
 			}
-			assert.Equal(t, string(told), played, "go test ./internal/placement -rewrite shows what differs as a diff")
+			assert.Equal(t, string(told), played, "with -rewrite the test writes what the code answers, and fails")
 		})
 	}
 }
 
 // TestScenarios_cover_every_reason_and_class holds whoever adds a rule to a story that shows it.
-func TestScenarios_cover_every_reason_and_class(t *testing.T) {
+func TestScenarios_cover_every_reason_class_constraint_and_term(t *testing.T) {
 	t.Parallel()
 	var all strings.Builder
 	for _, file := range scenarioFiles(t) {
@@ -52,14 +53,35 @@ func TestScenarios_cover_every_reason_and_class(t *testing.T) {
 	for _, class := range placement.Classes() {
 		assert.True(t, strings.Contains(all.String(), fmt.Sprintf("\n%s: ", class)), "no scenario ends in %s", class)
 	}
+	for _, words := range []string{
+		" policy=balanced", " policy=pack", " policy=spread", " apart=required", " zone=", " zones=", " pools=", " tags=", " allow=",
+		" prefer=", " exclude=", " project=", " profile=", " arch=", " bridges=", " keep=", " own=", " peers=", "as-many-as-fit",
+		" kept=0", " kept=1", " zone-spread=0.50", " host-spread=0.50", " preferred-host=1", " own-share=1",
+		" balanced=0", " headroom=0", " pack=0", " fill=0", " spread=0", "even=true", "even=false", "no room for more", "of the group before",
+	} {
+		assert.True(t, strings.Contains(all.String(), words), "no scenario shows %q", words)
+	}
 }
 
 func scenarioFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 25)
+	require.GreaterOrEqual(t, len(files), 60)
 	return files
+}
+
+// storyName begins with a requirement or a rule of the protocol and goes on as a sentence.
+var storyName = regexp.MustCompile(`^(R[1-8]\.\d|P\d+|X\d\.\d)(_[A-Za-z0-9]+)+\.txt$`)
+
+func TestScenarios_name_what_they_show_and_begin_with_words(t *testing.T) {
+	t.Parallel()
+	for _, file := range scenarioFiles(t) {
+		assert.Regexp(t, storyName, filepath.Base(file))
+		told, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(told), "# "), "%s begins with a remark that tells the story", file)
+	}
 }
 
 // play gives the story back with the answers of the code in place of those that are told.
@@ -75,6 +97,7 @@ func play(t *testing.T, told string) string {
 			continue
 		case text == "----":
 			out.WriteString("----\n" + s.answer())
+			require.Equal(t, s.expected, s.outcome, "%s: the story must say what it expects", s.question)
 			answered = true
 		default:
 			answered = false
@@ -111,6 +134,7 @@ func (s *story) place(words []string) string {
 	if err != nil {
 		return s.failure(err)
 	}
+	s.outcome = d.Chosen.HostName
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\n", d.Summary)
 	candidates := d.Candidates()
@@ -152,6 +176,11 @@ func (s *story) distribute(words []string) string {
 		return s.failure(err)
 	}
 	s.checkSummary(plan.Summary)
+	var shares []string
+	for _, z := range plan.Zones {
+		shares = append(shares, fmt.Sprintf("%s=%d", z.Zone, z.Planned))
+	}
+	s.outcome = strings.Join(shares, " ")
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s\neven=%t\n", plan.Summary, plan.Even)
 	for _, z := range plan.Zones {
@@ -182,11 +211,13 @@ func planned(plan placement.Plan, id inventory.HostID) int {
 func (s *story) failure(err error) string {
 	s.t.Helper()
 	if invalid, ok := errors.AsType[*placement.Invalid](err); ok {
-		return fmt.Sprintf("Invalid %s: %s\n", invalid.Field, invalid)
+		s.outcome = "Invalid " + invalid.Field
+		return fmt.Sprintf("%s: %s\n", s.outcome, invalid)
 	}
 	noFit, ok := errors.AsType[*placement.NoFit](err)
 	require.True(s.t, ok, "%v", err)
 	s.checkSummary(noFit.Summary)
+	s.outcome = noFit.Class.String()
 	return fmt.Sprintf("%s: %s\n", noFit.Class, noFit) + rejectedText(noFit.Rejections)
 }
 

@@ -95,7 +95,7 @@ func (q *query) score(c *host, t *terms) {
 	case Pack:
 		t[termPolicy], t[termExact] = inSteps(share), share
 	case Spread:
-		t[termPolicy], t[termExact] = fewVMs(c), 1-share
+		t[termPolicy], t[termExact] = q.fewVMs(c), 1-share
 	case Balanced:
 		t[termPolicy], t[termExact] = inSteps(1-share), 1-share
 	}
@@ -129,12 +129,14 @@ func used(total, left int64) float64 {
 	}
 }
 
-// fewVMs falls with the VMs on the host; where MAAS's were not counted it is the worst there is.
-func fewVMs(c *host) float64 {
-	if c.VMs < 0 {
-		return 0
+// fewVMs falls with the VMs on the host. Where it is not known how many those are, they count as
+// so many VMs of the size that is asked for as make up the used cores.
+func (q *query) fewVMs(c *host) float64 {
+	vms := int64(c.VMs)
+	if vms < 0 {
+		vms = (max(c.allowedCores-c.freeCores, 0) + q.need.Cores - 1) / q.need.Cores
 	}
-	return 1 / float64(1+c.VMs+c.load.vms)
+	return 1 / float64(1+vms+int64(c.load.vms))
 }
 
 // inSteps rounds a share of 0 to 1 down to a step.

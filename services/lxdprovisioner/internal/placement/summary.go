@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -77,7 +76,7 @@ func (s *survey) headline(class Class) string {
 	case NoHostInZone:
 		return "no usable LXD host in zone " + w.zonesText()
 	case ProjectMissing:
-		return fmt.Sprintf("MAAS tracks the LXD project %q on no host that matches", w.Project)
+		return fmt.Sprintf("MAAS tracks the LXD project %q on no host that matches", clip(w.Project, nameLimit))
 	case StoragePoolMissing:
 		return "no host that matches has " + s.storagePoolsText()
 	case TooLarge:
@@ -113,7 +112,7 @@ func (s *survey) chosenSummary(r rank) string {
 	if s.fitting == 1 {
 		among = fmt.Sprintf("the only one of %s that fits", count(len(s.verdicts), "host"))
 	}
-	head := fmt.Sprintf("%s in zone %s, %s", clip(h.Name, nameLimit), clip(h.Zone.Name, nameLimit), among)
+	head := fmt.Sprintf("%s %s, %s", clip(h.Name, nameLimit), inZone(h.Zone.Name), among)
 	return sentence(head, s.tally())
 }
 
@@ -151,24 +150,32 @@ func tallied(counts map[Reason]int) []string {
 	return parts
 }
 
-// nameLimit is how much of a name a summary shows.
-const nameLimit = 48
+// nameLimit is how much of a name a summary shows, headLimit how much of what stands before the
+// parts: the first part, which weighs most, always has room to be understood.
+const nameLimit, headLimit = 48, 150
 
-// sentence puts as many parts behind the head as fit into a summary.
+// more stands for parts that have no room.
+const more = ", …"
+
+// sentence puts as many parts behind the head as fit into a summary. The first is cut rather than
+// left out.
 func sentence(head string, parts []string) string {
-	var b strings.Builder
-	b.WriteString(clip(head, summaryLimit))
-	for i, part := range parts {
-		separator := ", "
-		if i == 0 {
-			separator = ": "
-		}
-		if utf8.RuneCountInString(b.String())+len(separator)+utf8.RuneCountInString(part)+len(", …") > summaryLimit {
-			return clip(b.String()+", …", summaryLimit)
-		}
-		b.WriteString(separator + part)
+	if len(parts) == 0 {
+		return clip(head, summaryLimit)
 	}
-	return b.String()
+	text := clip(head, headLimit) + ": " + parts[0]
+	for i, part := range parts[1:] {
+		longer := text + ", " + part
+		room := summaryLimit
+		if i < len(parts)-2 {
+			room -= utf8.RuneCountInString(more)
+		}
+		if utf8.RuneCountInString(longer) > room {
+			return clip(text, summaryLimit-utf8.RuneCountInString(more)) + more
+		}
+		text = longer
+	}
+	return clip(text, summaryLimit)
 }
 
 // clip shortens a text to so many characters.

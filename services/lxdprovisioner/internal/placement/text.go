@@ -49,6 +49,8 @@ func count[N int | int64](n N, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+func inZone(zone string) string { return "in zone " + clip(zone, nameLimit) }
+
 func anyOf(words []string) string { return list(words, " or ") }
 
 func allOf(words []string) string { return list(words, " and ") }
@@ -60,7 +62,7 @@ const listed = 4
 func list(words []string, last string) string {
 	quoted := make([]string, 0, listed+1)
 	for _, w := range words[:min(len(words), listed)] {
-		quoted = append(quoted, fmt.Sprintf("%q", w))
+		quoted = append(quoted, fmt.Sprintf("%q", clip(w, nameLimit)))
 	}
 	if more := len(words) - listed; more > 0 {
 		quoted = append(quoted, fmt.Sprintf("%d more", more))
