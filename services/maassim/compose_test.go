@@ -91,7 +91,7 @@ func TestCompose_recording_063_a_dotted_name_is_replaced_silently(t *testing.T) 
 func TestCompose_commissions_unless_told_not_to(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(1, 1, 0)
-	cfg.Durations.Commission = time.Hour
+	cfg.Durations.Commission = 20 * time.Minute
 	clock := newClock()
 	cfg.Clock = clock.Now
 	m := start(t, cfg)
@@ -229,8 +229,11 @@ func TestCompose_a_fresh_host_reports_zeros_until_it_is_refreshed(t *testing.T) 
 	cfg := maassim.DefaultConfig(1, 1, 0)
 	cfg.Hosts[0].NotInventoried = true
 	m := start(t, cfg)
-	a := m.post("vm-hosts/1/?op=compose", "hostname=f-0")
+	a := m.post("vm-hosts/1/?op=compose", "hostname=f-0&cores=1&memory=2048")
 	assert.Equal(t, `{"cores": ["Ensure this value is less than or equal to 0."], "memory": ["Ensure this value is less than or equal to 0."]}`, a.body)
+	want(t, m.post("vm-hosts/1/?op=compose", "hostname=f-0"), 503, text, "Unable to compose KVM instance in 'lxd-1'. "+
+		"CPU overcommit ratio is 1.0 and there are 0 available resources; 1 requested."+
+		"Memory overcommit ratio is 1.0 and there are 0 available resources; 2048 requested.") // what is not sent is not checked by the form
 	require.Equal(t, 200, m.post("vm-hosts/1/?op=refresh", "").status)
 	m.compose("f-0", "")
 }

@@ -84,12 +84,12 @@ func TestFaults_inside_MAAS_and_LXD(t *testing.T) {
 		want(t, m.post("machines/"+id+"/?op=deploy", ""), 409, text, "Can't deploy a machine that is in the 'Failed deployment' state")
 	})
 	t.Run("a_slow_release", func(t *testing.T) {
-		require.NoError(t, m.AddFaults(maassim.Fault{Operation: "machines.release", Count: 1, Effect: maassim.EffectSlow, Latency: time.Hour}))
+		require.NoError(t, m.AddFaults(maassim.Fault{Operation: "machines.release", Count: 1, Effect: maassim.EffectSlow, Latency: 4 * time.Minute}))
 		id := m.compose("slow-0", "")
 		m.claim(id, "a")
 		m.post("machines/"+id+"/?op=release", "")
 		assert.Equal(t, "Releasing", m.machine(id)["status_name"])
-		clock.advance(2 * time.Hour)
+		clock.advance(4 * time.Minute)
 		assert.Equal(t, "New", m.machine(id)["status_name"])
 	})
 	t.Run("a_fault_that_does_nothing_is_refused", func(t *testing.T) {

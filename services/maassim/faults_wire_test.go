@@ -233,10 +233,28 @@ func TestFaults_what_is_stuck_never_ends(t *testing.T) {
 	m.claim(id, "a")
 	m.post("machines/"+id+"/?op=release", "")
 	clock.advance(365 * 24 * time.Hour)
-	assert.Equal(t, "Releasing", m.machine(id)["status_name"])
+	assert.Equal(t, "Releasing failed", m.machine(id)["status_name"], "MAAS gives up after its five minutes")
 
 	failed, _ := m.post("vm-hosts/1/?op=compose", "hostname=fail-9").object(t)["system_id"].(string)
 	assert.Equal(t, "Failed commissioning", m.machine(failed)["status_name"])
+}
+
+func TestFaults_after_commit_the_row_has_changed(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	require.NoError(t, m.AddFaults(
+		maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectPostCommit, Count: 1},
+		maassim.Fault{Operation: "machines.deploy", Effect: maassim.EffectPostCommit, Count: 1},
+	))
+	assert.Equal(t, 500, m.post("vm-hosts/1/?op=compose", "hostname=pc-0").status)
+	made, ok := m.Machine("pc-0")
+	require.True(t, ok, "the machine and its VM are there")
+	assert.Equal(t, "new", made.Status)
+
+	id := m.compose("pc-1", "")
+	assert.Equal(t, 500, m.post("machines/"+id+"/?op=deploy", "").status)
+	after, _ := m.Machine(id)
+	assert.Equal(t, "allocated", after.Status)
 }
 
 func TestFaults_of_an_allocation_are_about_the_machine_that_it_names(t *testing.T) {

@@ -140,7 +140,8 @@ func TestDNS_replaces_vanishes_and_leaves_reservations(t *testing.T) {
 	var ids, ips []string
 	for i := range 2 {
 		id := m.compose(fmt.Sprintf("cp-%d", i), "")
-		o := m.post("machines/"+id+"/?op=deploy", "").object(t)
+		require.Equal(t, 200, m.post("machines/"+id+"/?op=deploy", "").status)
+		o := m.machine(id)
 		ids, ips = append(ids, id), append(ips, o["ip_addresses"].([]any)[0].(string))
 	}
 	rec := m.post("dnsresources/", "fqdn=api.cluster.example&ip_addresses="+ips[0]).object(t)

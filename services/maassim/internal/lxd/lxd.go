@@ -7,6 +7,7 @@ package lxd
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,7 @@ type Pool struct {
 	Driver  string // dir, zfs, lvm, btrfs, ceph
 	Total   int64  // bytes
 	Default bool
+	Endless bool // takes every disk
 }
 
 // Disk is one disk of an instance.
@@ -278,4 +280,9 @@ func (h *host) choose(size int64, tags []string) (string, error) {
 	return "", errors.New("Not enough storage space on any storage pools") //nolint:staticcheck // the driver's words
 }
 
-func (h *host) free(p Pool) int64 { return p.Total - h.used[p.Name] }
+func (h *host) free(p Pool) int64 {
+	if p.Endless {
+		return math.MaxInt64
+	}
+	return p.Total - h.used[p.Name]
+}

@@ -53,3 +53,14 @@ func (w *World) Attachment(hostName string) (NIC, bool) {
 	h.next.nic = nil
 	return nic, true
 }
+
+// StopAll stops every instance of every host.
+func (w *World) StopAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.hosts {
+		for _, i := range h.instances {
+			i.Running = false
+		}
+	}
+}

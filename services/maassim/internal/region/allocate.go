@@ -10,11 +10,15 @@ import (
 )
 
 // allocate takes the cheapest Ready machine that satisfies the constraints. With a system id it is a compare-and-set. Where no machine
-// matches, MAAS composes one on any VM host that the constraints do not shut out, even for a dry run (recordings 126, 556).
+// matches, MAAS composes one on any VM host that the constraints do not shut out, even for a dry run (recordings 126, 556). All of it
+// happens under MAAS's advisory lock: whoever allocates waits for every other allocate of the region, and for their composing.
 func (r *Region) allocate(q *rest.Request) (any, error) {
 	if q.JSON != nil {
 		return nil, rest.Text(http.StatusInternalServerError, "'dict' object has no attribute 'lists'") // recording 300
 	}
+	r.acquiring.Lock()
+	defer r.acquiring.Unlock()
+	r.wait(r.cfg.Durations.Allocate)
 	m, err := r.take(q)
 	if m == nil && err == nil {
 		m, err = r.composeDynamic(q)
@@ -35,6 +39,9 @@ func (r *Region) take(q *rest.Request) (*machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t := q.Form.Get("bridge_type"); t != "" && !slices.Contains(bridgeTypes, t) {
+		return nil, rest.Invalid("bridge_type", "'%s' is not a valid bridge_type.  It should be one of: 'ovs', 'standard'.", t)
+	}
 	var best *machine
 	for _, m := range r.candidates(&q.Form, q.User, true, r.machines.byStatus.Views(statusReady), r.machines.byOwner.Views(nil)) {
 		if m.status == statusReady && m.owner == nil && canEdit(q.User, m) && m.hostOf == nil && match(m) && (best == nil || cost(m) < cost(best)) {
@@ -47,84 +54,89 @@ func (r *Region) take(q *rest.Request) (*machine, error) {
 		}
 		return best, nil
 	}
-	if id := q.Form.Get("system_id"); id != "" {
+	if id := q.Form.Get("system_id"); q.Form.Has("system_id") {
 		return nil, rest.Text(http.StatusConflict, "No machine with system ID %s available.", id)
 	}
-	if r.dynamicHost(q) != nil {
-		return nil, nil
-	}
-	return nil, noMatch(&q.Form)
+	return nil, nil
 }
 
 func cost(m *machine) float64 { return float64(m.cores) + float64(m.memory)/1024 }
 
 // acquire makes a Ready machine Allocated to the user.
 func (r *Region) acquire(m *machine, q *rest.Request) {
-	r.machines.Touch(m)
+	r.change(m)
 	m.set(statusAllocated)
 	m.owner, m.agent = q.User, q.Form.Get("agent_name")
 }
 
-// dynamicHost finds a host on which allocate may compose; its pool does not count.
-func (r *Region) dynamicHost(q *rest.Request) *vmHost {
-	f := &q.Form
-	for h := range r.hosts.All() {
-		if len(h.capabilities) == 0 || h.kind != "lxd" {
+// composeDynamic makes the VM that allocate makes by itself: a random name, the default zone whatever was asked, and the mark by which
+// a release deletes it. It tries one host after the other.
+func (r *Region) composeDynamic(q *rest.Request) (*machine, error) {
+	for _, h := range r.dynamicHosts(q) {
+		spec, err := r.dynamicSpec(h, q)
+		if err != nil {
 			continue
 		}
-		wrong := f.Has("pod") && !slices.Contains(f.All("pod"), h.name) || slices.Contains(f.All("not_pod"), h.name) ||
-			f.Has("pod_type") && !slices.Contains(f.All("pod_type"), h.kind) || slices.Contains(f.All("not_pod_type"), h.kind) ||
-			f.Has("zone") && !slices.Contains(f.All("zone"), h.zone.name) || slices.Contains(f.All("not_in_zone"), h.zone.name)
-		for _, t := range splitValues("tags", f.All("tags")) {
-			wrong = wrong || !slices.Contains(h.tags, t)
+		m, err := r.composeOn(h, spec, q)
+		if err != nil {
+			continue // MAAS swallows why
 		}
-		for _, t := range splitValues("tags", f.All("not_tags")) {
-			wrong = wrong || slices.Contains(h.tags, t)
+		defer r.begin()()
+		if !q.Form.Bool("dry_run") {
+			r.acquire(m, q)
 		}
-		spec, err := r.dynamicSpec(h, q)
-		if !wrong && err == nil && r.overCommitted(h, spec) == nil {
-			return h
-		}
+		return m, nil
 	}
-	return nil
+	return nil, noMatch(&q.Form)
 }
 
+// dynamicHosts are the hosts on which allocate may compose; the pool does not count, and a list of tags in one value is taken for one tag.
+func (r *Region) dynamicHosts(q *rest.Request) []*vmHost {
+	defer r.begin()()
+	f := &q.Form
+	var hosts []*vmHost
+	for h := range r.hosts.All() {
+		shut := r.cfg.VMHostsGone || len(h.capabilities) == 0 || h.kind != "lxd" ||
+			f.Has("pod") && !slices.Contains(f.All("pod"), h.name) || slices.Contains(f.All("not_pod"), h.name) ||
+			f.Has("pod_type") && !slices.Contains(f.All("pod_type"), h.kind) || slices.Contains(f.All("not_pod_type"), h.kind) ||
+			f.Has("zone") && f.Get("zone") != h.zone.name || f.Has("not_tags") && containsAll(h.tags, f.All("not_tags")) ||
+			!containsAll(h.tags, f.All("tags"))
+		if !shut {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
+
+func containsAll(list, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(list, w) })
+}
+
+// dynamicSpec fills the compose form from the constraints: cores, memory, architecture, storage and interfaces.
 func (r *Region) dynamicSpec(h *vmHost, q *rest.Request) (vmSpec, error) {
+	defer r.begin()()
 	form := &rest.Request{User: q.User, Faults: q.Faults}
 	for from, to := range map[string]string{"cpu_count": "cores", "mem": "memory"} {
 		if q.Form.Has(from) {
-			form.Form.Add(to, fmt.Sprintf("%.0f", number(q.Form.All(from))))
+			form.Form.Add(to, fmt.Sprintf("%d", int(number(q.Form.All(from)))))
+		}
+	}
+	if arches := q.Form.All("arch"); len(arches) > 0 {
+		arch := slices.Min(arches)
+		if !strings.Contains(arch, "/") {
+			arch += "/generic"
+		}
+		form.Form.Add("architecture", arch)
+	}
+	for _, name := range []string{"storage", "interfaces"} {
+		if q.Form.Has(name) {
+			form.Form.Add(name, q.Form.Get(name))
 		}
 	}
 	form.Form.Add("skip_commissioning", "true")
 	spec, err := r.composeForm(h, form)
 	spec.dynamic = true
 	return spec, err
-}
-
-// composeDynamic makes the VM that allocate makes by itself: a random name, the default zone whatever was asked, and the mark by which
-// a release deletes it.
-func (r *Region) composeDynamic(q *rest.Request) (*machine, error) {
-	unlock := r.begin()
-	h := r.dynamicHost(q)
-	if h == nil {
-		unlock()
-		return nil, noMatch(&q.Form)
-	}
-	spec, err := r.dynamicSpec(h, q)
-	unlock()
-	if err != nil {
-		return nil, err
-	}
-	m, err := r.composeOn(h, spec, q)
-	if err != nil {
-		return nil, err
-	}
-	defer r.begin()()
-	if !q.Form.Bool("dry_run") {
-		r.acquire(m, q)
-	}
-	return m, nil
 }
 
 // noMatch is the 409 with the constraints as sent and as MAAS resolved them (recordings 121, 540).

@@ -1,39 +1,17 @@
 package region
 
 import (
+	"fmt"
 	"net/http"
-	"net/netip"
-	"regexp"
+	"slices"
+	"time"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
-	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-// vmSpec is a valid compose form.
-type vmSpec struct {
-	hostname       string // as asked for; empty or dotted ones become a random name
-	cores, memory  int
-	arch           string
-	zone           *zone
-	pool           *pool
-	domain         *domain
-	disks          []storageWish
-	nics           []nicWish
-	skipCommission bool
-	dynamic        bool
-}
-
-// nicWish is one NIC of a VM, matched with a bridge of the host.
-type nicWish struct {
-	name         string
-	bridge       *iface          // nil on a host whose machine MAAS does not know
-	subnet       *network.Subnet // of the bridge's own address as the constraint chose it; nil: the VLAN's first
-	unconfigured bool
-	ip           netip.Addr
-}
-
-var validTag = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
+// composeTimeout is how long MAAS waits for LXD. The rack goes on after it: the VM is made.
+const composeTimeout = 120 * time.Second
 
 // compose makes a VM on one host. Like MAAS it checks, lets LXD work without a lock, and only then writes its rows: whatever fails in
 // the last step leaves the VM behind in LXD.
@@ -58,6 +36,9 @@ func (r *Region) checkCompose(q *rest.Request) (*vmHost, vmSpec, error) {
 	if len(h.capabilities) == 0 {
 		return nil, vmSpec{}, rest.Text(http.StatusBadRequest, "VM host does not support composability.")
 	}
+	if h.kind != "lxd" {
+		return nil, vmSpec{}, rest.Text(http.StatusNotImplemented, "maassim does not simulate composing on a host of type %q", h.kind)
+	}
 	spec, err := r.composeForm(h, q)
 	return h, spec, err
 }
@@ -68,63 +49,114 @@ func (r *Region) composeOn(h *vmHost, spec vmSpec, q *rest.Request) (*machine, e
 	if err != nil {
 		return nil, err
 	}
-	r.wait(r.cfg.Durations.Compose)
+	takes := r.cfg.Durations.Compose
+	r.wait(min(takes, composeTimeout))
 	if err := r.lxd.Create(inst); err != nil {
 		return nil, composeFailed(h, err)
 	}
-	if q.Faults.ComposeLost {
-		return nil, rest.Text(http.StatusServiceUnavailable, "Unable to compose a machine because '%s' driver timed out after 120 seconds.", h.kind)
-	}
+	r.held("lxd.created", h)
 	if q.Faults.Window != nil {
 		q.Faults.Window()
+	}
+	if takes > composeTimeout || q.Faults.ComposeLost {
+		return nil, rest.Text(http.StatusServiceUnavailable, "Unable to compose a machine because '%s' driver timed out after 120 seconds.", h.kind)
 	}
 	defer r.begin()()
 	return r.enrol(h, spec, inst, q)
 }
 
-// planInstance checks what is left of the host against its over-commit ratios and chooses storage pools and a name. Nothing is held:
-// two composes at once may both pass (recordings 278-280).
+// planInstance checks what is left of the host against its over-commit ratios and chooses storage pools. Nothing is held: two composes at
+// once may both pass (recordings 278-280).
 func (r *Region) planInstance(h *vmHost, spec vmSpec) (lxd.Instance, error) {
 	defer r.begin()()
 	if err := r.overCommitted(h, spec); err != nil {
 		return lxd.Instance{}, err
 	}
-	if err := refusedByVersion(h); err != nil && r.lxd.Online(h.server) {
+	if err := r.refused(h, spec); err != nil {
 		return lxd.Instance{}, err
 	}
-	sizes, tags := make([]int64, 0, len(spec.disks)), make([][]string, 0, len(spec.disks))
-	for _, d := range spec.disks {
-		sizes, tags = append(sizes, d.size), append(tags, d.tags)
-	}
-	disks, err := r.lxd.Place(h.server, sizes, tags)
+	disks, err := r.placeDisks(h, spec)
 	if err != nil {
 		return lxd.Instance{}, composeFailed(h, err)
 	}
 	inst := lxd.Instance{
-		Host: h.server, Project: h.project, Name: spec.hostname, Cores: spec.cores, MemoryMiB: spec.memory, Disks: disks,
-		Running: !spec.skipCommission,
+		Host: h.server, Project: h.project, Name: spec.instance, Cores: spec.cores, MemoryMiB: spec.memory, Disks: disks,
 	}
-	if inst.Name == "" {
-		inst.Name = r.freeName()
+	if len(spec.pinned) > 0 {
+		inst.Cores = len(spec.pinned)
 	}
-	for _, n := range spec.nics {
-		nic := lxd.NIC{Name: n.name, MAC: r.ids.mac(), Parent: "lxdbr0"}
-		if n.bridge != nil {
-			nic.Parent = n.bridge.name
+	attached, staged := r.lxd.Attachment(h.server)
+	for at := range spec.nics {
+		nic := lxd.NIC{Name: spec.nics[at].name, MAC: r.ids.mac(), Parent: spec.nics[at].bridge.name}
+		if staged && at == 0 {
+			nic.MAC, nic.Parent = orDefault(attached.MAC, nic.MAC), orDefault(attached.Parent, nic.Parent)
+			spec.nics[at].bridge = h.interfaceNamed(nic.Parent)
 		}
 		inst.NICs = append(inst.NICs, nic)
 	}
 	return inst, nil
 }
 
+// refused says why LXD's driver or LXD itself, which can be reached, would not make the VM.
+func (r *Region) refused(h *vmHost, spec vmSpec) error {
+	if !r.lxd.Online(h.server) {
+		return nil // that comes first
+	}
+	if err := refusedByVersion(h); err != nil {
+		return err
+	}
+	if len(spec.nics) == 0 {
+		return rest.Text(http.StatusServiceUnavailable, "Unable to compose machine because: No host network to attach VM interfaces to")
+	}
+	if err := lxd.ValidName(spec.instance); err != nil {
+		return composeFailed(h, err)
+	}
+	return nil
+}
+
+// interfaceNamed finds an interface of the host's own machine, or nil.
+func (h *vmHost) interfaceNamed(name string) *iface {
+	if h.machine == nil {
+		return nil
+	}
+	for _, i := range h.machine.interfaces {
+		if i.name == name {
+			return i
+		}
+	}
+	return nil
+}
+
+// placeDisks lets LXD choose the storage pools. A pool that the VM host has for its default counts where the disk names none.
+func (r *Region) placeDisks(h *vmHost, spec vmSpec) ([]lxd.Disk, error) {
+	sizes, tags := make([]int64, 0, len(spec.disks)), make([][]string, 0, len(spec.disks))
+	for _, d := range spec.disks {
+		sizes = append(sizes, d.size)
+		named := slices.ContainsFunc(h.pools, func(p StoragePool) bool { return slices.Contains(d.tags, p.Name) })
+		if !named && h.defaultPool != "" {
+			tags = append(tags, []string{h.defaultPool})
+			continue
+		}
+		tags = append(tags, d.tags)
+	}
+	return r.lxd.Place(h.server, sizes, tags)
+}
+
+// overCommitted compares with what the ratios allow, and names what is left without them; both texts follow each other without a space.
 func (r *Region) overCommitted(h *vmHost, spec vmSpec) error {
 	u := r.used(h)
 	text := ""
-	if left := int(float64(h.cores)*h.cpuRatio) - u.cores; spec.cores > left {
-		text += overCommitText("CPU", h.cpuRatio, left, spec.cores)
-	}
-	if left := int(float64(h.memory)*h.memRatio) - u.memory; spec.memory > left {
-		text += overCommitText("Memory", h.memRatio, left, spec.memory)
+	for _, c := range []struct {
+		what               string
+		total, used, asked int
+		ratio              float64
+	}{
+		{"CPU", h.cores, u.cores, spec.cores, h.cpuRatio},
+		{"Memory", h.memory, u.memory, spec.memory, h.memRatio},
+	} {
+		if float64(c.total)*c.ratio < float64(c.used+c.asked) {
+			text += overCommitText(c.what, c.ratio, c.total-c.used, c.asked)
+		}
 	}
 	if text == "" {
 		return nil
@@ -133,91 +165,30 @@ func (r *Region) overCommitted(h *vmHost, spec vmSpec) error {
 }
 
 func composeFailed(h *vmHost, err error) error {
-	if err == lxd.ErrOffline { //nolint:errorlint // package lxd returns it unwrapped
+	switch err { //nolint:errorlint // package lxd returns them unwrapped
+	case lxd.ErrNoRack:
+		return noRack()
+	case lxd.ErrOffline:
 		return rest.Text(http.StatusServiceUnavailable, "Unable to compose machine because: Pod %d: %v", h.id, err)
 	}
 	return rest.Text(http.StatusServiceUnavailable, "Unable to compose machine because: %v", err)
 }
 
-// enrol writes the rows of a VM that LXD has made.
-func (r *Region) enrol(h *vmHost, spec vmSpec, inst lxd.Instance, q *rest.Request) (*machine, error) {
-	if r.machineNamed(spec.hostname) != nil {
-		return nil, rest.Invalid("hostname", `Node with hostname "%s" already exists`, spec.hostname)
-	}
-	for _, name := range h.tags {
-		if !validTag.MatchString(name) {
-			return nil, rest.Invalid("name", "Enter a valid value.")
-		}
-	}
-	for _, n := range spec.nics {
-		if n.ip.IsValid() && r.taken(n.ip) {
-			return nil, rest.Text(http.StatusNotFound, "The IP address %s is already in use.", n.ip)
-		}
-	}
-	m := r.enrolRow(h, spec.hostname, inst)
-	m.zone, m.pool, m.domain, m.arch, m.dynamic = spec.zone, spec.pool, spec.domain, spec.arch, spec.dynamic
-	for at, n := range spec.nics {
-		r.enrolNIC(m, n, inst.NICs[at].MAC, spec.skipCommission)
-	}
-	if spec.skipCommission {
-		m.set(statusReady)
-		return m, nil
-	}
-	m.skipNetwork = q.Form.Has("interfaces")
-	m.owner = q.User
-	r.startCommissioning(m, q.Faults)
-	return m, nil
+// noRack is the answer of what needs a rack controller while none is connected (recording 285).
+func noRack() error {
+	e := rest.Text(http.StatusServiceUnavailable, "%v", lxd.ErrNoRack)
+	e.Header = http.Header{"Retry-After": {"10"}}
+	return e
 }
 
-// enrolRow makes the machine of an instance with what MAAS learns from LXD alone.
-func (r *Region) enrolRow(h *vmHost, hostname string, inst lxd.Instance) *machine {
-	if hostname == "" || r.machineNamed(hostname) != nil {
-		hostname = r.freeName()
-	}
-	m := r.newMachine(hostname)
-	r.ids.vm++
-	m.host, m.vmID, m.instance, m.powerType, m.arch = h, r.ids.vm, inst.Name, h.kind, h.arch
-	m.zone, m.pool, m.cores, m.memory, m.powerOn = h.zone, h.pool, inst.Cores, inst.MemoryMiB, inst.Running
-	for _, d := range inst.Disks {
-		r.addDisk(m, d.Size, d.Pool)
-	}
-	for _, name := range h.tags {
-		r.ensureTag(name)
-		m.tags = append(m.tags, name)
-	}
-	return m
-}
-
-// enrolNIC makes an interface. Its link is there at once when commissioning is skipped or an address was asked for; otherwise
-// commissioning makes it (recordings 305, 312, 325).
-func (r *Region) enrolNIC(m *machine, n nicWish, mac string, linked bool) {
-	vlan := r.guessVLAN()
-	if n.bridge != nil {
-		vlan = n.bridge.vlan
-	}
-	i := r.newInterface(m, n.name, vlan)
-	i.mac = mac
-	sub := n.subnet
-	if sub == nil && vlan != nil {
-		sub = r.firstSubnet(vlan)
-	}
-	switch {
-	case sub == nil:
-	case n.ip.IsValid():
-		r.hold(r.newLink(i, r.subnetFor(n.ip), "static"), n.ip, allocSticky)
-	case n.unconfigured:
-		r.newLink(i, sub, "link_up")
-	case linked:
-		r.newLink(i, sub, "auto")
+// held is where a call about a host may be made to wait.
+func (r *Region) held(place string, h *vmHost) {
+	if r.gate != nil {
+		r.gate(place, h.name)
 	}
 }
 
-// guessVLAN is where MAAS believes a NIC to be whose bridge it does not know: the first VLAN with DHCP.
-func (r *Region) guessVLAN() *network.VLAN {
-	for _, v := range r.vlans {
-		if v.DHCP {
-			return v
-		}
-	}
-	return nil
+// overCommitText keeps Python's way of writing a float.
+func overCommitText(what string, ratio float64, left, asked int) string {
+	return fmt.Sprintf("%s overcommit ratio is %s and there are %d available resources; %d requested.", what, pyFloat(ratio), left, asked)
 }

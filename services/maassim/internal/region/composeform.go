@@ -12,53 +12,92 @@ import (
 
 const notAChoice = "Select a valid choice. That choice is not one of the available choices."
 
+// vmSpec is a valid compose form.
+type vmSpec struct {
+	hostname       string // of the machine; empty for a random one
+	instance       string // of the VM in LXD
+	cores, memory  int    // MiB
+	pinned         []int  // host cores; they win over cores in LXD, and not in the check of what is left
+	hugepages      bool
+	cpuSpeed       int // MHz
+	arch           string
+	zone           *zone
+	pool           *pool
+	domain         *domain
+	disks          []storageWish
+	nics           []nicWish
+	configured     bool // the form names interfaces: commissioning keeps them
+	skipCommission bool
+	dynamic        bool
+}
+
 // composeForm validates the form of op=compose (MAAS: forms/pods.py ComposeMachineForm). zone, pool and domain are ids there, and without
 // a zone the VM goes to the default zone rather than to the host's.
 func (r *Region) composeForm(h *vmHost, q *rest.Request) (vmSpec, error) {
 	values := q.Form
 	var form rest.Form
-	spec := vmSpec{
-		cores:  formInt(&form, &values, "cores", 1, 1, h.cores),
-		memory: formInt(&form, &values, "memory", 2048, 1024, h.memory),
-		arch:   h.arch, zone: r.zones[0], pool: h.pool, domain: r.domains[0],
-		hostname: values.Get("hostname"), skipCommission: values.Bool("skip_commissioning"),
-	}
+	spec := vmSpec{arch: h.arch, zone: r.zones[0], pool: h.pool, domain: r.domains[0]}
+	spec.cores = formInt(&form, &values, "cores", 1, limits{low: 1, high: h.cores, capped: true})
+	spec.pinned = pinnedCores(&form, &values, h.cores)
+	spec.memory = formInt(&form, &values, "memory", 2048, limits{low: 1024, high: h.memory, capped: true})
+	spec.hugepages, spec.skipCommission = values.Bool("hugepages_backed"), values.Bool("skip_commissioning")
 	if arch := values.Get("architecture"); arch != "" && arch != h.arch {
 		form.Addf("architecture", "Select a valid choice. %s is not one of the available choices.", arch)
 	}
-	r.composeName(&form, &spec)
+	spec.cpuSpeed = formInt(&form, &values, "cpu_speed", 0, limits{low: 300})
+	r.composeName(&form, &values, &spec)
 	r.composePlace(&form, &values, &spec)
 	var err error
 	if spec.disks, err = parseStorage(orDefault(values.Get("storage"), "root:8(local)")); err != nil {
 		form.Addf("storage", "%v", err)
 	}
-	constraints, err := parseInterfaces(values.Get("interfaces"))
+	constraints, err := parseInterfaces(strings.TrimSpace(values.Get("interfaces")))
 	if err != nil {
 		form.Addf("interfaces", "%v", err)
 	}
 	if err := form.Err(); err != nil {
 		return spec, err
 	}
-	spec.nics, err = r.matchInterfaces(h, constraints)
-	return spec, err
+	spec.configured = len(constraints) > 0
+	if spec.nics, err = r.matchInterfaces(h, constraints); err != nil {
+		return spec, err
+	}
+	return spec, checkSizes(spec.disks)
 }
 
-// composeName checks the hostname. One with a dot passes and is replaced by a random name (recording 063).
-func (r *Region) composeName(form *rest.Form, spec *vmSpec) {
-	if strings.Contains(spec.hostname, ".") {
-		spec.hostname = ""
-	}
-	if spec.hostname == "" {
+// composeName checks the hostname, which is the VM's name in LXD too. One with a dot passes, and the machine gets a random name instead
+// (recording 063).
+func (r *Region) composeName(form *rest.Form, values *rest.Values, spec *vmSpec) {
+	name := strings.TrimSpace(values.Get("hostname"))
+	if name == "" {
+		spec.hostname = r.freeName()
+		spec.instance = spec.hostname
 		return
 	}
-	if text := badHostname(spec.hostname); text != "" {
-		form.Addf("hostname", "%s", text)
-	} else if r.machineNamed(spec.hostname) != nil {
-		form.Addf("hostname", `Node with hostname "%s" already exists`, spec.hostname)
+	spec.hostname, spec.instance = name, name
+	if r.machineNamed(name) != nil {
+		form.Addf("hostname", `Node with hostname "%s" already exists`, name)
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if text := badHostname(label); text != "" {
+			form.Addf("hostname", "%s", text)
+			return
+		}
+	}
+	if strings.Contains(name, ".") {
+		spec.hostname = ""
 	}
 }
 
 func (r *Region) composePlace(form *rest.Form, values *rest.Values, spec *vmSpec) {
+	if id := values.Get("domain"); id != "" {
+		at := slices.IndexFunc(r.domains, func(d *domain) bool { return strconv.Itoa(d.id) == id })
+		if at < 0 {
+			form.Addf("domain", notAChoice)
+		} else {
+			spec.domain = r.domains[at]
+		}
+	}
 	if id := values.Get("zone"); id != "" {
 		at := slices.IndexFunc(r.zones, func(z *zone) bool { return strconv.Itoa(z.id) == id })
 		if at < 0 {
@@ -75,33 +114,45 @@ func (r *Region) composePlace(form *rest.Form, values *rest.Values, spec *vmSpec
 			spec.pool = r.pools[at]
 		}
 	}
-	if id := values.Get("domain"); id != "" {
-		at := slices.IndexFunc(r.domains, func(d *domain) bool { return strconv.Itoa(d.id) == id })
-		if at < 0 {
-			form.Addf("domain", notAChoice)
-		} else {
-			spec.domain = r.domains[at]
-		}
-	}
 }
 
-// formInt reads a whole number between limits.
-func formInt(form *rest.Form, values *rest.Values, name string, fallback, low, high int) int {
-	text := values.Get(name)
-	n := fallback
-	if text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			form.Addf(name, "Enter a whole number.")
-			return 0
-		}
+// limits of a number; high counts only when capped, where it may be 0 (a host whose inventory MAAS has not taken yet).
+type limits struct {
+	low, high int
+	capped    bool
+}
+
+// formInt reads a whole number between limits. A field that is not sent is not checked, as in Django: its default may be beyond them.
+func formInt(form *rest.Form, values *rest.Values, name string, fallback int, l limits) int {
+	text := strings.TrimSpace(values.Get(name))
+	if text == "" {
+		return fallback
 	}
-	if n > high {
-		form.Addf(name, "Ensure this value is less than or equal to %d.", high)
-	} else if n < low {
-		form.Addf(name, "Ensure this value is greater than or equal to %d.", low)
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil:
+		form.Addf(name, "Enter a whole number.")
+	case l.capped && n > l.high:
+		form.Addf(name, "Ensure this value is less than or equal to %d.", l.high)
+	case n < l.low:
+		form.Addf(name, "Ensure this value is greater than or equal to %d.", l.low)
 	}
 	return n
+}
+
+// pinnedCores reads pinned_cores, a parameter that repeats; each is the number of a core of the host.
+func pinnedCores(form *rest.Form, values *rest.Values, cores int) []int {
+	var pinned []int
+	for _, text := range values.All("pinned_cores") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n >= cores {
+			form.Addf("pinned_cores", "Select a valid choice. %s is not one of the available choices.", text)
+			return nil
+		}
+		pinned = append(pinned, n)
+	}
+	slices.Sort(pinned)
+	return pinned
 }
 
 var hostLabel = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?$`)
@@ -121,64 +172,11 @@ func badHostname(name string) string {
 	return ""
 }
 
-// overCommitText keeps Python's way of writing a float: 1.0, 2.5.
-func overCommitText(what string, ratio float64, left, asked int) string {
-	return fmt.Sprintf("%s overcommit ratio is %s and there are %d available resources; %d requested.", what, pyFloat(ratio), left, asked)
-}
-
+// pyFloat keeps Python's way of writing a float: 1.0, 2.5.
 func pyFloat(f float64) string {
 	text := strconv.FormatFloat(f, 'f', -1, 64)
 	if !strings.Contains(text, ".") {
 		text += ".0"
 	}
 	return text
-}
-
-// storageWish is one disk of a storage constraint; size in bytes.
-type storageWish struct {
-	size int64
-	tags []string
-}
-
-var storageGroup = regexp.MustCompile(`^(?:([a-zA-Z0-9]+):)?([0-9]*\.?[0-9]+)(?:\(([^)]*)\))?$`)
-
-// parseStorage reads "label:size(tag,tag),…". The first group is the root disk; MAAS sorts the others by their number of tags.
-func parseStorage(text string) ([]storageWish, error) {
-	malformed := fmt.Errorf("Malformed storage constraint, \"%s\".", text) //nolint:staticcheck,revive // MAAS's words
-	var wishes []storageWish
-	for _, group := range splitGroups(text) {
-		parts := storageGroup.FindStringSubmatch(group)
-		if parts == nil {
-			return nil, malformed
-		}
-		gigabytes, err := strconv.ParseFloat(parts[2], 64)
-		if err != nil {
-			return nil, malformed
-		}
-		wish := storageWish{size: int64(gigabytes * 1e9)}
-		if parts[3] != "" {
-			wish.tags = strings.Split(parts[3], ",")
-		}
-		wishes = append(wishes, wish)
-	}
-	slices.SortStableFunc(wishes[1:], func(a, b storageWish) int { return len(b.tags) - len(a.tags) })
-	return wishes, nil
-}
-
-// splitGroups splits at the commas outside parentheses.
-func splitGroups(text string) []string {
-	var groups []string
-	depth, start := 0, 0
-	for i, c := range text {
-		switch {
-		case c == '(':
-			depth++
-		case c == ')':
-			depth--
-		case c == ',' && depth == 0:
-			groups = append(groups, text[start:i])
-			start = i + 1
-		}
-	}
-	return append(groups, text[start:])
 }

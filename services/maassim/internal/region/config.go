@@ -16,6 +16,7 @@ type Range struct{ Start, End string }
 
 // Subnet is a subnet to begin with. Subnets of one fabric and VID share a VLAN.
 type Subnet struct {
+	ID             int // 0: the next one
 	Name, CIDR     string
 	Gateway        string // empty for none
 	DNS            []string
@@ -33,6 +34,8 @@ type Bridge struct {
 	Name string
 	// Subnet gives the VLAN of the bridge, and the subnet on which the host has an address.
 	Subnet string
+	// Address is the host's on that subnet; empty: a free one.
+	Address string
 	// NoAddress leaves the host without an address on the subnet: constraints by subnet then do not match the bridge.
 	NoAddress bool
 }
@@ -43,6 +46,7 @@ type StoragePool struct {
 	Driver  string // empty: "zfs"
 	Total   int64  // bytes
 	Default bool   // used when a disk names no pool
+	Endless bool   // takes every disk, whatever its size says
 }
 
 // Host is an LXD host that MAAS knows as a VM host.
@@ -100,6 +104,9 @@ type Image struct {
 
 // Durations are how long things take, in simulated time. 0 means: done before the next request is looked at.
 type Durations struct {
+	// Spread is how far each single duration may lie from what is set, as a part of it: 0.2 makes 10 s anything from 8 to 12 s. It is below 1.
+	Spread float64
+
 	Compose    time.Duration // the call takes this long
 	Refresh    time.Duration // the call takes this long
 	Delete     time.Duration // the call for a composed machine takes this long
@@ -130,4 +137,5 @@ type Config struct {
 	Durations  Durations
 	// VMHostsGone answers 410 to everything about VM hosts, as the MAAS after 3.8 does.
 	VMHostsGone bool
+	Seed        uint64 // of the spread of durations
 }

@@ -5,8 +5,16 @@ import (
 	"strconv"
 )
 
-// efiSize is the size of the partition that the default storage layout begins with.
-const efiSize = 512 << 20
+const (
+	efiSize       = 512 << 20 // of the partition that the default storage layout begins with
+	partitionUnit = 4 << 20   // partitions begin and end at multiples of it
+	partitionWrap = 5 << 20   // what the partition table takes before and after them
+)
+
+// usable is the room for partitions on a disk.
+func usable(size int64) int64 {
+	return max(0, size-partitionWrap) / partitionUnit * partitionUnit
+}
 
 // diskJSON renders a disk with MAAS's flat layout on the first one.
 func (m *machine) diskJSON(n int) object {
@@ -15,18 +23,18 @@ func (m *machine) diskJSON(n int) object {
 	o := object{
 		"id": d.id, "name": d.name, "type": "physical", "system_id": m.systemID, "path": "/dev/disk/by-dname/" + d.name,
 		"id_path": "/dev/disk/by-id/scsi-0" + id, "model": "QEMU HARDDISK", "serial": d.serial, "size": d.size, "block_size": 512,
-		"available_size": d.size, "used_size": 0, "used_for": "Unused", "uuid": nil, "filesystem": nil, "firmware_version": nil,
-		"numa_node": 0, "tags": []string{}, "partition_table_type": nil, "partitions": []object{}, "storage_pool": orNull(d.pool),
+		"available_size": usable(d.size), "used_size": 0, "used_for": "Unused", "uuid": nil, "filesystem": nil, "firmware_version": nil,
+		"numa_node": 0, "tags": list(d.tags), "partition_table_type": nil, "partitions": []object{}, "storage_pool": orNull(d.pool),
 		"resource_uri": uri("nodes/%s/blockdevices/%d/", m.systemID, d.id),
 	}
-	if n > 0 {
+	if n > 0 || !m.laidOut {
 		return o
 	}
-	o["available_size"], o["used_size"] = 0, d.size
+	o["available_size"], o["used_size"] = 0, usable(d.size)+partitionWrap
 	o["partition_table_type"], o["used_for"] = "GPT", "GPT partitioned with 2 partitions"
 	o["partitions"] = []object{
 		m.partitionJSON(d, 1, efiSize, object{"fstype": "fat32", "label": "efi", "mount_point": "/boot/efi"}),
-		m.partitionJSON(d, 2, d.size-efiSize, object{"fstype": "ext4", "label": "root", "mount_point": "/"}),
+		m.partitionJSON(d, 2, usable(d.size)-efiSize, object{"fstype": "ext4", "label": "root", "mount_point": "/"}),
 	}
 	return o
 }

@@ -6,7 +6,7 @@ import (
 
 // identities hands out ids of every kind. They follow a fixed sequence, so that a run can be repeated.
 type identities struct {
-	machine, host, vm, iface, link, address, disk, subnet, vlan, ranges, record, event, image, plan int
+	machine, host, vm, iface, link, address, disk, subnet, vlan, ranges, record, event, image, plan, script int
 
 	systems, macs, uuids, names uint32
 }

@@ -5,20 +5,13 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
-	"time"
 	"unicode/utf8"
 
-	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-// releaseTimeout is how long MAAS waits for a released machine to be off.
-const releaseTimeout = 5 * time.Minute
-
-// release gives a machine back. It ends in Ready, or in New when the machine never passed commissioning (recordings 182, 270, 350).
-func (r *Region) release(q *rest.Request) (any, error) {
-	defer r.begin()()
+// edited finds the machine of a request that changes it: the user's own or one without an owner, and not locked.
+func (r *Region) edited(q *rest.Request) (*machine, error) {
 	m, err := r.machineOf(q)
 	if err != nil {
 		return nil, err
@@ -26,106 +19,15 @@ func (r *Region) release(q *rest.Request) (any, error) {
 	if !canEdit(q.User, m) {
 		return nil, rest.Forbidden()
 	}
-	if m.status.in(statusReady, statusReleasing) {
-		return r.machineJSON(m), nil
-	}
-	if !m.status.in(releasable...) {
-		return nil, rest.Text(http.StatusConflict, "Machine cannot be released in its current state ('%s').", m.status)
-	}
-	if m.hostOf != nil {
-		return nil, rest.Text(http.StatusBadRequest, "The following VM hosts must be removed first: %s", m.hostOf.name)
-	}
-	return r.startReleasing(m, q.Faults)
-}
-
-func (r *Region) startReleasing(m *machine, faults fault.Inside) (any, error) {
-	before := m.status
-	wasOn := m.powerOn
-	m.set(statusReleasing)
-	m.agent, m.osystem, m.series, m.kernel, m.ephemeral, m.netboot = "", "", "", "", false, true
-	r.note(m, "INFO", "Releasing", "")
-	err := r.power(m, false)
-	switch {
-	case err != nil && r.minor >= 5:
-		m.set(before)
-		return nil, powerFailed(err)
-	case err != nil:
-		r.after(releaseTimeout, m, func() { r.failRelease(m) })
-	case !wasOn && faults.Slow == 0 && !faults.Fail && !m.dynamic:
-		r.finishRelease(m) // nothing to wait for: the answer shows the end
-	case faults.Fail:
-		r.after(r.cfg.Durations.Release+faults.Slow, m, func() { r.failRelease(m) })
-	default:
-		answer := r.machineJSON(m)
-		r.after(r.cfg.Durations.Release+faults.Slow, m, func() { r.finishRelease(m) })
-		return answer, nil
-	}
-	return r.machineJSON(m), nil
-}
-
-func (r *Region) failRelease(m *machine) {
-	m.set(statusFailedReleasing)
-	r.failed(m, "Machine failed to be released: timed out after 5 minutes.")
-}
-
-func (r *Region) finishRelease(m *machine) {
-	r.freeAuto(m)
-	m.owner, m.userData, m.annotations = nil, nil, map[string]string{}
-	if m.dynamic {
-		_ = r.lxd.Delete(m.host.server, m.host.project, m.instance) // MAAS only logs a failure
-		r.removeMachine(m)
-		return
-	}
-	m.set(statusNew)
-	if m.tested {
-		m.set(statusReady)
-	}
-	r.note(m, "INFO", "Released", "")
-}
-
-// releaseMany releases all or none of the machines.
-func (r *Region) releaseMany(q *rest.Request) (any, error) {
-	defer r.begin()()
-	var locked, wrong []string
-	var todo []*machine
-	for _, id := range q.Form.All("machines") {
-		m := r.machine(id)
-		switch {
-		case m == nil:
-			return nil, rest.Text(http.StatusBadRequest, "Unknown machine(s): %s.", id)
-		case !canEdit(q.User, m):
-			locked = append(locked, id)
-		case m.status.in(releasable...):
-			todo = append(todo, m)
-		case !m.status.in(statusReady, statusReleasing):
-			wrong = append(wrong, id+" ('"+m.status.String()+"')")
-		}
-	}
-	if len(locked) > 0 {
-		return nil, rest.Text(http.StatusForbidden, "You don't have the required permission to release the following machine(s): %s.", strings.Join(locked, ", "))
-	}
-	if len(wrong) > 0 {
-		return nil, rest.Text(http.StatusConflict, "Machine(s) cannot be released in their current state: %s.", strings.Join(wrong, ", "))
-	}
-	done := []string{}
-	for _, m := range todo {
-		if _, err := r.startReleasing(m, q.Faults); err != nil {
-			return nil, err
-		}
-		done = append(done, m.systemID)
-	}
-	return done, nil
+	return m, nil
 }
 
 // abort ends an operation; the answer still shows it (recordings 193, 194).
 func (r *Region) abort(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
+	m, err := r.edited(q)
 	if err != nil {
 		return nil, err
-	}
-	if !canEdit(q.User, m) {
-		return nil, rest.Forbidden()
 	}
 	next, what := statusAllocated, "Aborted deployment"
 	switch m.status {
@@ -133,64 +35,31 @@ func (r *Region) abort(q *rest.Request) (any, error) {
 	case statusCommissioning:
 		next, what = statusNew, "Aborted commissioning"
 	case statusTesting:
-		next, what = m.previous, "Aborted testing"
+		next, what = m.afterTest(), "Aborted testing"
+	case statusDiskErasing:
+		next, what = statusFailedDiskErasing, "Aborted disk erasing"
 	default:
 		return nil, rest.Text(http.StatusConflict, "Cannot abort in current state: node %s is in state %s.", m.systemID, m.status)
 	}
-	if err := r.power(m, false); err != nil {
+	if err := r.power(m, false, q.Faults); err != nil {
 		return nil, powerFailed(err)
 	}
-	r.note(m, "INFO", what, "")
-	answer := r.machineJSON(m)
+	r.change(m)
 	if m.status == statusCommissioning {
 		m.owner = nil
 	}
+	r.note(m, "INFO", what, "")
+	answer := r.machineJSON(m)
 	m.set(next)
 	return answer, nil
 }
 
-func (r *Region) commission(q *rest.Request) (any, error) {
-	defer r.begin()()
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
+// afterTest is the status to which an aborted test returns: that before it, and New for the tests of a commissioning.
+func (m *machine) afterTest() status {
+	if m.previous == statusCommissioning {
+		return statusNew
 	}
-	if m.locked {
-		return nil, rest.Forbidden()
-	}
-	if !m.status.in(commissionable...) {
-		return nil, rest.Invalid("__all__", "'Commission' action is not available because the machine is %s.", m.status)
-	}
-	m.skipNetwork = q.Form.Bool("skip_networking")
-	m.owner = q.User
-	r.startCommissioning(m, q.Faults)
-	return r.machineJSON(m), nil
-}
-
-// startCommissioning powers the machine on and plans its end: Ready, off, without an owner, with a link on each NIC.
-func (r *Region) startCommissioning(m *machine, faults fault.Inside) {
-	m.set(statusCommissioning)
-	r.note(m, "INFO", "Commissioning", "")
-	if err := r.power(m, true); err != nil {
-		m.set(statusNew)
-		return
-	}
-	r.after(r.cfg.Durations.Commission+faults.Slow, m, func() {
-		m.owner = nil
-		if faults.Fail {
-			m.set(statusFailedCommissioning)
-			r.failed(m, "Node operation 'Commissioning' timed out after 30 minutes.")
-			return
-		}
-		m.tested = true
-		_ = r.power(m, false) // an unreachable host leaves it on, the row says so
-		for n, i := range m.interfaces {
-			if sub := r.subnetOfNIC(i); sub != nil && len(i.links) == 0 && (n == 0 || m.skipNetwork) {
-				r.newLink(i, sub, "auto")
-			}
-		}
-		m.set(statusReady)
-	})
+	return m.returnTo
 }
 
 var annotationKey = regexp.MustCompile(`^[\w.-]+$`)
@@ -198,7 +67,7 @@ var annotationKey = regexp.MustCompile(`^[\w.-]+$`)
 // annotate sets workload annotations, all or none; only the owner may (recordings 143-151, 340, 416).
 func (r *Region) annotate(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
+	m, err := r.edited(q)
 	if err != nil {
 		return nil, err
 	}
@@ -227,9 +96,10 @@ func (r *Region) annotate(q *rest.Request) (any, error) {
 	return r.machineJSON(m), nil
 }
 
+// lockMachine locks what is deployed or being deployed; who may is its owner or an administrator.
 func (r *Region) lockMachine(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
+	m, err := r.owned(q)
 	if err != nil {
 		return nil, err
 	}
@@ -239,80 +109,138 @@ func (r *Region) lockMachine(q *rest.Request) (any, error) {
 	if !m.status.in(statusDeployed, statusDeploying) {
 		return nil, rest.Text(http.StatusConflict, "Can't lock, node is not deployed or deploying")
 	}
+	r.change(m)
 	m.locked = true
 	return r.machineJSON(m), nil
 }
 
 func (r *Region) unlockMachine(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
+	m, err := r.owned(q)
 	if err != nil {
 		return nil, err
 	}
 	if !m.locked {
 		return nil, rest.Text(http.StatusConflict, "Machine is not locked")
 	}
+	r.change(m)
 	m.locked = false
 	return r.machineJSON(m), nil
 }
 
-func (r *Region) markBroken(q *rest.Request) (any, error) {
-	defer r.begin()()
+// owned finds the machine of a request that its owner or an administrator may make, locked or not.
+func (r *Region) owned(q *rest.Request) (*machine, error) {
 	m, err := r.machineOf(q)
 	if err != nil {
 		return nil, err
 	}
-	if !canEdit(q.User, m) {
+	if !q.User.Admin && m.owner != q.User {
 		return nil, rest.Forbidden()
 	}
-	m.set(statusBroken)
-	r.failed(m, q.Form.Get("comment"))
+	return m, nil
+}
+
+// markBroken is for the owner alone. What was allocated is released on the way (recording 199).
+func (r *Region) markBroken(q *rest.Request) (any, error) {
+	defer r.begin()()
+	m, err := r.edited(q)
+	if err != nil {
+		return nil, err
+	}
+	if m.owner != q.User {
+		return nil, rest.Forbidden()
+	}
+	before := m.status
+	if m.status.in(releasable...) {
+		if err := r.power(m, false, q.Faults); err != nil {
+			return nil, powerFailed(err)
+		}
+		r.clearDeployment(m)
+		r.note(m, "INFO", "Releasing", "")
+	}
+	if err := r.transition(m, statusBroken); err != nil {
+		return nil, err
+	}
+	m.previous, m.owner = before, nil
+	if m.errorText = q.Form.Get("comment"); m.errorText == "" {
+		m.errorText = q.Form.Get("error_description")
+	}
 	return r.machineJSON(m), nil
 }
 
-// powerOn also deploys an Allocated machine, with the default image, and wipes the stored user data in any case (recordings 561, 562).
-func (r *Region) powerOn(q *rest.Request) (any, error) {
+// markFixed makes a broken machine Ready, or Deployed when it was.
+func (r *Region) markFixed(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
+	m, err := r.administered(q)
 	if err != nil {
 		return nil, err
 	}
-	if !canEdit(q.User, m) {
-		return nil, rest.Forbidden()
+	if m.status != statusBroken {
+		return nil, rest.Text(http.StatusConflict, "Can't mark a non-broken node as 'Ready'.")
 	}
-	if m.owner == nil {
-		return nil, rest.Text(http.StatusConflict, "Can't start node: it hasn't been allocated.")
+	to := statusReady
+	if m.previous == statusDeployed {
+		to = statusDeployed
 	}
-	m.userData = nil
-	if q.Form.Has("user_data") {
-		data := q.Form.Get("user_data")
-		m.userData = &data
+	if err := r.transition(m, to); err != nil {
+		return nil, err
 	}
-	if m.status == statusAllocated {
-		if err := r.claimAuto(m); err != nil {
-			return nil, err
-		}
-		return r.startDeploying(m, q.Faults)
-	}
-	answer := r.machineJSON(m)
-	if err := r.power(m, true); err != nil {
-		return nil, powerFailed(err)
-	}
-	return answer, nil
+	m.errorText, m.osystem, m.series, m.kernel, m.scripts.installation = "", "", "", "", 0
+	return r.machineJSON(m), nil
 }
 
-func (r *Region) powerOff(q *rest.Request) (any, error) {
+// enterRescue boots a machine into rescue mode.
+func (r *Region) enterRescue(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
+	m, err := r.administered(q)
 	if err != nil {
 		return nil, err
 	}
-	if !canEdit(q.User, m) {
-		return nil, rest.Forbidden()
+	before := m.status
+	if err := r.transition(m, statusEnteringRescue); err != nil {
+		return nil, err
 	}
+	m.returnTo = before
+	r.note(m, "INFO", "Entering rescue mode", "")
+	return r.rescue(m, rescueStep{before, statusRescueMode, statusFailedEnteringRescue, true}, q)
+}
+
+// exitRescue boots a machine into what it was before rescue mode.
+func (r *Region) exitRescue(q *rest.Request) (any, error) {
+	defer r.begin()()
+	m, err := r.administered(q)
+	if err != nil {
+		return nil, err
+	}
+	if !m.status.in(statusRescueMode, statusEnteringRescue, statusFailedEnteringRescue, statusFailedExitingRescue) {
+		return nil, rest.Text(http.StatusConflict, "Invalid transition: %s -> %s.", m.status, statusExitingRescue)
+	}
+	before := m.status
+	if err := r.transition(m, statusExitingRescue); err != nil {
+		return nil, err
+	}
+	return r.rescue(m, rescueStep{before, m.returnTo, statusFailedExitingRescue, m.returnTo == statusDeployed}, q)
+}
+
+// rescueStep is the way into rescue mode or out of it: from a status, to one or, when it fails, to another, with the power on or off.
+type rescueStep struct {
+	from, to, failed status
+	on               bool
+}
+
+func (r *Region) rescue(m *machine, step rescueStep, q *rest.Request) (any, error) {
 	answer := r.machineJSON(m)
-	if err := r.power(m, false); err != nil {
+	if err := r.power(m, step.on, q.Faults); err != nil {
+		m.set(step.from)
 		return nil, powerFailed(err)
 	}
+	r.expire(nodeTimeout, m, step.failed)
+	r.after(r.cfg.Durations.Rescue+q.Faults.Slow, m, func() {
+		if q.Faults.Fail {
+			m.set(step.failed)
+			return
+		}
+		m.set(step.to)
+	})
 	return answer, nil
 }

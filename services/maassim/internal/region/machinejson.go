@@ -32,13 +32,13 @@ func (r *Region) machineJSON(m *machine) object {
 		"system_id": m.systemID, "hostname": m.hostname, "fqdn": m.fqdn(), "domain": r.domainJSON(m.domain),
 		"zone": r.zoneJSON(m.zone), "pool": r.poolJSON(m.pool), "status": int(m.status), "status_name": m.status.String(),
 		"status_message": m.message, "status_action": emptyWhen(m.message != nil), "owner": orNull(m.ownerName()), "locked": m.locked,
-		"description": m.description, "architecture": m.arch, "cpu_count": m.cores, "cpu_speed": 2600, "memory": m.memory,
+		"description": m.description, "architecture": m.arch, "cpu_count": m.cores, "cpu_speed": m.speed(), "memory": m.memory,
 		"storage": megabytes(m.storage()), "swap_size": m.swap, "tag_names": list(m.tags), "node_type": 0, "node_type_name": "Machine",
 		"power_type": m.powerType, "power_state": m.powerState(), "netboot": m.netboot, "osystem": m.osystem, "distro_series": m.series,
-		"hwe_kernel": orNull(m.kernel), "min_hwe_kernel": nil, "ephemeral_deploy": m.ephemeral, "disable_ipv4": false,
+		"hwe_kernel": orNull(m.kernel), "min_hwe_kernel": m.minKernel, "ephemeral_deploy": m.ephemeral, "disable_ipv4": false,
 		"address_ttl": nil, "hardware_uuid": nil, "bios_boot_method": nil, "resource_uri": uri("machines/%s/", m.systemID),
 		"owner_data": m.annotations, "workload_annotations": m.annotations, "ip_addresses": m.ips(),
-		"parent": nil, "pod": nil, "virtualmachine_id": nil, "enable_hw_sync": false, "last_sync": nil, "next_sync": nil,
+		"parent": nil, "pod": nil, "virtualmachine_id": nil, "enable_hw_sync": m.hwSync, "last_sync": nil, "next_sync": nil,
 		"sync_interval": nil, "default_gateways": m.gateways(),
 	}
 	if m.host != nil {
@@ -96,19 +96,43 @@ var unknownHardware = func() object {
 	return hardware
 }()
 
-// addResults adds the results of scripts, which are not simulated one by one: a commissioned machine has passed.
+// addResults adds the results of scripts, which are not simulated one by one: they are pending until a commissioning has passed.
 func (r *Region) addResults(o object, m *machine) {
-	code, name := -1, "Unknown"
-	if m.tested {
-		code, name = 2, "Passed"
-	}
 	for _, kind := range []string{"commissioning", "testing", "cpu_test", "memory_test", "storage_test", "network_test", "interface_test", "other_test"} {
 		o[kind+"_status"], o[kind+"_status_name"] = -1, "Unknown"
 	}
-	o["commissioning_status"], o["commissioning_status_name"] = code, name
+	results := map[string]int{
+		"commissioning": m.scripts.commissioning, "testing": m.scripts.testing, "storage_test": m.scripts.testing,
+	}
+	for kind, set := range results {
+		switch {
+		case m.tested && (set > 0 || kind == "commissioning"):
+			o[kind+"_status"], o[kind+"_status_name"] = 2, "Passed"
+		case set > 0:
+			o[kind+"_status"], o[kind+"_status_name"] = 0, "Pending"
+		}
+	}
+	results["installation"] = m.scripts.installation
 	for _, kind := range []string{"commissioning", "installation", "testing"} {
 		o["current_"+kind+"_result_id"] = nil
+		if results[kind] > 0 {
+			o["current_"+kind+"_result_id"] = results[kind]
+		}
 	}
+}
+
+// usualSpeed is the speed of a processor in MHz where nothing else was asked for.
+const usualSpeed = 2600
+
+// speed returns the speed of a machine's processor in MHz; one without processors has none.
+func (m *machine) speed() int {
+	switch {
+	case m.cpuSpeed > 0:
+		return m.cpuSpeed
+	case m.cores == 0:
+		return 0
+	}
+	return usualSpeed
 }
 
 // addVersionFields adds what later versions of MAAS added.
@@ -117,7 +141,7 @@ func (r *Region) addVersionFields(o object, m *machine) {
 		o["error_description"] = m.errorText
 	}
 	if r.minor >= 6 {
-		o["enable_kernel_crash_dump"] = false
+		o["enable_kernel_crash_dump"] = m.crashDump
 	}
 	if r.minor >= 7 {
 		o["is_dpu"] = false
@@ -246,9 +270,9 @@ func emptyWhen(there bool) any {
 }
 
 // list is never null.
-func list(s []string) []string {
+func list[T any](s []T) []T {
 	if s == nil {
-		return []string{}
+		return []T{}
 	}
 	return s
 }

@@ -2,43 +2,64 @@ package region
 
 import (
 	"net/http"
-	"strconv"
+	"slices"
+	"strings"
 
-	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
 func (r *Region) machineResources() []rest.Resource {
-	list := []rest.Action{
-		{Method: http.MethodGet, Name: "machines.list", Handle: r.listMachines},
-		{Method: http.MethodGet, Op: "list_allocated", Name: "machines.list_allocated", Handle: r.listAllocated},
-		{Method: http.MethodPost, Op: "allocate", Name: "machines.allocate", Handle: r.allocate},
-		{Method: http.MethodPost, Op: "release", Name: "machines.release_many", Lists: true, Handle: r.releaseMany},
-	}
-	read := rest.Action{Method: http.MethodGet, Name: "machines.read", Handle: r.readMachine}
+	get, post := http.MethodGet, http.MethodPost
+	list := rest.Action{Method: get, Name: "machines.list", Handle: r.listMachines}
+	registered := rest.Action{Method: get, Op: "is_registered", Name: "machines.is_registered", Handle: r.isRegistered}
+	parameters := rest.Action{Method: get, Op: "power_parameters", Name: "machines.power_parameters_many", Admin: true, Handle: r.manyParameters}
+	read := rest.Action{Method: get, Name: "machines.read", Handle: r.readMachine}
+	remove := rest.Action{Method: http.MethodDelete, Name: "machines.delete", Handle: r.deleteMachine}
+	parametersOf := rest.Action{Method: get, Op: "power_parameters", Name: "machines.power_parameters", Admin: true, Handle: r.machineParameters}
 	return []rest.Resource{
-		{Path: "machines", Anonymous: true, Actions: list},
-		{Path: "nodes", Anonymous: true, Actions: list[:1]},
-		{Path: "nodes/{system_id}", Actions: []rest.Action{read}},
-		{Path: "machines/{system_id}", Actions: []rest.Action{
-			read,
-			{Method: http.MethodPut, Name: "machines.update", Admin: true, Handle: r.updateMachine},
-			{Method: http.MethodDelete, Name: "machines.delete", Handle: r.deleteMachine},
-			{Method: http.MethodPost, Op: "deploy", Name: "machines.deploy", Handle: r.deploy},
-			{Method: http.MethodPost, Op: "release", Name: "machines.release", Handle: r.release},
-			{Method: http.MethodPost, Op: "abort", Name: "machines.abort", Handle: r.abort},
-			{Method: http.MethodPost, Op: "commission", Name: "machines.commission", Admin: true, Handle: r.commission},
-			{Method: http.MethodPost, Op: "lock", Name: "machines.lock", Handle: r.lockMachine},
-			{Method: http.MethodPost, Op: "unlock", Name: "machines.unlock", Handle: r.unlockMachine},
-			{Method: http.MethodPost, Op: "mark_broken", Name: "machines.mark_broken", Handle: r.markBroken},
-			{Method: http.MethodPost, Op: "power_on", Name: "machines.power_on", Handle: r.powerOn},
-			{Method: http.MethodPost, Op: "power_off", Name: "machines.power_off", Handle: r.powerOff},
-			{Method: http.MethodGet, Op: "query_power_state", Name: "machines.query_power_state", Handle: r.queryPower},
-			{Method: http.MethodGet, Op: "power_parameters", Name: "machines.power_parameters", Admin: true, Handle: r.machineParameters},
-			{Method: http.MethodPost, Op: "set_workload_annotations", Name: "machines.set_workload_annotations", Handle: r.annotate},
-			{Method: http.MethodPost, Op: "set_owner_data", Name: "machines.set_workload_annotations", Handle: r.annotate},
-		}},
+		{Path: "machines", Anonymous: true, Actions: slices.Concat([]rest.Action{
+			list, registered, parameters,
+			{Method: post, Name: "machines.create", Handle: r.createMachine},
+			{Method: get, Op: "list_allocated", Name: "machines.list_allocated", Handle: r.listAllocated},
+			{Method: post, Op: "allocate", Name: "machines.allocate", Handle: r.allocate},
+			{Method: post, Op: "release", Name: "machines.release_many", Lists: true, Handle: r.releaseMany},
+		}, unsimulatedOps("machines", post, "accept", "accept_all", "add_chassis", "clone", "set_zone"))},
+		{Path: "nodes", Anonymous: true, Actions: slices.Concat([]rest.Action{list, registered}, unsimulatedOps("nodes", post, "set_zone"))},
+		{Path: "nodes/{system_id}", Actions: slices.Concat([]rest.Action{read, remove, parametersOf}, unsimulatedOps("nodes", get, "details"))},
+		{Path: "machines/{system_id}", Actions: slices.Concat([]rest.Action{
+			read, remove, parametersOf,
+			{Method: http.MethodPut, Name: "machines.update", Handle: r.updateMachine},
+			{Method: get, Op: "query_power_state", Name: "machines.query_power_state", Handle: r.queryPower},
+		}, r.machineOperations(), unsimulatedOps("machines", get, "details", "get_curtin_config", "get_token"),
+			unsimulatedOps("machines", post, "clear_default_gateways", "mount_special", "unmount_special", "set_storage_layout",
+				"restore_default_configuration", "restore_networking_configuration", "restore_storage_configuration"))},
 	}
+}
+
+// machineOperations are what changes the status of a machine, its power, its lock or its annotations.
+func (r *Region) machineOperations() []rest.Action {
+	var all []rest.Action
+	for op, handle := range map[string]rest.Handler{
+		"deploy": r.deploy, "release": r.release, "abort": r.abort, "commission": r.commission, "test": r.testMachine,
+		"override_failed_testing": r.overrideTest, "lock": r.lockMachine, "unlock": r.unlockMachine, "mark_broken": r.markBroken,
+		"mark_fixed": r.markFixed, "rescue_mode": r.enterRescue, "exit_rescue_mode": r.exitRescue, "power_on": r.powerOn,
+		"power_off": r.powerOff, "set_workload_annotations": r.annotate,
+	} {
+		data := op == "commission" || op == "test" || op == "release" && r.minor >= 5 // these read request.data
+		all = append(all, rest.Action{Method: http.MethodPost, Op: op, Name: "machines." + op, Data: data, Handle: handle})
+	}
+	return append(all, rest.Action{Method: http.MethodPost, Op: "set_owner_data", Name: "machines.set_workload_annotations", Handle: r.annotate})
+}
+
+// unsimulatedOps are operations that MAAS has; here they say that they are missing, instead of being unknown.
+func unsimulatedOps(resource, method string, ops ...string) []rest.Action {
+	var all []rest.Action
+	for _, op := range ops {
+		all = append(all, rest.Action{Method: method, Op: op, Name: resource + "." + op, Handle: func(*rest.Request) (any, error) {
+			return nil, unsimulated(resource + " op=" + op)
+		}})
+	}
+	return all
 }
 
 func (r *Region) listMachines(q *rest.Request) (any, error) {
@@ -59,8 +80,9 @@ func (r *Region) listMachines(q *rest.Request) (any, error) {
 func (r *Region) listAllocated(q *rest.Request) (any, error) {
 	defer r.begin()()
 	all := []object{}
+	ids := q.Query.All("id")
 	for _, m := range r.candidates(&rest.Values{}, q.User, false, r.machines.byOwner.Views(q.User), r.machines.byStatus.Views(statusAllocated)) {
-		if m.owner == q.User && m.status == statusAllocated {
+		if m.owner == q.User && m.status == statusAllocated && (len(ids) == 0 || slices.Contains(ids, m.systemID)) {
 			all = append(all, r.machineJSON(m))
 		}
 	}
@@ -76,56 +98,6 @@ func (r *Region) readMachine(q *rest.Request) (any, error) {
 	return r.machineJSON(m), nil
 }
 
-// updateMachine changes a machine; zone, pool and domain go by name here, unlike in compose (recording 190).
-func (r *Region) updateMachine(q *rest.Request) (any, error) {
-	defer r.begin()()
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
-	}
-	if m.locked {
-		return nil, rest.Forbidden()
-	}
-	var form rest.Form
-	hostname, swap := m.hostname, m.swap
-	if name := q.Form.Get("hostname"); name != "" && name != m.hostname {
-		if text := badHostname(name); text != "" {
-			form.Addf("hostname", "%s", text)
-		} else if r.machineNamed(name) != nil {
-			form.Addf("hostname", "Node with this Hostname already exists.")
-		}
-		hostname = name
-	}
-	if text := q.Form.Get("swap_size"); text != "" {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			form.Addf("swap_size", "Invalid size for swap: %s", text)
-		}
-		swap = &n
-	}
-	z, p := r.zoneNamed(q.Form.Get("zone")), r.poolNamed(q.Form.Get("pool"))
-	if z == nil && q.Form.Has("zone") {
-		form.Addf("zone", notAChoice)
-	}
-	if p == nil && q.Form.Has("pool") {
-		form.Addf("pool", notAChoice)
-	}
-	if err := form.Err(); err != nil {
-		return nil, err
-	}
-	m.hostname, m.swap = hostname, swap
-	if z != nil {
-		m.zone = z
-	}
-	if p != nil {
-		m.pool = p
-	}
-	if q.Form.Has("description") {
-		m.description = q.Form.Get("description")
-	}
-	return r.machineJSON(m), nil
-}
-
 // deleteMachine forgets a machine. A composed VM is removed from LXD first; whether that worked makes no difference to the row and to the
 // answer (recordings 286, 534).
 func (r *Region) deleteMachine(q *rest.Request) (any, error) {
@@ -135,7 +107,7 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 	}
 	if m.host != nil {
 		r.wait(r.cfg.Durations.Delete)
-		if !q.Faults.VMLeft {
+		if !q.Faults.VMLeft && !q.Faults.PostCommit {
 			// An unreachable host or a VM that is gone already is only logged by MAAS.
 			_ = r.lxd.Delete(m.host.server, m.host.project, m.instance)
 		}
@@ -156,59 +128,57 @@ func (r *Region) checkDelete(q *rest.Request) (*machine, error) {
 	if !q.User.Admin || m.locked {
 		return nil, rest.Forbidden()
 	}
-	if m.hostOf != nil && !q.Query.Bool("force") {
-		return nil, rest.Text(http.StatusBadRequest, "The following VM hosts must be removed first: %s", m.hostOf.name)
-	}
-	return m, nil
+	return m, r.freeHosts(m, q.Query.Bool("force"))
 }
 
+// machineParameters shows how MAAS reaches a machine's power; the VM's name in LXD is among it even where MAAS gave the machine another one
+// (recording 494).
 func (r *Region) machineParameters(q *rest.Request) (any, error) {
 	defer r.begin()()
 	m, err := r.machineOf(q)
 	if err != nil {
 		return nil, err
 	}
-	if m.host == nil {
-		return object{}, nil
-	}
-	o := r.powerParameters(m.host)
-	o["instance_name"] = m.instance
-	return o, nil
+	return r.parametersOf(m), nil
 }
 
-// queryPower asks LXD, and fails when it cannot be reached (recording 533).
-func (r *Region) queryPower(q *rest.Request) (any, error) {
+// manyParameters shows the parameters of the machines that the request names, or of all, by their system ids.
+func (r *Region) manyParameters(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
-	}
-	if m.host == nil {
-		return object{"state": m.powerState()}, nil
-	}
-	running, err := r.lxd.Running(m.host.server, m.host.project, m.instance)
-	if err != nil {
-		return nil, rest.Text(http.StatusInternalServerError, "Pod: %v", err)
-	}
-	m.powerOn = running
-	return object{"state": m.powerState()}, nil
-}
-
-// power switches a machine on or off, in LXD too. It reports what LXD answered.
-func (r *Region) power(m *machine, on bool) error {
-	if m.host != nil {
-		if err := r.lxd.SetRunning(m.host.server, m.host.project, m.instance, on); err != nil {
-			return err
+	all := object{}
+	if !q.Query.Has("id") {
+		for m := range r.machines.All() {
+			all[m.systemID] = r.parametersOf(m)
 		}
 	}
-	m.powerOn = on
-	return nil
+	for _, id := range q.Query.All("id") {
+		if m := r.machine(id); m != nil {
+			all[id] = r.parametersOf(m)
+		}
+	}
+	return all, nil
 }
 
-// powerFailed is the answer after MAAS has committed and the rack could not switch the machine.
-func powerFailed(err error) error {
-	if err == lxd.ErrOffline { //nolint:errorlint // package lxd returns it unwrapped
-		return rest.Text(http.StatusInternalServerError, "Pod: %v", err)
+func (r *Region) parametersOf(m *machine) object {
+	if m.host != nil {
+		o := r.powerParameters(m.host)
+		o["instance_name"] = m.instance
+		return o
 	}
-	return rest.Text(http.StatusInternalServerError, "%v", err)
+	o := object{}
+	for name, value := range m.parameters {
+		o[name] = value
+	}
+	return o
+}
+
+// isRegistered says whether a MAC address is on a machine that is not retired.
+func (r *Region) isRegistered(q *rest.Request) (any, error) {
+	defer r.begin()()
+	if !q.Query.Has("mac_address") {
+		return nil, rest.Text(http.StatusBadRequest, "No provided mac_address!")
+	}
+	mac := strings.ToLower(strings.ReplaceAll(q.Query.Get("mac_address"), "-", ":"))
+	m, ok := r.machines.byMAC.First(mac)
+	return ok && m.status != statusRetired, nil
 }

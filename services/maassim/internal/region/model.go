@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/capmaas/capmaas/services/maassim/internal/index"
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
@@ -75,6 +76,7 @@ type machine struct {
 	pool               *pool
 	status             status
 	previous           status // before the operation in progress
+	returnTo           status // before testing or rescue mode
 	owner              *rest.User
 	agent              string
 	locked             bool
@@ -83,6 +85,7 @@ type machine struct {
 	cores, memory      int // MiB
 	swap               *int64
 	disks              []disk
+	laidOut            bool // has its storage layout, which commissioning makes
 	interfaces         []*iface
 	tags               []string
 	powerType          string
@@ -107,13 +110,18 @@ type machine struct {
 	osystem, series, kernel string
 	ephemeral               bool
 	netboot                 bool
+	hwSync, crashDump       bool
 	userData                *string // verbatim
 	annotations             map[string]string
 	message                 *string // type of the last event
 	errorText               string
 
 	epoch int // counts status changes, so that a planned one knows when it is stale
-	rev   int // counts changes of its row, by which a transaction that began before notices them
+	// rev is the region's revision at which the row last changed, born the one at which it was made; by them a transaction that began before
+	// notices the change.
+	rev, born int
+	revisions *int // the region's
+	rows      *index.Table[*machine]
 }
 
 // scripts are the ids of a machine's sets of script results; 0 means none.
@@ -122,6 +130,7 @@ type scripts struct{ commissioning, testing, installation int }
 type disk struct {
 	id         int
 	name, pool string
+	tags       []string // as asked for when it was composed
 	size       int64
 	serial     string
 	uuids      [4]string

@@ -2,54 +2,142 @@ package region
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-// refreshHost discovers a host: MAAS takes over what LXD reports of the tracked project. VMs without a machine are imported and
-// commissioned, machines without a VM are deleted, locked or not (recordings 491, 507).
+// refreshHost discovers a host. When LXD cannot be reached nothing changes (recording 531).
 func (r *Region) refreshHost(q *rest.Request) (any, error) {
-	h, known, err := r.beforeRefresh(q)
+	h, err := r.findHost(q)
 	if err != nil {
 		return nil, err
 	}
-	r.wait(r.cfg.Durations.Refresh)
-	instances, err := r.lxd.List(h.server, h.project)
-	if err != nil {
-		return nil, rest.Text(http.StatusServiceUnavailable, "Pod %d: %v", h.id, err)
+	if err := r.discover(h, q); err != nil {
+		return nil, err
 	}
 	defer r.begin()()
-	h.cores, h.memory = h.physical[0], h.physical[1]
-	if h.kind == "lxd" {
-		h.capabilities = []string{"composable", "dynamic_local_storage", "over_commit", "storage_pools"}
+	return r.hostJSON(h), nil
+}
+
+// discover lets MAAS take over what LXD reports of a host. It asks without a lock; when another transaction has meanwhile changed a row
+// that it would write, the whole discovery is done again (recordings 503, 607).
+func (r *Region) discover(h *vmHost, q *rest.Request) error {
+	for range maxTries {
+		began := r.now()
+		r.wait(r.cfg.Durations.Refresh)
+		instances, err := r.lxd.ListAll(h.server)
+		if err != nil {
+			return discoveryFailed(h, err)
+		}
+		r.held("lxd.listed", h)
+		if r.syncHost(h, instances, began, q) {
+			return nil
+		}
 	}
-	reported := make(map[string]bool)
-	for _, inst := range instances {
-		reported[inst.Name] = true
-		if m := r.machineOfInstance(h, inst.Name); m != nil {
+	return lostRace()
+}
+
+func discoveryFailed(h *vmHost, err error) error {
+	if err == lxd.ErrNoRack { //nolint:errorlint // package lxd returns it unwrapped
+		return rest.Text(http.StatusServiceUnavailable, "Unable to start the VM host discovery process. No rack controllers connected.")
+	}
+	return rest.Text(http.StatusServiceUnavailable, "Pod %d: %v", h.id, err)
+}
+
+// now is the revision that a transaction sees which begins at this moment.
+func (r *Region) now() int {
+	defer r.begin()()
+	return r.revision
+}
+
+// syncHost writes what a discovery found. VMs of the tracked project without a machine are imported and commissioned, machines without
+// a VM are deleted, locked or not (recordings 491, 507). It writes nothing and returns false when it conflicts with a change since the
+// revision at which it began.
+func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *rest.Request) bool {
+	defer r.begin()()
+	tracked := slices.DeleteFunc(slices.Clone(instances), func(i lxd.Instance) bool { return i.Project != h.project })
+	found, gone := r.match(h, tracked)
+	// A machine that was made since is not in the transaction's view: it conflicts when it is to be written, and is safe when it is
+	// to be deleted (recordings 499-504).
+	gone = slices.DeleteFunc(gone, func(m *machine) bool { return m.born > began })
+	for _, m := range append(slices.Clone(gone), found...) {
+		if m != nil && m.changedSince(began) {
+			return false
+		}
+	}
+	r.takeInventory(h, q.User)
+	r.trackForeign(h, instances)
+	for n, inst := range tracked {
+		if m := found[n]; m != nil {
+			r.change(m)
+			m.host, m.instance, m.powerType = h, inst.Name, h.kind
 			m.cores, m.memory, m.powerOn = inst.Cores, inst.MemoryMiB, inst.Running
 			continue
 		}
 		r.importInstance(h, inst, q)
 	}
-	for _, m := range known {
-		// A machine made while the discovery ran is safe although the host did not report it yet (recordings 499-501).
-		if r.machines.Has(m) && !reported[m.instance] {
-			r.removeMachine(m)
-		}
+	for _, m := range gone {
+		_ = r.lxd.Delete(m.host.server, m.host.project, m.instance) // as for every composed machine that is deleted; failures are only logged
+		r.removeMachine(m)
 	}
-	return r.hostJSON(h), nil
+	return true
 }
 
-// beforeRefresh returns the host and the machines that MAAS has on it when the discovery begins.
-func (r *Region) beforeRefresh(q *rest.Request) (*vmHost, []*machine, error) {
-	defer r.begin()()
-	h := r.hostOf(q)
-	if h == nil {
-		return nil, nil, rest.NotFound("Pod")
+// match finds the machine of each instance by its MAC addresses, whatever host the machine is on, and the machines of the host that no
+// instance matches. So a machine whose NIC was taken over by another one is found for the other (recordings 611, 612).
+func (r *Region) match(h *vmHost, instances []lxd.Instance) (found, gone []*machine) {
+	matched := make(map[*machine]bool)
+	for _, inst := range instances {
+		m := r.machineWith(h, inst)
+		if matched[m] {
+			m = nil // two instances with one address: the second is a stranger
+		}
+		found = append(found, m)
+		if m != nil {
+			matched[m] = true
+		}
 	}
-	return h, r.machines.onHost.Rows(h), nil
+	for _, m := range r.machines.onHost.Rows(h) {
+		if !matched[m] {
+			gone = append(gone, m)
+		}
+	}
+	return found, gone
+}
+
+// machineWith finds the machine of an instance; one without a NIC is found by its name.
+func (r *Region) machineWith(h *vmHost, inst lxd.Instance) *machine {
+	for _, nic := range inst.NICs {
+		if m, ok := r.machines.byMAC.First(nic.MAC); ok {
+			return m
+		}
+	}
+	if len(inst.NICs) == 0 {
+		return r.machineOfInstance(h, inst.Name)
+	}
+	return nil
+}
+
+// trackForeign notes the VMs of the projects that MAAS does not track. They take nothing of the host in its books.
+func (r *Region) trackForeign(h *vmHost, instances []lxd.Instance) {
+	before := h.foreign
+	h.foreign = nil
+	for _, inst := range instances {
+		if inst.Project == h.project {
+			continue
+		}
+		at := slices.IndexFunc(before, func(v *vmRow) bool { return v.inst.Project == inst.Project && v.inst.Name == inst.Name })
+		row := &vmRow{inst: inst}
+		if at >= 0 {
+			row.id = before[at].id
+		} else {
+			r.ids.vm++
+			row.id = r.ids.vm
+		}
+		h.foreign = append(h.foreign, row)
+	}
 }
 
 // importInstance makes a machine of a VM that MAAS did not know: in the host's zone and pool, commissioning, owned by whoever refreshed
@@ -57,16 +145,7 @@ func (r *Region) beforeRefresh(q *rest.Request) (*vmHost, []*machine, error) {
 func (r *Region) importInstance(h *vmHost, inst lxd.Instance, q *rest.Request) {
 	m := r.enrolRow(h, inst.Name, inst)
 	for _, nic := range inst.NICs {
-		wish := nicWish{name: nic.Name}
-		if h.machine != nil {
-			for _, i := range h.machine.interfaces {
-				if i.name == nic.Parent {
-					wish.bridge = i
-				}
-			}
-		}
-		r.enrolNIC(m, wish, nic.MAC, false)
+		r.enrolNIC(m, nicWish{name: nic.Name, bridge: h.interfaceNamed(nic.Parent)}, nic.MAC, false)
 	}
-	m.owner = q.User
-	r.startCommissioning(m, q.Faults)
+	_ = r.startCommissioning(m, q.User, q.Faults) // a VM that cannot be started stays New
 }

@@ -7,6 +7,7 @@ package region
 
 import (
 	"container/heap"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,11 +18,15 @@ import (
 
 // Region is the simulated region controller. It is safe for concurrent use.
 type Region struct {
-	cfg     Config
-	users   []*rest.User
-	lxd     *lxd.World
-	clock   func() time.Time
-	wait    func(time.Duration)
+	cfg   Config
+	users []*rest.User
+	lxd   *lxd.World
+	clock func() time.Time
+	wait  func(time.Duration)
+	gate  func(place, name string)
+	// mutedPower: the end of a power command is not reported, so that only a query tells MAAS what it did.
+	mutedPower bool
+
 	minor   int // of MAAS 3.x
 	mu      sync.Mutex
 	ids     identities
@@ -29,12 +34,16 @@ type Region struct {
 	agenda  agenda
 	tables
 
+	drawing sync.Mutex
+	random  *rand.Rand // of the spread of durations
+
 	zones     []*zone
 	pools     []*pool
 	domains   []*domain
 	vlans     []*network.VLAN
 	subnets   []*network.Subnet
 	servers   []server
+	revision  int        // of the last change of a machine's row
 	acquiring sync.Mutex // MAAS's advisory lock: allocate and deploy of a Ready machine wait for each other
 	tags      []*tag
 	images    []*image
@@ -49,14 +58,17 @@ type Deps struct {
 	Clock func() time.Time
 	// Wait passes simulated time inside a call.
 	Wait func(time.Duration)
+	// Gate is called without locks where a call about a host can be held: "lxd.created" and "lxd.listed".
+	Gate func(place, name string)
 }
 
 // New returns a region as the configuration describes it, with its hosts in LXD. It fails when the configuration contradicts itself.
 func New(cfg Config, deps Deps) (*Region, error) {
 	r := &Region{
-		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, wait: deps.Wait,
+		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, random: rand.New(rand.NewPCG(cfg.Seed, 0)), gate: deps.Gate,
 		tables: newTables(),
 	}
+	r.wait = func(d time.Duration) { deps.Wait(r.spread(d)) }
 	return r, r.seed()
 }
 
@@ -85,14 +97,24 @@ func (r *Region) settle() {
 // after plans the end of an operation on a machine; a status change before then cancels it.
 func (r *Region) after(d time.Duration, m *machine, do func()) {
 	r.ids.plan++
-	heap.Push(&r.agenda, planned{at: r.clock().Add(d), order: r.ids.plan, machine: m, epoch: m.epoch, do: do})
+	heap.Push(&r.agenda, planned{at: r.clock().Add(r.spread(d)), order: r.ids.plan, machine: m, epoch: m.epoch, do: do})
+}
+
+// spread draws a duration near the one that is set.
+func (r *Region) spread(d time.Duration) time.Duration {
+	if d == 0 || r.cfg.Durations.Spread == 0 {
+		return d
+	}
+	r.drawing.Lock()
+	defer r.drawing.Unlock()
+	return time.Duration(float64(d) * (1 + r.cfg.Durations.Spread*(2*r.random.Float64()-1)))
 }
 
 // set gives a machine a status; what was planned for its former status is void.
 func (m *machine) set(s status) {
 	m.previous, m.status = m.status, s
 	m.epoch++
-	m.rev++
+	m.written()
 }
 
 // planned is an end of an operation that lies ahead.
@@ -101,6 +123,7 @@ type planned struct {
 	order   int
 	machine *machine
 	epoch   int
+	timeout bool // it is the end of patience, not the end of the operation
 	do      func()
 }
 

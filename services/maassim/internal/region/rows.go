@@ -13,8 +13,10 @@ func (r *Region) newMachine(hostname string) *machine {
 	r.ids.machine++
 	m := &machine{
 		id: r.ids.machine, systemID: r.ids.systemID(), hostname: hostname, domain: r.domains[0], zone: r.zones[0], pool: r.pools[0],
-		annotations: map[string]string{}, netboot: true,
+		annotations: map[string]string{}, netboot: true, revisions: &r.revision, rows: r.machines.Table,
 	}
+	m.written()
+	m.born = m.rev
 	r.machines.Add(m)
 	return m
 }

@@ -102,8 +102,11 @@ func (r *Region) addSubnet(s Subnet) error {
 	if err != nil {
 		return fmt.Errorf("subnet %s: %w", s.Name, err)
 	}
-	r.ids.subnet++
-	sub := &network.Subnet{ID: r.ids.subnet, Name: s.Name, CIDR: cidr.Masked(), VLAN: r.vlanFor(s), Managed: !s.Unmanaged}
+	if s.ID == 0 {
+		s.ID = r.ids.subnet + 1
+	}
+	r.ids.subnet = max(r.ids.subnet, s.ID)
+	sub := &network.Subnet{ID: s.ID, Name: s.Name, CIDR: cidr.Masked(), VLAN: r.vlanFor(s), Managed: !s.Unmanaged}
 	if sub.Gateway, err = parseOptional(s.Gateway); err != nil {
 		return fmt.Errorf("subnet %s: gateway: %w", s.Name, err)
 	}
@@ -129,6 +132,7 @@ func (r *Region) addSubnet(s Subnet) error {
 		}
 	}
 	r.subnets = append(r.subnets, sub)
+	slices.SortFunc(r.subnets, func(a, b *network.Subnet) int { return a.ID - b.ID })
 	return nil
 }
 
@@ -178,7 +182,7 @@ func (r *Region) vlanFor(s Subnet) *network.VLAN {
 func (r *Region) addHost(c Host) error {
 	c = r.addServer(c)
 	if c.Unregistered {
-		return nil
+		return r.checkBridges(c)
 	}
 	h := &vmHost{
 		name: c.Name, kind: c.Type, project: c.Project, version: c.LXDVersion, arch: c.Architecture, server: c.Name, address: c.Address,
@@ -222,9 +226,19 @@ func (r *Region) addHostMachine(h *vmHost, c Host) error {
 	m := r.newMachine(h.name)
 	m.status, m.owner = s, r.users[0]
 	m.zone, m.pool, m.arch, m.cores, m.memory = h.zone, h.pool, h.arch, c.Cores, c.MemoryMiB
-	m.powerType, m.powerOn, m.hostOf, m.tested = "ipmi", true, h, true
+	m.powerType, m.powerOn, m.hostOf, m.tested, m.laidOut = "ipmi", true, h, true, true
 	h.machine = m
 	return r.addBridges(m, c)
+}
+
+// checkBridges finds out before a server becomes a VM host whether its bridges can be made.
+func (r *Region) checkBridges(c Host) error {
+	for _, b := range c.Bridges {
+		if r.subnetNamed(b.Subnet) == nil {
+			return fmt.Errorf("host %s: bridge %s: no subnet %q", c.Name, b.Name, b.Subnet)
+		}
+	}
+	return nil
 }
 
 // addBridges makes the bridges of a VM host's machine, each over a NIC of its own.
@@ -244,13 +258,25 @@ func (r *Region) addBridges(m *machine, c Host) error {
 		if b.NoAddress {
 			continue
 		}
-		free, ok := sub.Lowest()
-		if !ok {
-			return fmt.Errorf("host %s: subnet %s is full", c.Name, sub.Name)
+		at, err := r.bridgeAddress(b, sub)
+		if err != nil {
+			return fmt.Errorf("host %s: bridge %s: %w", c.Name, b.Name, err)
 		}
-		r.hold(r.newLink(bridge, sub, "static"), free, allocSticky)
+		r.hold(r.newLink(bridge, sub, "static"), at, allocSticky)
 	}
 	return nil
+}
+
+// bridgeAddress is the address of a host on the subnet of its bridge.
+func (r *Region) bridgeAddress(b Bridge, sub *network.Subnet) (netip.Addr, error) {
+	if b.Address != "" {
+		return netip.ParseAddr(b.Address)
+	}
+	free, ok := sub.Lowest()
+	if !ok {
+		return free, fmt.Errorf("subnet %s is full", sub.Name)
+	}
+	return free, nil
 }
 
 func (r *Region) addMetal(c Metal) error {
@@ -264,7 +290,7 @@ func (r *Region) addMetal(c Metal) error {
 		return fmt.Errorf("machine %s: zone %q or pool %q does not exist", c.Name, c.Zone, c.Pool)
 	}
 	m.status, m.arch, m.cores, m.memory = s, orDefault(c.Architecture, "amd64/generic"), c.Cores, c.MemoryMiB
-	m.powerType, m.tested = "ipmi", true
+	m.powerType, m.tested, m.laidOut = "ipmi", true, true
 	for _, name := range c.Tags {
 		r.ensureTag(name)
 		m.tags = append(m.tags, name)

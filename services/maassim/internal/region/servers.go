@@ -25,7 +25,7 @@ func (r *Region) addServer(c Host) Host {
 	for i := range c.StoragePools {
 		c.StoragePools[i].Driver = orDefault(c.StoragePools[i].Driver, "zfs")
 		p := c.StoragePools[i]
-		pools = append(pools, lxd.Pool{Name: p.Name, Driver: p.Driver, Total: p.Total, Default: p.Default})
+		pools = append(pools, lxd.Pool{Name: p.Name, Driver: p.Driver, Total: p.Total, Default: p.Default, Endless: p.Endless})
 	}
 	r.lxd.AddHost(c.Name, pools)
 	r.servers = append(r.servers, server{c})

@@ -82,7 +82,7 @@ var releasable = []status{
 }
 
 // commissionable are the statuses from which a machine may be commissioned.
-var commissionable = []status{statusNew, statusReady, statusFailedCommissioning, statusFailedTesting, statusBroken}
+var commissionable = []status{statusNew, statusReady, statusFailedCommissioning, statusBroken}
 
 // linkable are the statuses in which links may be changed.
 var linkable = []status{statusNew, statusReady, statusAllocated, statusBroken, statusFailedTesting}

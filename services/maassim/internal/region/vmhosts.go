@@ -3,7 +3,6 @@ package region
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
@@ -14,15 +13,17 @@ func (r *Region) vmHostResources() []rest.Resource {
 		all = append(all,
 			rest.Resource{Path: base, Actions: r.vmHostActions([]rest.Action{
 				{Method: http.MethodGet, Name: "vm-hosts.list", Handle: r.listHosts},
+				{Method: http.MethodPost, Name: "vm-hosts.create", Admin: true, Handle: r.createHost},
 			})},
 			rest.Resource{Path: base + "/{id}", Actions: r.vmHostActions([]rest.Action{
 				{Method: http.MethodGet, Name: "vm-hosts.read", Handle: r.readHost},
 				{Method: http.MethodPut, Name: "vm-hosts.update", Admin: true, Handle: r.updateHost},
+				{Method: http.MethodDelete, Name: "vm-hosts.delete", Admin: true, Handle: r.deleteHost},
 				{Method: http.MethodGet, Op: "parameters", Name: "vm-hosts.parameters", Admin: true, Handle: r.hostParameters},
 				{Method: http.MethodPost, Op: "refresh", Name: "vm-hosts.refresh", Admin: true, Handle: r.refreshHost},
 				{Method: http.MethodPost, Op: "compose", Name: "vm-hosts.compose", Admin: true, Data: true, Handle: r.compose},
-				{Method: http.MethodPost, Op: "add_tag", Name: "vm-hosts.add_tag", Admin: true, Handle: r.tagHost},
-				{Method: http.MethodPost, Op: "remove_tag", Name: "vm-hosts.remove_tag", Admin: true, Handle: r.untagHost},
+				{Method: http.MethodPost, Op: "add_tag", Name: "vm-hosts.add_tag", Admin: true, Data: true, Handle: r.tagHost},
+				{Method: http.MethodPost, Op: "remove_tag", Name: "vm-hosts.remove_tag", Admin: true, Data: true, Handle: r.untagHost},
 			})})
 	}
 	return all
@@ -61,46 +62,6 @@ func (r *Region) readHost(q *rest.Request) (any, error) {
 	return r.hostJSON(h), nil
 }
 
-// updateHost changes what the form names. A real MAAS also discovers the host anew and hides when that fails (recording 532).
-func (r *Region) updateHost(q *rest.Request) (any, error) {
-	defer r.begin()()
-	h := r.hostOf(q)
-	if h == nil {
-		return nil, rest.NotFound("Pod")
-	}
-	var form rest.Form
-	for name, ratio := range map[string]*float64{"cpu_over_commit_ratio": &h.cpuRatio, "memory_over_commit_ratio": &h.memRatio} {
-		if !q.Form.Has(name) {
-			continue
-		}
-		value, err := strconv.ParseFloat(q.Form.Get(name), 64)
-		switch {
-		case err != nil:
-			form.Addf(name, "Enter a number.")
-		case value < 0:
-			form.Addf(name, "Ensure this value is greater than or equal to 0.")
-		case value > 10:
-			form.Addf(name, "Ensure this value is less than or equal to 10.")
-		default:
-			*ratio = value
-		}
-	}
-	if z := r.zoneNamed(q.Form.Get("zone")); z != nil {
-		h.zone = z
-	} else if q.Form.Has("zone") {
-		form.Addf("zone", "Select a valid choice. That choice is not one of the available choices.")
-	}
-	if p := r.poolNamed(q.Form.Get("pool")); p != nil {
-		h.pool = p
-	} else if q.Form.Has("pool") {
-		form.Addf("pool", "Select a valid choice. That choice is not one of the available choices.")
-	}
-	if err := form.Err(); err != nil {
-		return nil, err
-	}
-	return r.hostJSON(h), nil
-}
-
 func (r *Region) hostParameters(q *rest.Request) (any, error) {
 	defer r.begin()()
 	h := r.hostOf(q)
@@ -110,12 +71,12 @@ func (r *Region) hostParameters(q *rest.Request) (any, error) {
 	return r.powerParameters(h), nil
 }
 
-// powerParameters holds stand-ins for the certificate and the private key that a real MAAS shows here.
+// powerParameters shows the certificate and the private key, as a real MAAS does; those that MAAS made itself are stand-ins.
 func (r *Region) powerParameters(h *vmHost) object {
 	return object{
-		"power_address": "10.20.0." + strconv.Itoa(h.id), "project": h.project,
-		"certificate": "-----BEGIN CERTIFICATE-----\nFAKE\n-----END CERTIFICATE-----\n",
-		"key":         "-----BEGIN PRIVATE KEY-----\nFAKE\n-----END PRIVATE KEY-----\n",
+		"power_address": h.address, "project": h.project,
+		"certificate": orDefault(h.certificate, "-----BEGIN CERTIFICATE-----\nFAKE\n-----END CERTIFICATE-----\n"),
+		"key":         orDefault(h.key, "-----BEGIN PRIVATE KEY-----\nFAKE\n-----END PRIVATE KEY-----\n"),
 	}
 }
 
@@ -177,6 +138,14 @@ func (r *Region) used(h *vmHost) usage {
 	return u
 }
 
+// isDefault reports whether disks that name no pool go to this one.
+func (h *vmHost) isDefault(p StoragePool) bool {
+	if h.defaultPool != "" {
+		return p.Name == h.defaultPool
+	}
+	return p.Default
+}
+
 // hostJSON renders a VM host. Its total and available ignore the over-commit ratios (recording 289), and it never says whether LXD can be
 // reached (recording 528).
 func (r *Region) hostJSON(h *vmHost) object {
@@ -187,7 +156,7 @@ func (r *Region) hostJSON(h *vmHost) object {
 		total += p.Total
 		pools = append(pools, object{
 			"id": p.Name, "name": p.Name, "type": p.Driver, "path": p.Name, "total": p.Total, "used": u.byPool[p.Name],
-			"available": p.Total - u.byPool[p.Name], "default": p.Default,
+			"available": p.Total - u.byPool[p.Name], "default": h.isDefault(p),
 		})
 	}
 	var system any

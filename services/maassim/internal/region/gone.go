@@ -1,0 +1,70 @@
+package region
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
+)
+
+// goneConstraints are filters of machines and constraints of allocate that went with the VM hosts.
+var goneConstraints = []string{"pod", "not_pod", "pod_type", "not_pod_type"}
+
+// withoutVMHosts makes of a MAAS with VM hosts the one after 3.8: their resources answer 410 to everybody with a key, machines say nothing of
+// them, and no filter knows them.
+func (r *Region) withoutVMHosts(resources []rest.Resource) []rest.Resource {
+	if !r.cfg.VMHostsGone {
+		return resources
+	}
+	for _, res := range resources {
+		first, _, _ := strings.Cut(res.Path, "/")
+		for i := range res.Actions {
+			a := &res.Actions[i]
+			if slices.Contains([]string{"vm-hosts", "pods", "virtual-machines", "vm-clusters"}, first) {
+				a.Admin, a.Handle = false, gone
+				continue
+			}
+			a.Handle = withoutPods(a.Name, a.Handle)
+		}
+	}
+	return resources
+}
+
+func gone(*rest.Request) (any, error) {
+	return nil, rest.Text(http.StatusGone, "VM host (KVM) support has been removed from MAAS.")
+}
+
+// withoutPods refuses parameters that are about VM hosts and takes what is left of them out of machines. The words with which deploy refuses
+// are not known.
+func withoutPods(name string, handle rest.Handler) rest.Handler {
+	return func(q *rest.Request) (any, error) {
+		var form rest.Form
+		for _, constraint := range goneConstraints {
+			if name == "machines.list" && q.Query.Has(constraint) || name == "machines.allocate" && q.Form.Has(constraint) {
+				form.Addf(constraint, "No such constraint.")
+			}
+		}
+		if err := form.Err(); err != nil {
+			return nil, err
+		}
+		if name == "machines.deploy" && (q.Form.Bool("install_kvm") || q.Form.Bool("register_vmhost")) {
+			return nil, rest.Text(http.StatusBadRequest, "VM host (KVM) support has been removed from MAAS.")
+		}
+		value, err := handle(q)
+		switch v := value.(type) {
+		case object:
+			withoutPod(v)
+		case []object:
+			for _, o := range v {
+				withoutPod(o)
+			}
+		}
+		return value, err
+	}
+}
+
+func withoutPod(o object) {
+	delete(o, "pod")
+	delete(o, "virtualmachine_id")
+}

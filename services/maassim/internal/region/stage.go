@@ -1,0 +1,153 @@
+package region
+
+import (
+	"container/heap"
+	"fmt"
+	"slices"
+)
+
+// Ending is how an operation ends that somebody ends ahead of its time.
+type Ending struct {
+	// Failed ends a commissioning, a deployment or a release as MAAS does when its time is over.
+	Failed bool
+	// ByHand writes the status as somebody does in the database: no event tells of it, and no script has passed.
+	ByHand bool
+	// Status and Power ("on" or "off") are what is written by hand; empty: the status that was due, the power state that is there. With a
+	// status nothing need be under way.
+	Status, Power string
+}
+
+// Finish ends what is under way on a machine, or the inventory of a VM host's machine. It fails when there is no such machine or nothing is
+// under way on it.
+func (r *Region) Finish(name string, end Ending) error {
+	defer r.begin()()
+	m := r.machineNamed(name)
+	if m == nil {
+		m = r.machine(name)
+	}
+	if m == nil {
+		return fmt.Errorf("no machine %q", name)
+	}
+	if end.ByHand {
+		return r.finishByHand(m, end)
+	}
+	next, ok := r.plannedFor(m, end.Failed)
+	if !ok {
+		return fmt.Errorf("nothing is under way on machine %q, which is %s", name, m.status)
+	}
+	next.do()
+	return nil
+}
+
+// plannedFor takes the next planned end of a machine from the agenda, or the end of MAAS's patience with it.
+func (r *Region) plannedFor(m *machine, timeout bool) (planned, bool) {
+	at := slices.IndexFunc(r.agenda, func(p planned) bool { return p.machine == m && p.epoch == m.epoch && p.timeout == timeout })
+	if at < 0 {
+		return planned{}, false
+	}
+	next, ok := heap.Remove(&r.agenda, at).(planned)
+	return next, ok
+}
+
+// finishByHand does what was planned, takes back what only MAAS itself would have written, and writes what is asked for.
+func (r *Region) finishByHand(m *machine, end Ending) error {
+	if end.Status != "" {
+		if _, ok := parseStatus(end.Status); !ok {
+			return fmt.Errorf("unknown status %q", end.Status)
+		}
+	}
+	message, tested, powered, event := m.message, m.tested, m.powerOn, r.ids.event
+	defer r.keepRunning(m)()
+	if next, ok := r.plannedFor(m, false); ok && !end.Failed {
+		next.do()
+	} else if end.Status == "" {
+		return fmt.Errorf("nothing is under way on machine %q, which is %s", m.hostname, m.status)
+	}
+	m.message, m.tested, m.powerOn = message, tested, powered
+	for _, e := range r.events.of.Rows(m.systemID) {
+		if e.id > event {
+			r.events.Remove(e)
+		}
+	}
+	if end.Status != "" {
+		s, _ := parseStatus(end.Status)
+		m.set(s)
+	}
+	if end.Power != "" {
+		m.powerOn = end.Power == "on"
+	}
+	return nil
+}
+
+// keepRunning returns a function that brings a VM in LXD back to running, or not running, as it is at the moment.
+func (r *Region) keepRunning(m *machine) func() {
+	if m.host == nil {
+		return func() {}
+	}
+	running, err := r.lxd.Running(m.host.server, m.host.project, m.instance)
+	return func() {
+		if err == nil {
+			_ = r.lxd.SetRunning(m.host.server, m.host.project, m.instance, running) // it was there a moment ago
+		}
+	}
+}
+
+// MutePower lets no end of a power command be reported, or each again. Commands are carried out all the same.
+func (r *Region) MutePower(muted bool) {
+	defer r.begin()()
+	r.mutedPower = muted
+}
+
+// NamesIn returns the names of the VM host and the machine that a path is about.
+func (r *Region) NamesIn(path map[string]string) []string {
+	defer r.begin()()
+	var names []string
+	if m, ok := r.machines.bySystemID.First(path["system_id"]); ok {
+		names = append(names, m.hostname)
+	}
+	for h := range r.hosts.All() {
+		if fmt.Sprint(h.id) == path["id"] {
+			names = append(names, h.name)
+		}
+	}
+	return names
+}
+
+// AddSubnet makes a subnet with its ranges, and its fabric and VLAN where they are not there.
+func (r *Region) AddSubnet(c Subnet) error {
+	defer r.begin()()
+	return r.addSubnet(c)
+}
+
+// AddMetal makes a bare-metal machine.
+func (r *Region) AddMetal(c Metal) error {
+	defer r.begin()()
+	if r.machineNamed(c.Name) != nil {
+		return fmt.Errorf("there is a machine %q already", c.Name)
+	}
+	return r.addMetal(c)
+}
+
+// Rebuild changes what an LXD server is made of; MAAS learns of it when it next takes the host's inventory. What is empty stays.
+func (r *Region) Rebuild(name string, c Host) error {
+	defer r.begin()()
+	at := slices.IndexFunc(r.servers, func(s server) bool { return s.Name == name })
+	if at < 0 {
+		return fmt.Errorf("no LXD server %q", name)
+	}
+	s := r.servers[at]
+	if c.Cores > 0 {
+		s.Cores = c.Cores
+	}
+	if c.MemoryMiB > 0 {
+		s.MemoryMiB = c.MemoryMiB
+	}
+	if len(c.Bridges) > 0 {
+		s.Bridges = slices.Clone(c.Bridges)
+	}
+	if err := r.checkBridges(s.Host); err != nil {
+		return err
+	}
+	r.servers[at] = s
+	return nil
+}
