@@ -170,24 +170,24 @@ func TestR4_6_indexed_lists_look_at_as_many_rows_however_many_there_are(t *testi
 			continue // its answer grows with the machines of the host
 		}
 		rows := func(s *site) int {
-			before := s.sim.RowsVisited()
+			before := s.sim.Load().RowsVisited
 			s.must(http.MethodGet, l.path(s), "")
-			return s.sim.RowsVisited() - before
+			return s.sim.Load().RowsVisited - before
 		}
 		few, many := rows(small), rows(large)
 		require.Equal(t, few, many, l.name)
 		require.Positive(t, many, l.name)
 	}
-	before := large.sim.RowsVisited()
+	before := large.sim.Load().RowsVisited
 	large.must(http.MethodGet, "machines/", "")
-	require.GreaterOrEqual(t, large.sim.RowsVisited()-before, 1000, "a list of everything looks at everything")
+	require.GreaterOrEqual(t, large.sim.Load().RowsVisited-before, 1000, "a list of everything looks at everything")
 }
 
 func TestR4_6_a_change_looks_at_the_rows_that_it_is_about(t *testing.T) {
 	t.Parallel()
 	small, large := newSite(20, 80), newSite(200, 800)
 	rows := func(s *site) int {
-		before := s.sim.RowsVisited()
+		before := s.sim.Load().RowsVisited
 		s.must(http.MethodPost, "vm-hosts/7/?op=compose", "hostname=extra&cores=2&memory=2048&skip_commissioning=true")
 		m, _ := s.sim.Machine("extra")
 		s.must(http.MethodPost, "machines/?op=allocate", "system_id="+m.SystemID)
@@ -196,7 +196,7 @@ func TestR4_6_a_change_looks_at_the_rows_that_it_is_about(t *testing.T) {
 		}
 		s.must(http.MethodPost, "vm-hosts/7/?op=refresh", "a=b")
 		s.must(http.MethodDelete, "machines/"+m.SystemID+"/", "")
-		return s.sim.RowsVisited() - before
+		return s.sim.Load().RowsVisited - before
 	}
 	require.Equal(t, rows(small), rows(large))
 	require.NoError(t, large.sim.CheckRows())

@@ -114,11 +114,18 @@ type Config struct {
 
 	// Speed is how much faster than the clock the simulated time runs; 0 means 1.
 	Speed float64
-	// Clock tells the time on which the simulated time is based; nil: the system's.
+	// Clock tells the time on which the simulated time is based; nil: the system's. It moves what is due at some time, such as the end of a
+	// deployment; calls that take time wait for real.
 	Clock func() time.Time `json:"-"`
+	// HandClock stands still until it is moved and takes Clock's place; calls that take time wait for it too.
+	HandClock *HandClock `json:"-"`
+	// Cost is what calls take besides what they wait for LXD, in simulated time; nil: nothing. RealCost is what was measured.
+	Cost CostModel
+	// Workers is the number of regiond processes: each serves four calls at once, further ones wait in the order of their arrival. 0: no limit.
+	Workers int
 	// AuthClock is the clock against which OAuth timestamps are checked; nil: the system's.
 	AuthClock func() time.Time `json:"-"`
-	// Faults are the fault plan to begin with; Seed makes what is random in it repeat.
+	// Faults are the fault plan to begin with. Seed makes what is random in it, and in the spread of durations, repeat.
 	Faults []Fault
 	Seed   uint64
 
@@ -209,6 +216,9 @@ func (c Config) withDefaults() Config {
 	if c.Speed == 0 {
 		c.Speed = 1
 	}
+	if c.HandClock != nil {
+		c.Clock = c.HandClock.Now
+	}
 	if c.Clock == nil {
 		c.Clock = time.Now //nolint:forbidigo // the default of the clock that is passed in
 	}
@@ -224,6 +234,6 @@ func (c Config) withDefaults() Config {
 func (c Config) region() region.Config {
 	return region.Config{
 		Version: c.Version, LXDVersion: c.LXDVersion, Zones: c.Zones, Pools: c.Pools, Domains: c.Domains, Subnets: c.Subnets,
-		Hosts: c.Hosts, Metal: c.Metal, Images: c.Images, Tags: c.Tags, Durations: c.Durations, VMHostsGone: c.VMHostsGone,
+		Hosts: c.Hosts, Metal: c.Metal, Images: c.Images, Tags: c.Tags, Durations: c.Durations, VMHostsGone: c.VMHostsGone, Seed: c.Seed,
 	}
 }

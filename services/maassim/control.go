@@ -21,6 +21,7 @@ import (
 //	GET    /_sim/operations             the names of operations, as faults and counts call them
 //	GET    /_sim/presets                the names of ready-made refusals for faults
 //	GET    /_sim/requests               calls by operation; DELETE starts anew
+//	GET    /_sim/load                   what is being served and waits, and the time of each operation; DELETE starts anew
 //	GET    /_sim/faults                 the fault plan; POST adds a fault or a list of them, DELETE clears it
 //	GET    /_sim/windows                how many composes a fault holds between LXD and MAAS; DELETE lets them go on
 //	PUT    /_sim/hosts/{name}/offline   makes a host unreachable; DELETE brings it back
@@ -43,9 +44,11 @@ func (s *Sim) controlHandler() http.Handler {
 	show("/_sim/operations", func() any { return s.api.Operations() })
 	show("/_sim/presets", func() any { return FaultPresets() })
 	show("/_sim/requests", func() any { return s.Requests() })
+	show("/_sim/load", func() any { return s.Load() })
 	show("/_sim/faults", func() any { return s.Faults() })
 	show("/_sim/windows", func() any { return map[string]int{"open": s.OpenWindows()} })
 	do("DELETE /_sim/requests", s.ResetRequests)
+	do("DELETE /_sim/load", s.ResetLoad)
 	do("DELETE /_sim/faults", s.ClearFaults)
 	do("DELETE /_sim/windows", s.ReleaseWindows)
 	mux.HandleFunc("POST /_sim/faults", s.postFaults)
@@ -77,6 +80,7 @@ var controlPaths = map[string]string{
 	"GET /_sim/operations":              "the names of operations, as faults and counts call them",
 	"GET /_sim/presets":                 "the names of ready-made refusals for faults",
 	"GET|DELETE /_sim/requests":         "calls by operation",
+	"GET|DELETE /_sim/load":             "what is being served and waits, and the time of each operation",
 	"GET|POST|DELETE /_sim/faults":      "the fault plan",
 	"GET|DELETE /_sim/windows":          "composes held between LXD and MAAS",
 	"PUT|DELETE /_sim/hosts/X/offline":  "make host X unreachable",

@@ -2,3 +2,9 @@ package maassim
 
 // CheckRows lets tests find out whether the indexes of the simulated database agree with its rows.
 func (s *Sim) CheckRows() error { return s.region.Check() }
+
+// Operations lets tests know every operation there is.
+func (s *Sim) Operations() []string { return s.api.Operations() }
+
+// IsCostPart reports whether an entry of the cost model is a part of an operation rather than one.
+func IsCostPart(name string) bool { return name == costAnyMachine || name == costShortAddresses }

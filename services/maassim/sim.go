@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
+	"github.com/capmaas/capmaas/services/maassim/internal/load"
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/region"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
@@ -25,6 +26,7 @@ type Sim struct {
 	plan    fault.Plan
 	counts  rest.Counts
 	windows windows
+	desk    *load.Desk
 	began   time.Time
 	closing sync.Once
 	done    chan struct{}
@@ -33,8 +35,8 @@ type Sim struct {
 // New returns a simulated MAAS. It fails when the configuration contradicts itself, for example when a host names a zone that is not there.
 func New(cfg Config) (*Sim, error) {
 	cfg = cfg.withDefaults()
-	if cfg.Speed < 0 {
-		return nil, errors.New("speed cannot be negative")
+	if cfg.Speed < 0 || cfg.Workers < 0 || cfg.Durations.Spread < 0 || cfg.Durations.Spread >= 1 {
+		return nil, errors.New("speed and workers cannot be negative, and the spread of durations must be from 0 to below 1")
 	}
 	users, keys, err := cfg.people()
 	if err != nil {
@@ -44,13 +46,14 @@ func New(cfg Config) (*Sim, error) {
 	for _, u := range users {
 		s.users = append(s.users, u.Name)
 	}
+	s.desk = load.NewDesk(placesPerWorker*cfg.Workers, s.now, s.done)
 	s.region, err = region.New(cfg.region(), region.Deps{Users: users, LXD: s.lxd, Clock: s.now, Wait: s.wait})
 	if err != nil {
 		return nil, err
 	}
 	s.api = rest.NewServer(rest.Config{
 		Keys: keys, Clock: cfg.AuthClock, Version: cfg.Version, StrictOAuth: s.region.Minor() >= 5, Concern: s.region.Concern,
-		Plan: &s.plan, Counts: &s.counts, Wait: s.pause, Disturb: s.disturb, Window: s.window,
+		Plan: &s.plan, Counts: &s.counts, Wait: s.pause, Disturb: s.disturb, Window: s.window, Serve: s.serve,
 	}, s.region.Resources())
 	s.plan.Seed(cfg.Seed)
 	if err := s.AddFaults(cfg.Faults...); err != nil {
@@ -109,10 +112,6 @@ func (s *Sim) Machine(name string) (Machine, bool) {
 	return s.region.Machine(name)
 }
 
-// RowsVisited returns how many rows of MAAS's database calls have looked at so far. A list that an index finds looks at as many rows as it
-// returns, or little more, however many there are.
-func (s *Sim) RowsVisited() int { return s.region.Visited() }
-
 // UserData returns the user data of a machine exactly as they were sent, and whether there are any.
 func (s *Sim) UserData(systemID string) (string, bool) { return s.region.UserData(systemID) }
 
@@ -136,26 +135,4 @@ func (s *Sim) SetHostOffline(name string, offline bool) error {
 	}
 	s.region.SetHostPower(name, !offline)
 	return nil
-}
-
-// now is the simulated time.
-func (s *Sim) now() time.Time {
-	passed := s.cfg.Clock().Sub(s.began)
-	return s.began.Add(time.Duration(float64(passed) * s.cfg.Speed))
-}
-
-// wait passes simulated time.
-func (s *Sim) wait(d time.Duration) { s.pause(time.Duration(float64(d) / s.cfg.Speed)) }
-
-// pause passes real time, or less when the simulator is closed. A client that goes away does not shorten it: MAAS finishes what it began.
-func (s *Sim) pause(d time.Duration) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.done:
-	}
 }

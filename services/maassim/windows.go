@@ -56,11 +56,11 @@ func (s *Sim) ReleaseWindows() { s.windows.release() }
 func (s *Sim) window(d time.Duration) {
 	end := s.windows.enter()
 	defer s.windows.leave()
-	var expired <-chan time.Time
+	var expired <-chan struct{}
 	if d > 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		expired = timer.C
+		var stop func()
+		expired, stop = s.timer(d)
+		defer stop()
 	}
 	select {
 	case <-end:

@@ -84,10 +84,10 @@ func (s *Server) handle(a *Action, req *Request, faults []fault.Fault) *reply {
 			// The database rolls the first run back; LXD keeps what it made in it.
 			first := *req
 			first.Faults.ComposeLost = true
-			_, _ = a.Handle(&first)
+			_, _ = s.cfg.Serve(a.Name, &first, a.Handle)
 		}
 	}
-	value, err := a.Handle(req)
+	value, err := s.cfg.Serve(a.Name, req, a.Handle)
 	out := s.answer(value, err)
 	format := req.Query.Get("format")
 	if !req.Query.Has("format") || format == "json" || err != nil && !asError(err).Resource {

@@ -59,6 +59,8 @@ type Config struct {
 	Wait func(time.Duration)
 	// Disturb starts what the faults of a request do to the world while it runs, and returns what ends it.
 	Disturb func(about fault.Request, faults []fault.Fault) func()
+	// Serve runs an operation as soon as there is a place for it, and takes as long as MAAS does.
+	Serve func(operation string, req *Request, handle Handler) (any, error)
 	// Window holds a compose between LXD and MAAS, for at most this long.
 	Window func(time.Duration)
 }
