@@ -16,6 +16,7 @@ type Range struct{ Start, End string }
 
 // Subnet is a subnet to begin with. Subnets of one fabric and VID share a VLAN.
 type Subnet struct {
+	ID             int // 0: the next one
 	Name, CIDR     string
 	Gateway        string // empty for none
 	DNS            []string
@@ -33,6 +34,8 @@ type Bridge struct {
 	Name string
 	// Subnet gives the VLAN of the bridge, and the subnet on which the host has an address.
 	Subnet string
+	// Address is the host's on that subnet; empty: a free one.
+	Address string
 	// NoAddress leaves the host without an address on the subnet: constraints by subnet then do not match the bridge.
 	NoAddress bool
 }
@@ -43,6 +46,7 @@ type StoragePool struct {
 	Driver  string // empty: "zfs"
 	Total   int64  // bytes
 	Default bool   // used when a disk names no pool
+	Endless bool   // takes every disk, whatever its size says
 }
 
 // Host is an LXD host that MAAS knows as a VM host.

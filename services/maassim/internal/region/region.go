@@ -18,11 +18,15 @@ import (
 
 // Region is the simulated region controller. It is safe for concurrent use.
 type Region struct {
-	cfg     Config
-	users   []*rest.User
-	lxd     *lxd.World
-	clock   func() time.Time
-	wait    func(time.Duration)
+	cfg   Config
+	users []*rest.User
+	lxd   *lxd.World
+	clock func() time.Time
+	wait  func(time.Duration)
+	gate  func(place, name string)
+	// mutedPower: the end of a power command is not reported, so that only a query tells MAAS what it did.
+	mutedPower bool
+
 	minor   int // of MAAS 3.x
 	mu      sync.Mutex
 	ids     identities
@@ -39,6 +43,7 @@ type Region struct {
 	vlans     []*network.VLAN
 	subnets   []*network.Subnet
 	servers   []server
+	revision  int        // of the last change of a machine's row
 	acquiring sync.Mutex // MAAS's advisory lock: allocate and deploy of a Ready machine wait for each other
 	tags      []*tag
 	images    []*image
@@ -53,12 +58,14 @@ type Deps struct {
 	Clock func() time.Time
 	// Wait passes simulated time inside a call.
 	Wait func(time.Duration)
+	// Gate is called without locks where a call about a host can be held: "lxd.created" and "lxd.listed".
+	Gate func(place, name string)
 }
 
 // New returns a region as the configuration describes it, with its hosts in LXD. It fails when the configuration contradicts itself.
 func New(cfg Config, deps Deps) (*Region, error) {
 	r := &Region{
-		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, random: rand.New(rand.NewPCG(cfg.Seed, 0)),
+		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, random: rand.New(rand.NewPCG(cfg.Seed, 0)), gate: deps.Gate,
 		tables: newTables(),
 	}
 	r.wait = func(d time.Duration) { deps.Wait(r.spread(d)) }
@@ -107,7 +114,7 @@ func (r *Region) spread(d time.Duration) time.Duration {
 func (m *machine) set(s status) {
 	m.previous, m.status = m.status, s
 	m.epoch++
-	m.rev++
+	m.written()
 }
 
 // planned is an end of an operation that lies ahead.
@@ -116,6 +123,7 @@ type planned struct {
 	order   int
 	machine *machine
 	epoch   int
+	timeout bool // it is the end of patience, not the end of the operation
 	do      func()
 }
 
