@@ -26,6 +26,8 @@ import (
 //	GET    /_sim/windows                how many composes a fault holds between LXD and MAAS; DELETE lets them go on
 //	PUT    /_sim/hosts/{name}/offline   makes a host unreachable; DELETE brings it back
 //	PUT    /_sim/hosts/{name}/flapping  {"up": "20s", "down": "5s"} makes a host come and go; DELETE ends it
+//
+// and the stage directions of stage.go.
 func (s *Sim) controlHandler() http.Handler {
 	mux := http.NewServeMux()
 	show := func(pattern string, value func() any) {
@@ -69,6 +71,7 @@ func (s *Sim) controlHandler() http.Handler {
 	host("DELETE /_sim/hosts/{name}/offline", func(name string, _ *http.Request) error { return s.SetHostOffline(name, false) })
 	host("PUT /_sim/hosts/{name}/flapping", s.putFlapping)
 	host("DELETE /_sim/hosts/{name}/flapping", func(name string, _ *http.Request) error { return s.StopFlapping(name) })
+	s.stageRoutes(mux)
 	return loopbackOnly(mux)
 }
 
@@ -85,6 +88,18 @@ var controlPaths = map[string]string{
 	"GET|DELETE /_sim/windows":          "composes held between LXD and MAAS",
 	"PUT|DELETE /_sim/hosts/X/offline":  "make host X unreachable",
 	"PUT|DELETE /_sim/hosts/X/flapping": `make host X come and go: {"up": "20s", "down": "5s"}`,
+
+	"POST /_sim/machines/X/finish":   `end what is under way on X: {}, {"failed": true}, {"byHand": true, "status": "ready", "power": "on"}`,
+	"POST /_sim/machines":            `add bare metal: {"name": "metal-9", "cores": 8, "memoryMiB": 16384, "zone": "az1"}`,
+	"POST /_sim/subnets":             `add a subnet: {"name": "data", "cidr": "10.30.0.0/24", "fabric": "fabric-data"}`,
+	"PUT /_sim/hosts/X":              `change cores, memory or bridges of X: {"cores": 64, "memoryMiB": 262144}`,
+	"PUT /_sim/hosts/X/next":         `how the next VM on X comes out: {"failure": "out of space"}, {"bridge": "br1"}, {"mac": "00:16:3e:00:00:01"}`,
+	"PUT|DELETE /_sim/racks/offline": "leave MAAS without a rack controller",
+	"PUT|DELETE /_sim/power/muted":   "do not report to MAAS how power commands end",
+	"POST /_sim/lxd":                 `make a VM behind MAAS's back: {"host": "lxd-1", "name": "vm", "cores": 1, "memory": 1024}`,
+	"DELETE /_sim/lxd/X/PROJECT/VM":  "remove a VM behind MAAS's back",
+	"POST /_sim/lxd/stop":            "stop every VM behind MAAS's back",
+	"PUT|GET|DELETE /_sim/holds/P/X": "hold the next call at place P about host or machine X (* for any), wait until one is held, let it go on",
 }
 
 // putFlapping reads how long the host is up and down in turn.

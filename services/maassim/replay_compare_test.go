@@ -25,10 +25,10 @@ var generated = map[string]*regexp.Regexp{
 var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
 // noise is what the recorder's object factory filled in at random; a real MAAS has it from commissioning.
-var noise = regexp.MustCompile(`^(product|vendor|eth|name|tag)-\w{6}$`)
+var noise = regexp.MustCompile(`^(product|vendor|model)-\w{6}$`)
 
 // noisyFields are random beside a random product.
-var noisyFields = []string{"product", "vendor", "tags", "link_speed", "interface_speed"}
+var noisyFields = []string{"product", "vendor", "tags", "link_speed", "interface_speed", "params"}
 
 // answer is what the simulator answered.
 type replayed struct {
@@ -140,14 +140,15 @@ func summary(all []any) string {
 
 func (t *translator) objects(at, parent string, r, g map[string]any, found map[string]string) {
 	product, _ := r["product"].(string)
-	noisy := noise.MatchString(product)
+	model, _ := r["model"].(string)
+	noisy, disk := noise.MatchString(product), noise.MatchString(model)
 	for _, key := range slices.Sorted(maps.Keys(r)) {
 		value, ok := g[key]
 		place := strings.TrimPrefix(at+"."+key, ".")
 		switch {
 		case !ok:
 			found[place] = fmt.Sprintf("recorded %.100v, got no such field", r[key])
-		case noisy && slices.Contains(noisyFields, key):
+		case disk, noisy && slices.Contains(noisyFields, key):
 		case idKind(parent, key, r) != "" && r[key] != nil:
 			if want := t.number(idKind(parent, key, r), fmt.Sprint(r[key])); want != fmt.Sprint(value) {
 				found[place] = fmt.Sprintf("recorded id %v, which is %s here, got %v", r[key], want, value)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -12,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -21,20 +21,26 @@ type direction struct {
 	Before int    `json:"before"` // number of the recording
 	Why    string `json:"why"`
 
-	// Call is a request to the control endpoint ("POST /_sim/machines/cp-0/finish", with a JSON body) or one to MAAS that was not recorded
-	// ("DELETE machines/cp-0/", with a form). Ids are those of the recordings; {cp-0} stands for the system id of the machine of that name.
+	// Call is a request to the control endpoint ("POST /_sim/machines/cp-0/finish", with a JSON body) or one to MAAS by the administrator that
+	// was not recorded ("DELETE machines/{cp-0}/", with a form). Ids are those of the recordings; {cp-0} stands for the system id of the
+	// machine of that name, {nic:cp-0} and {mac:cp-0} for its first interface, {host:lxd-11} for a VM host and {dns:api} for a record.
 	Call string          `json:"call,omitempty"`
-	As   string          `json:"as,omitempty"` // "alice" for a call to MAAS by the plain user
 	Body json.RawMessage `json:"body,omitempty"`
 	Form string          `json:"form,omitempty"`
+	// Learn says what the answer's object is called in the recordings: "xnfmtx" or "vm-hosts/14".
+	Learn string `json:"learn,omitempty"`
 
-	// Send sends the request of that recording out of its turn; its answer is compared in its turn. Background does not wait for it.
+	// Send sends the request of that recording out of its turn; its answer is compared in its turn. Background does not wait for it; Discard
+	// forgets it, and the request is sent again in its turn.
 	Send       int  `json:"send,omitempty"`
 	Background bool `json:"background,omitempty"`
+	Discard    bool `json:"discard,omitempty"`
+	// Wait waits for the answer to the request of that recording, which was sent in the background.
+	Wait int `json:"wait,omitempty"`
 }
 
 // patience bounds every wait of a replay; only a simulator that hangs reaches it.
-const patience = 20 * time.Second
+const patience = 5 * time.Second
 
 // player replays recordings against one simulator.
 type player struct {
@@ -50,40 +56,90 @@ func (p *player) stage(t *testing.T, number int) {
 	t.Helper()
 	for _, d := range p.script[number] {
 		switch {
-		case d.Send != 0:
+		case d.Wait != 0:
+			got := <-p.sent[d.Wait]
+			p.sent[d.Wait] <- got
+		case d.Send == 0:
+			p.call(t, d)
+		case d.Discard:
+			p.send(t, p.recordings[d.Send])
+		default:
 			answer := make(chan replayed, 1)
 			p.sent[d.Send] = answer
+			request := p.prepare(t, p.recordings[d.Send])
 			if d.Background {
-				go func() { answer <- p.send(t, p.recordings[d.Send]) }()
+				go func() { answer <- request() }()
 				continue
 			}
-			answer <- p.send(t, p.recordings[d.Send])
-		default:
-			p.call(t, d)
+			answer <- request()
 		}
 	}
 }
 
-var braced = regexp.MustCompile(`\{([a-z0-9-]+)\}`)
+var braced = regexp.MustCompile(`\{(?:(\w+):)?([a-z0-9-]+)\}`)
+
+// resolve replaces names in braces, and ids of the recordings.
+func (p *player) resolve(t *testing.T, s string) string {
+	t.Helper()
+	return braced.ReplaceAllStringFunc(p.request(s), func(part string) string {
+		m := braced.FindStringSubmatch(part)
+		id := p.lookUp(m[1], m[2])
+		require.NotEmpty(t, id, part)
+		return id
+	})
+}
+
+// lookUp finds the simulator's id of what has a name.
+func (p *player) lookUp(kind, name string) string {
+	list, by, want := "", "name", "id"
+	switch kind {
+	case "host":
+		list = "vm-hosts/"
+	case "dns":
+		list, by, name = "dnsresources/", "fqdn", name+".cluster.example"
+	case "nic":
+		list, name = "nodes/"+p.machineNamed(name)+"/interfaces/", "eth0"
+	case "mac":
+		list, name, want = "nodes/"+p.machineNamed(name)+"/interfaces/", "eth0", "mac_address"
+	default:
+		return p.machineNamed(name)
+	}
+	var all []map[string]any
+	if err := decodeJSON([]byte(p.get(list).body), &all); err != nil {
+		return ""
+	}
+	for _, o := range all {
+		if o[by] == name {
+			return fmt.Sprint(o[want])
+		}
+	}
+	return ""
+}
 
 func (p *player) call(t *testing.T, d direction) {
 	t.Helper()
 	method, path, ok := strings.Cut(d.Call, " ")
 	require.True(t, ok, "direction before %d: %q", d.Before, d.Call)
-	resolve := func(s string) string {
-		return p.request(braced.ReplaceAllStringFunc(s, func(name string) string { return p.machineNamed(strings.Trim(name, "{}")) }))
-	}
-	path = resolve(path)
+	path = p.resolve(t, path)
 	var a answer
-	switch {
-	case strings.HasPrefix(path, "/_sim/"):
-		a = p.control(t, method, path, d.Body)
-	case d.As == "alice":
-		a = p.as(p.UserAPIKey()).do(method, path, form, []byte(resolve(d.Form)))
-	default:
-		a = p.do(method, path, form, []byte(resolve(d.Form)))
+	if strings.HasPrefix(path, "/_sim/") {
+		a = p.control(t, method, path, []byte(p.resolve(t, string(d.Body))))
+	} else {
+		a = p.do(method, path, form, []byte(p.resolve(t, d.Form)))
 	}
-	assert.Less(t, a.status, 300, "direction before %d: %s: %s", d.Before, d.Call, a.body)
+	if a.status >= 300 {
+		t.Errorf("direction before %d: %s: %d %.300s", d.Before, d.Call, a.status, a.body)
+		return
+	}
+	if d.Learn == "" {
+		return
+	}
+	o := a.object(t)
+	if kind, id, ok := strings.Cut(d.Learn, "/"); ok {
+		p.learnNumber(kind, id, fmt.Sprint(o["id"]))
+	} else {
+		p.learnWords(d.Learn, o["system_id"])
+	}
 }
 
 // control calls the control endpoint.
@@ -134,6 +190,12 @@ const reusedNonce = "fixednonce00000000000000000000000"
 // send sends a recorded request with its ids translated.
 func (p *player) send(t *testing.T, r *recording) replayed {
 	t.Helper()
+	return p.prepare(t, r)()
+}
+
+// prepare translates a recorded request and returns the function that sends it, which may run beside others.
+func (p *player) prepare(t *testing.T, r *recording) func() replayed {
+	t.Helper()
 	target := p.base + p.request(r.Request.Path)
 	if r.Request.Query != "" {
 		target += "?" + p.request(r.Request.Query)
@@ -142,24 +204,26 @@ func (p *player) send(t *testing.T, r *recording) replayed {
 	if r.Request.Body != nil {
 		body = strings.NewReader(p.form(target, *r.Request.Body))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
 	req, err := http.NewRequestWithContext(ctx, r.Request.Method, target, body)
-	if !assert.NoError(t, err) {
-		return replayed{}
-	}
+	require.NoError(t, err)
 	for name, value := range r.Request.Headers {
 		req.Header.Set(name, value)
 	}
 	if r.Request.Headers["Authorization"] != "" {
 		req.Header.Set("Authorization", authorization(r))
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if !assert.NoError(t, err, target) {
-		return replayed{}
+	return func() replayed {
+		defer cancel()
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			return replayed{body: []byte(err.Error())}
+		}
+		defer func() { _ = resp.Body.Close() }()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return replayed{body: []byte(err.Error())}
+		}
+		return replayed{status: resp.StatusCode, header: resp.Header, body: text}
 	}
-	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(resp.Body)
-	assert.NoError(t, err)
-	return replayed{status: resp.StatusCode, header: resp.Header, body: text}
 }

@@ -1,7 +1,6 @@
 package maassim_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -28,8 +27,8 @@ func newTranslator(p prescan) *translator {
 var (
 	word      = regexp.MustCompile(`[A-Za-z0-9_:-]+`)
 	systemID  = regexp.MustCompile(`^[0-9a-z]{6}$`)
-	uriIDs    = regexp.MustCompile(`(vm-hosts|pods|interfaces|dnsresources|dnsresourcerecords|boot-resources|blockdevices|vlans|fabrics|spaces|partition)/(\d+)/`)
-	textIDs   = regexp.MustCompile(`(Pod )(\d+)\b`)
+	uriIDs    = regexp.MustCompile(`(vm-hosts|pods|interfaces|dnsresources|dnsresourcerecords|boot-resources|blockdevices|vlans|fabrics|spaces|partition)/(\d+)`)
+	textIDs   = regexp.MustCompile(`(Pod |after=|before=)(\d+)\b`)
 	quotedIDs = regexp.MustCompile(`'(\d+)'`)
 )
 
@@ -71,11 +70,17 @@ func (t *translator) text(s string) string {
 	})
 	s = uriIDs.ReplaceAllStringFunc(s, func(part string) string {
 		m := uriIDs.FindStringSubmatch(part)
-		return m[1] + "/" + t.number(kindOf(m[1]), m[2]) + "/"
+		return m[1] + "/" + t.number(kindOf(m[1]), m[2])
 	})
+	if strings.Contains(s, "is not a valid id.") { // of a link that is to be removed
+		s = quotedIDs.ReplaceAllStringFunc(s, func(part string) string { return "'" + t.number("links", strings.Trim(part, "'")) + "'" })
+	}
 	return textIDs.ReplaceAllStringFunc(s, func(part string) string {
 		m := textIDs.FindStringSubmatch(part)
-		return m[1] + t.number("vm-hosts", m[2])
+		if m[1] == "Pod " {
+			return m[1] + t.number("vm-hosts", m[2])
+		}
+		return m[1] + t.number("events", m[2])
 	})
 }
 
@@ -141,19 +146,13 @@ func (t *translator) sameThing(r, g map[string]any) bool {
 }
 
 func (t *translator) learnObject(parent string, r, g map[string]any) {
-	for _, key := range []string{"system_id", "mac_address"} {
-		t.learnWords(r[key], g[key])
-	}
+	t.learnWords(r["system_id"], g["system_id"])
 	if name, ok := r["hostname"].(string); ok && !t.wished[name] {
 		t.learnWords(r["hostname"], g["hostname"])
 	}
 	for key, value := range r {
-		number, ok := value.(json.Number)
-		if !ok || g[key] == nil {
-			continue
-		}
-		if kind := idKind(parent, key, r); kind != "" {
-			t.learnNumber(kind, number.String(), fmt.Sprint(g[key]))
+		if kind := idKind(parent, key, r); kind != "" && value != nil && g[key] != nil {
+			t.learnNumber(kind, fmt.Sprint(value), fmt.Sprint(g[key]))
 		}
 	}
 }
@@ -166,11 +165,22 @@ func (t *translator) learnWords(recorded, got any) {
 	}
 }
 
+// macsOf names the MAC addresses of one machine: the stand-in LXD drew some twice, for machines of different times.
+func macsOf(object map[string]any) string {
+	return fmt.Sprintf("MAC addresses of %v", object["system_id"])
+}
+
 // idKind tells which kind of object a number identifies, "" if it is none that MAAS drew.
 func idKind(parent, key string, object map[string]any) string {
 	switch {
 	case key == "virtualmachine_id":
 		return "virtual machines"
+	case strings.HasSuffix(key, "_result_id"):
+		return "script sets"
+	case key == "mac_address":
+		return macsOf(object)
+	case key == "device_id":
+		return "blockdevices"
 	case key == "link_id":
 		return "links"
 	case key == "fabric_id":

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
+	"github.com/capmaas/capmaas/services/maassim/internal/gate"
 	"github.com/capmaas/capmaas/services/maassim/internal/load"
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/region"
@@ -28,6 +29,7 @@ type Sim struct {
 	windows windows
 	desk    *load.Desk
 	began   time.Time
+	gates   gate.Gates
 	closing sync.Once
 	done    chan struct{}
 }
@@ -47,14 +49,14 @@ func New(cfg Config) (*Sim, error) {
 		s.users = append(s.users, u.Name)
 	}
 	s.desk = load.NewDesk(placesPerWorker*cfg.Workers, s.now, s.done)
-	s.region, err = region.New(cfg.region(), region.Deps{Users: users, LXD: s.lxd, Clock: s.now, Wait: s.wait})
+	s.region, err = region.New(cfg.region(), region.Deps{Users: users, LXD: s.lxd, Clock: s.now, Wait: s.wait, Gate: s.gate})
 	if err != nil {
 		return nil, err
 	}
 	s.api = rest.NewServer(rest.Config{
 		Keys: keys, Clock: cfg.AuthClock, Version: cfg.Version, StrictOAuth: s.region.Minor() >= 5, Concern: s.region.Concern,
 		Plan: &s.plan, Counts: &s.counts, Wait: s.pause, Disturb: s.disturb, Window: s.window, Serve: s.serve,
-	}, s.region.Resources())
+	}, s.stopAtPlaces(s.region.Resources()))
 	s.plan.Seed(cfg.Seed)
 	if err := s.AddFaults(cfg.Faults...); err != nil {
 		return nil, err

@@ -38,6 +38,13 @@ func (g *Gates) Hold(place, name string) {
 	}
 }
 
+// Idle reports whether nothing is to be held anywhere.
+func (g *Gates) Idle() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.holds) == 0
+}
+
 // Await returns when a call is held at the place. It fails when nothing is to be held there, or with the context.
 func (g *Gates) Await(ctx context.Context, place, name string) error {
 	g.mu.Lock()

@@ -12,9 +12,11 @@ type Ending struct {
 	Failed bool
 	// ByHand writes the status as somebody does in the database: no event tells of it, and no script has passed.
 	ByHand bool
-	// Status and Power ("on" or "off") are what is written by hand; empty: the status that was due, the power state that is there. With a
-	// status nothing need be under way.
+	// Status and Power ("on" or "off") are what is written by hand; empty: what was due ends, the power state stays. With a status nothing
+	// need be under way, and nothing but this is written.
 	Status, Power string
+	// Disown takes the owner away by hand.
+	Disown bool
 }
 
 // Finish ends what is under way on a machine, or the inventory of a VM host's machine. It fails when there is no such machine or nothing is
@@ -49,32 +51,42 @@ func (r *Region) plannedFor(m *machine, timeout bool) (planned, bool) {
 	return next, ok
 }
 
-// finishByHand does what was planned, takes back what only MAAS itself would have written, and writes what is asked for.
+// finishByHand writes what is asked for, or does what was planned and takes back what only MAAS itself would have written.
 func (r *Region) finishByHand(m *machine, end Ending) error {
-	if end.Status != "" {
-		if _, ok := parseStatus(end.Status); !ok {
+	if end.Status == "" {
+		if err := r.finishSilently(m); err != nil {
+			return err
+		}
+	} else {
+		s, ok := parseStatus(end.Status)
+		if !ok {
 			return fmt.Errorf("unknown status %q", end.Status)
 		}
+		m.set(s)
 	}
+	if end.Power != "" {
+		m.powerOn = end.Power == "on"
+	}
+	if end.Disown {
+		m.owner = nil
+	}
+	return nil
+}
+
+func (r *Region) finishSilently(m *machine) error {
 	message, tested, powered, event := m.message, m.tested, m.powerOn, r.ids.event
-	defer r.keepRunning(m)()
-	if next, ok := r.plannedFor(m, false); ok && !end.Failed {
-		next.do()
-	} else if end.Status == "" {
+	next, ok := r.plannedFor(m, false)
+	if !ok {
 		return fmt.Errorf("nothing is under way on machine %q, which is %s", m.hostname, m.status)
 	}
+	restore := r.keepRunning(m)
+	next.do()
+	restore()
 	m.message, m.tested, m.powerOn = message, tested, powered
 	for _, e := range r.events.of.Rows(m.systemID) {
 		if e.id > event {
 			r.events.Remove(e)
 		}
-	}
-	if end.Status != "" {
-		s, _ := parseStatus(end.Status)
-		m.set(s)
-	}
-	if end.Power != "" {
-		m.powerOn = end.Power == "on"
 	}
 	return nil
 }
