@@ -45,7 +45,7 @@ func (r *Region) checkCompose(q *rest.Request) (*vmHost, vmSpec, error) {
 
 // composeOn lets LXD make the VM and then makes its machine.
 func (r *Region) composeOn(h *vmHost, spec vmSpec, q *rest.Request) (*machine, error) {
-	inst, err := r.planInstance(h, spec)
+	inst, err := r.planInstance(h, &spec)
 	if err != nil {
 		return nil, err
 	}
@@ -67,15 +67,16 @@ func (r *Region) composeOn(h *vmHost, spec vmSpec, q *rest.Request) (*machine, e
 
 // planInstance checks what is left of the host against its over-commit ratios and chooses storage pools. Nothing is held: two composes at
 // once may both pass (recordings 278-280).
-func (r *Region) planInstance(h *vmHost, spec vmSpec) (lxd.Instance, error) {
+func (r *Region) planInstance(h *vmHost, spec *vmSpec) (lxd.Instance, error) {
 	defer r.begin()()
-	if err := r.overCommitted(h, spec); err != nil {
+	if err := r.overCommitted(h, *spec); err != nil {
 		return lxd.Instance{}, err
 	}
-	if err := r.refused(h, spec); err != nil {
+	nics := r.planNICs(h, spec)
+	if err := r.refused(h, *spec); err != nil {
 		return lxd.Instance{}, err
 	}
-	disks, err := r.placeDisks(h, spec)
+	disks, err := r.placeDisks(h, *spec)
 	if err != nil {
 		return lxd.Instance{}, composeFailed(h, err)
 	}
@@ -85,16 +86,30 @@ func (r *Region) planInstance(h *vmHost, spec vmSpec) (lxd.Instance, error) {
 	if len(spec.pinned) > 0 {
 		inst.Cores = len(spec.pinned)
 	}
+	inst.NICs = nics
+	return inst, nil
+}
+
+// planNICs draws the MAC addresses. What is staged for the host overrides the first NIC, which may then hang on what MAAS does not know.
+func (r *Region) planNICs(h *vmHost, spec *vmSpec) []lxd.NIC {
 	attached, staged := r.lxd.Attachment(h.server)
+	if staged && len(spec.nics) == 0 {
+		spec.nics = []nicWish{{name: "eth0"}}
+	}
+	nics := make([]lxd.NIC, 0, len(spec.nics))
 	for at := range spec.nics {
-		nic := lxd.NIC{Name: spec.nics[at].name, MAC: r.ids.mac(), Parent: spec.nics[at].bridge.name}
+		wish := &spec.nics[at]
+		nic := lxd.NIC{Name: wish.name, MAC: r.ids.mac()}
+		if wish.bridge != nil {
+			nic.Parent = wish.bridge.name
+		}
 		if staged && at == 0 {
 			nic.MAC, nic.Parent = orDefault(attached.MAC, nic.MAC), orDefault(attached.Parent, nic.Parent)
-			spec.nics[at].bridge = h.interfaceNamed(nic.Parent)
+			wish.bridge = h.interfaceNamed(nic.Parent)
 		}
-		inst.NICs = append(inst.NICs, nic)
+		nics = append(nics, nic)
 	}
-	return inst, nil
+	return nics
 }
 
 // refused says why LXD's driver or LXD itself, which can be reached, would not make the VM.
