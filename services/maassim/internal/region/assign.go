@@ -41,6 +41,7 @@ func (r *Region) freeAddress(l *link) {
 func (r *Region) removeAddress(a *address) {
 	r.addresses.Remove(a)
 	r.dropFromRecords(a)
+	r.forgetStray(a)
 	if a.subnet != nil {
 		a.subnet.Freed(a.ip)
 	}

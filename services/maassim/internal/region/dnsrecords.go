@@ -174,15 +174,15 @@ func (r *Region) fillData(rec *record, d *recordData, q *rest.Request) error {
 		form.Addf("rrdata", "This field is required.")
 	}
 	if form.Err() == nil {
-		if bad := cmp.Or(badData(d), conflict(rec, d, fresh)); bad != "" {
+		if bad := cmp.Or(badData(d), besideAlias(rec, d, fresh)); bad != "" {
 			form.Addf("__all__", "%s", bad)
 		}
 	}
 	return form.Err()
 }
 
-// conflict: a CNAME stands alone.
-func conflict(rec *record, d *recordData, fresh bool) string {
+// besideAlias: a CNAME stands alone.
+func besideAlias(rec *record, d *recordData, fresh bool) string {
 	alias := rec.has("CNAME")
 	others := len(rec.addresses) > 0 || slices.ContainsFunc(rec.data, func(o *recordData) bool { return o.rrtype != "CNAME" })
 	switch {

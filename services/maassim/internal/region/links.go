@@ -11,75 +11,19 @@ import (
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-func (r *Region) interfaceResources() []rest.Resource {
-	return []rest.Resource{
-		{Path: "nodes/{system_id}/interfaces", Actions: []rest.Action{
-			{Method: http.MethodGet, Name: "interfaces.list", Handle: r.listInterfaces},
-		}},
-		{Path: "nodes/{system_id}/interfaces/{id}", Actions: []rest.Action{
-			{Method: http.MethodGet, Name: "interfaces.read", Handle: r.readInterface},
-			{Method: http.MethodPost, Op: "link_subnet", Name: "interfaces.link_subnet", Handle: r.linkSubnet},
-			{Method: http.MethodPost, Op: "unlink_subnet", Name: "interfaces.unlink_subnet", Handle: r.unlinkSubnet},
-		}},
-	}
-}
-
-func (r *Region) listInterfaces(q *rest.Request) (any, error) {
-	defer r.begin()()
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
-	}
-	all := []object{}
-	for _, i := range m.interfaces {
-		all = append(all, r.ifaceJSON(i))
-	}
-	return all, nil
-}
-
-func (r *Region) readInterface(q *rest.Request) (any, error) {
-	defer r.begin()()
-	i, err := r.interfaceOf(q)
-	if err != nil {
-		return nil, err
-	}
-	return r.ifaceJSON(i), nil
-}
-
-// interfaceOf finds the interface of a path, by id or name.
-func (r *Region) interfaceOf(q *rest.Request) (*iface, error) {
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
-	}
-	for _, i := range m.interfaces {
-		if strconv.Itoa(i.id) == q.Path["id"] || i.name == q.Path["id"] {
-			return i, nil
-		}
-	}
-	return nil, rest.NotFound("Interface")
-}
-
-func (r *Region) checkLinkable(q *rest.Request, verb string) (*iface, error) {
-	i, err := r.interfaceOf(q)
-	if err != nil {
-		return nil, err
-	}
-	m := i.machine
-	if !q.User.Admin || m.locked {
-		return nil, rest.Forbidden()
-	}
-	if !m.status.in(linkable...) {
-		return nil, rest.Text(http.StatusConflict, "Cannot %s subnet interface because the machine is not New, Ready, Allocated, or Broken.", verb)
-	}
-	return i, nil
-}
+// Modes of a link (MAAS: INTERFACE_LINK_TYPE).
+const (
+	modeAuto   = "auto"
+	modeDHCP   = "dhcp"
+	modeStatic = "static"
+	modeLinkUp = "link_up"
+)
 
 // linkSubnet adds a link, or with force replaces all links of the interface and its VLAN (recordings 355-392). Nothing changes when it is
 // refused.
 func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 	defer r.begin()()
-	i, err := r.checkLinkable(q, "link")
+	i, err := r.changeable(q, "link subnet")
 	if err != nil {
 		return nil, err
 	}
@@ -87,26 +31,19 @@ func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wish.mode == "static" && !wish.ip.IsValid() {
-		free, ok := wish.subnet.Next()
-		if !ok {
-			return nil, rest.Text(http.StatusServiceUnavailable, "No more IPs available in subnet: %s.", wish.subnet.CIDR)
-		}
-		wish.ip = free
-	}
-	held := r.addressAt(wish.ip)
-	replaced := wish.force && held != nil && held.link != nil && held.link.iface == i
-	if held != nil && !replaced {
-		return nil, rest.Text(http.StatusNotFound, "IP address is already in use.")
-	}
-	if wish.force {
-		for _, l := range slices.Clone(i.links) {
-			r.removeLink(l)
-		}
-		if wish.subnet != nil {
-			i.vlan = wish.subnet.VLAN
+	clears := wish.force || wish.mode == modeLinkUp
+	if wish.mode == modeStatic {
+		if err := r.staticAddress(i, &wish); err != nil {
+			return nil, err
 		}
 	}
+	if clears {
+		r.removeLinks(i)
+	}
+	if wish.subnet != nil && (wish.force || i.vlan == nil) {
+		i.vlan = wish.subnet.VLAN
+	}
+	r.makeWay(i, wish)
 	l := r.newLink(i, wish.subnet, wish.mode)
 	if wish.ip.IsValid() {
 		r.hold(l, wish.ip, allocSticky)
@@ -115,6 +52,41 @@ func (r *Region) linkSubnet(q *rest.Request) (any, error) {
 		r.makeDefault(l)
 	}
 	return r.ifaceJSON(i), nil
+}
+
+// staticAddress finds the address of a STATIC link, or sees that the one asked for is free. Those of links that force will replace are.
+func (r *Region) staticAddress(i *iface, wish *linkWish) error {
+	if !wish.ip.IsValid() {
+		free, ok := wish.subnet.Next(r.reservedIn(wish.subnet)...)
+		if !ok {
+			return rest.Text(http.StatusServiceUnavailable, "No more IPs available in subnet: %s.", wish.subnet.CIDR)
+		}
+		wish.ip = free
+		return nil
+	}
+	if err := r.checkReserved(i.mac, wish.ip); err != nil {
+		return err
+	}
+	held := r.addressAt(wish.ip)
+	replaced := wish.force && held != nil && held.link != nil && held.link.iface == i
+	if held != nil && !replaced {
+		return rest.Text(http.StatusNotFound, "IP address is already in use.")
+	}
+	return nil
+}
+
+// makeWay removes what cannot stand beside a new link: a DHCP link of its family, and a LINK_UP.
+func (r *Region) makeWay(i *iface, wish linkWish) {
+	for _, l := range slices.Clone(i.links) {
+		if l.mode == modeLinkUp || l.mode == modeDHCP && sameFamily(l.subnet, wish.subnet) {
+			r.removeLink(l)
+		}
+	}
+}
+
+// sameFamily: a link without a subnet is of every family.
+func sameFamily(a, b *network.Subnet) bool {
+	return a == nil || b == nil || a.CIDR.Addr().Is4() == b.CIDR.Addr().Is4()
 }
 
 // makeDefault makes a link's gateway the machine's for its family.
@@ -138,18 +110,64 @@ func (r *Region) linkForm(i *iface, q *rest.Request) (linkWish, error) {
 	wish := linkWish{
 		mode: strings.ToLower(q.Form.Get("mode")), force: q.Form.Bool("force"), gateway: q.Form.Bool("default_gateway"),
 	}
-	if !slices.Contains([]string{"auto", "dhcp", "static", "link_up"}, wish.mode) {
-		form.Addf("mode", "'%s' is not a valid mode.  It should be one of: 'AUTO', 'DHCP', 'STATIC', 'LINK_UP'.", q.Form.Get("mode"))
+	r.linkSubnetField(&form, i, q, &wish)
+	text := q.Form.Get("ip_address")
+	if text != "" {
+		ip, err := netip.ParseAddr(text)
+		if err != nil {
+			form.Addf("ip_address", "Enter a valid IPv4 or IPv6 address.")
+		} else if wish.mode == modeStatic {
+			wish.ip = ip
+		}
+	}
+	switch wish.mode {
+	case modeAuto, modeStatic:
+		if wish.subnet == nil {
+			form.Addf("subnet", "This field is required.")
+		} else if wish.ip.IsValid() {
+			checkLinkAddress(&form, wish)
+		}
+	case modeDHCP:
+		checkDHCP(&form, i)
+	case modeLinkUp:
+		if !wish.force && slices.ContainsFunc(i.links, func(l *link) bool { return l.mode != modeLinkUp }) {
+			form.Addf("mode", "Cannot configure interface to link up (with no IP address) while other links are already configured. "+
+				"Specify force=True to override this behavior and delete all links.")
+		}
+	case "":
+		form.Addf("mode", "This field is required.")
+		return wish, form.Err()
+	default:
+		form.Addf("mode", "'%s' is not a valid mode.  It should be one of: 'auto', 'dhcp', 'static', 'link_up'.", wish.mode)
 		return wish, form.Err()
 	}
-	r.linkSubnetField(&form, i, q, &wish)
-	if text := q.Form.Get("ip_address"); text != "" && wish.mode == "static" {
-		r.linkAddressField(&form, text, &wish)
+	checkGateway(&form, wish)
+	return wish, form.Err()
+}
+
+// checkDHCP: an interface has one DHCP link at most; force does not help, since the form looks at the links as they are.
+func checkDHCP(form *rest.Form, i *iface) {
+	for _, l := range i.links {
+		switch {
+		case l.mode != modeDHCP:
+		case l.subnet != nil:
+			form.Addf("mode", "Interface is already set to DHCP from '%s'.", l.subnet)
+		default:
+			form.Addf("mode", "Interface is already set to DHCP.")
+		}
 	}
-	if wish.gateway && wish.subnet != nil && !wish.subnet.Gateway.IsValid() {
+}
+
+func checkGateway(form *rest.Form, wish linkWish) {
+	switch {
+	case !wish.gateway:
+	case wish.mode != modeAuto && wish.mode != modeStatic:
+		form.Addf("default_gateway", "Cannot use in mode '%s'.", wish.mode)
+	case wish.subnet == nil:
+		form.Addf("default_gateway", "Subnet is required when default_gateway is True.")
+	case !wish.subnet.Gateway.IsValid():
 		form.Addf("default_gateway", "Cannot set as default gateway because subnet %s doesn't provide a gateway IP address.", wish.subnet)
 	}
-	return wish, form.Err()
 }
 
 // linkSubnetField finds the subnet: without force only among those of the interface's VLAN.
@@ -164,41 +182,35 @@ func (r *Region) linkSubnetField(form *rest.Form, i *iface, q *rest.Request, wis
 	if spec != "" {
 		form.Addf("subnet", "None found with id=%s.", spec)
 	}
-	if spec != "" || wish.mode == "auto" || wish.mode == "static" {
-		form.Addf("subnet", "This field is required.")
-	}
 }
 
-// linkAddressField checks a STATIC address. MAAS accepts the gateway's, a DNS server's, the network's and the broadcast address, and
-// addresses in reserved ranges (recordings 364-374).
-func (r *Region) linkAddressField(form *rest.Form, text string, wish *linkWish) {
-	ip, err := netip.ParseAddr(text)
-	if err != nil {
-		form.Addf("ip_address", "Enter a valid IPv4 or IPv6 address.")
-		return
-	}
-	if wish.subnet == nil {
-		return
-	}
-	if !wish.subnet.CIDR.Contains(ip) {
+// checkLinkAddress checks a STATIC address. MAAS accepts the gateway's, a DNS server's, the network's and the broadcast address, and addresses
+// in reserved ranges (recordings 364-374).
+func checkLinkAddress(form *rest.Form, wish linkWish) {
+	if !wish.subnet.CIDR.Contains(wish.ip) {
 		form.Addf("ip_address", "IP address is not in the given subnet '%s'.", wish.subnet)
-	} else if dynamic, inside := wish.subnet.InRange(network.Dynamic, ip); inside {
+	}
+	if dynamic, inside := wish.subnet.InRange(network.Dynamic, wish.ip); inside {
 		form.Addf("ip_address", "IP address is inside a dynamic range %s to %s.", dynamic.Start, dynamic.End)
 	}
-	wish.ip = ip
 }
 
+// unlinkSubnet removes a link. An interface whose last link goes is linked up without an address.
 func (r *Region) unlinkSubnet(q *rest.Request) (any, error) {
 	defer r.begin()()
-	i, err := r.checkLinkable(q, "unlink")
+	i, err := r.changeable(q, "unlink subnet")
 	if err != nil {
 		return nil, err
 	}
 	id := q.Form.Get("id")
+	if id == "" {
+		return nil, rest.Invalid("id", "This field is required.")
+	}
 	var ids []string
 	for _, l := range i.links {
 		if strconv.Itoa(l.id) == id {
 			r.removeLink(l)
+			r.ensureLinkUp(i)
 			return r.ifaceJSON(i), nil
 		}
 		ids = append(ids, "'"+strconv.Itoa(l.id)+"'")
@@ -206,10 +218,8 @@ func (r *Region) unlinkSubnet(q *rest.Request) (any, error) {
 	return nil, rest.Invalid("id", "'%s' is not a valid id.  It should be one of: %s.", id, strings.Join(ids, ", "))
 }
 
-// subnetOfNIC is the subnet on which commissioning makes an AUTO link.
-func (r *Region) subnetOfNIC(i *iface) *network.Subnet {
-	if i.vlan == nil {
-		return nil
+func (r *Region) ensureLinkUp(i *iface) {
+	if len(i.links) == 0 && i.vlan != nil {
+		r.newLink(i, nil, modeLinkUp)
 	}
-	return r.firstSubnet(i.vlan)
 }

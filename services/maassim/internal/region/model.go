@@ -174,6 +174,7 @@ type address struct {
 	owner   *rest.User
 	subnet  *network.Subnet // nil outside every subnet
 	link    *link           // nil for a reservation
+	stray   *stray          // the interface of no machine that it is reserved for, if any
 	created time.Time
 	updated time.Time
 }

@@ -47,7 +47,8 @@ type Region struct {
 	acquiring sync.Mutex // MAAS's advisory lock: allocate and deploy of a Ready machine wait for each other
 	tags      []*tag
 	images    []*image
-	reserved  []*reservedIP // MAAS 3.6 and later
+	reserved  []*reservedIP     // MAAS 3.6 and later
+	strays    map[string]*stray // by MAC address
 }
 
 // Deps are what a region stands on.
@@ -66,7 +67,7 @@ type Deps struct {
 func New(cfg Config, deps Deps) (*Region, error) {
 	r := &Region{
 		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, random: rand.New(rand.NewPCG(cfg.Seed, 0)), gate: deps.Gate,
-		tables: newTables(),
+		tables: newTables(), strays: make(map[string]*stray),
 	}
 	r.wait = func(d time.Duration) { deps.Wait(r.spread(d)) }
 	return r, r.seed()

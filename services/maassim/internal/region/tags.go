@@ -1,11 +1,8 @@
 package region
 
 import (
-	"iter"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
@@ -14,13 +11,19 @@ func (r *Region) tagResources() []rest.Resource {
 	return []rest.Resource{
 		{Path: "tags", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "tags.list", Handle: r.listTags},
-			{Method: http.MethodPost, Name: "tags.create", Admin: true, Handle: r.createTag},
+			{Method: http.MethodPost, Name: "tags.create", Handle: r.createTag},
 		}},
 		{Path: "tags/{name}", Actions: []rest.Action{
 			{Method: http.MethodGet, Name: "tags.read", Handle: r.readTag},
-			{Method: http.MethodDelete, Name: "tags.delete", Admin: true, Handle: r.deleteTag},
+			{Method: http.MethodPut, Name: "tags.update", Handle: r.updateTag},
+			{Method: http.MethodDelete, Name: "tags.delete", Handle: r.deleteTag},
 			{Method: http.MethodGet, Op: "machines", Name: "tags.machines", Handle: r.taggedMachines},
-			{Method: http.MethodPost, Op: "update_nodes", Name: "tags.update_nodes", Admin: true, Lists: true, Handle: r.updateTagged},
+			{Method: http.MethodGet, Op: "nodes", Name: "tags.nodes", Handle: r.taggedMachines},
+			{Method: http.MethodGet, Op: "devices", Name: "tags.devices", Handle: r.taggedOthers},
+			{Method: http.MethodGet, Op: "rack_controllers", Name: "tags.rack_controllers", Handle: r.taggedOthers},
+			{Method: http.MethodGet, Op: "region_controllers", Name: "tags.region_controllers", Handle: r.taggedOthers},
+			{Method: http.MethodPost, Op: "rebuild", Name: "tags.rebuild", Handle: r.rebuildTag},
+			{Method: http.MethodPost, Op: "update_nodes", Name: "tags.update_nodes", Handle: r.updateTagged},
 		}},
 	}
 }
@@ -42,21 +45,79 @@ func (r *Region) listTags(*rest.Request) (any, error) {
 
 func (r *Region) createTag(q *rest.Request) (any, error) {
 	defer r.begin()()
-	name := q.Form.Get("name")
-	switch {
-	case name == "":
-		return nil, rest.Invalid("name", "This field is required.")
-	case !validTag.MatchString(name):
-		return nil, rest.Invalid("name", "Enter a valid value.")
-	case r.tagNamed(name) != nil:
-		return nil, rest.Invalid("name", "Tag with this Name already exists.")
+	if !q.User.Admin {
+		return nil, rest.Forbidden()
 	}
-	t := &tag{name: name, comment: q.Form.Get("comment"), kernelOpts: q.Form.Get("kernel_opts")}
+	t := &tag{}
+	if err := r.fillTag(t, q); err != nil {
+		return nil, err
+	}
 	r.tags = append(r.tags, t)
 	return tagJSON(t), nil
 }
 
-func (r *Region) tagOf(q *rest.Request) (*tag, error) {
+// fillTag sets what was sent.
+func (r *Region) fillTag(t *tag, q *rest.Request) error {
+	var form rest.Form
+	if name := q.Form.Get("name"); q.Form.Has("name") || t.name == "" {
+		switch {
+		case name == "":
+			form.Addf("name", "This field is required.")
+		case len(name) > 256:
+			form.Addf("name", "Ensure this value has at most 256 characters (it has %d).", len(name))
+		case !validTag.MatchString(name):
+			form.Addf("name", "Enter a valid value.")
+		case name != t.name && r.tagNamed(name) != nil:
+			form.Addf("name", "Tag with this Name already exists.")
+		default:
+			t.name = name
+		}
+	}
+	if q.Form.Has("comment") {
+		t.comment = q.Form.Get("comment")
+	}
+	if q.Form.Has("kernel_opts") {
+		t.kernelOpts = q.Form.Get("kernel_opts")
+	}
+	definition := q.Form.Get("definition")
+	if badXPath(definition) {
+		form.Addf("definition", "Invalid xpath expression: Invalid expression")
+	} else if definition != "" && form.Err() == nil {
+		return unsimulated("tags that are defined by hardware")
+	}
+	return form.Err()
+}
+
+// badXPath recognises the plainest mistakes of an XPath expression: brackets and quotes that do not match (recording 159).
+func badXPath(definition string) bool {
+	var open []rune
+	var quote rune
+	for _, c := range definition {
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == '[' || c == '(':
+			open = append(open, c)
+		case c == ']' || c == ')':
+			want := map[rune]rune{']': '[', ')': '('}[c]
+			if len(open) == 0 || open[len(open)-1] != want {
+				return true
+			}
+			open = open[:len(open)-1]
+		}
+	}
+	return quote != 0 || len(open) > 0
+}
+
+// tagOf finds the tag of a path. Who may not change tags is refused before it is looked for.
+func (r *Region) tagOf(q *rest.Request, change bool) (*tag, error) {
+	if change && !q.User.Admin {
+		return nil, rest.Forbidden()
+	}
 	t := r.tagNamed(q.Path["name"])
 	if t == nil {
 		return nil, rest.NotFound("Tag")
@@ -66,16 +127,38 @@ func (r *Region) tagOf(q *rest.Request) (*tag, error) {
 
 func (r *Region) readTag(q *rest.Request) (any, error) {
 	defer r.begin()()
-	t, err := r.tagOf(q)
+	t, err := r.tagOf(q, false)
 	if err != nil {
 		return nil, err
 	}
 	return tagJSON(t), nil
 }
 
+// updateTag changes a tag; machines bear it under its new name.
+func (r *Region) updateTag(q *rest.Request) (any, error) {
+	defer r.begin()()
+	t, err := r.tagOf(q, true)
+	if err != nil {
+		return nil, err
+	}
+	changed := *t
+	if err := r.fillTag(&changed, q); err != nil {
+		return nil, err
+	}
+	if changed.name != t.name {
+		for _, m := range r.machines.byTag.Rows(t.name) {
+			r.machines.Touch(m)
+			m.tags = slices.Clone(m.tags)
+			m.tags[slices.Index(m.tags, t.name)] = changed.name
+		}
+	}
+	*t = changed
+	return tagJSON(t), nil
+}
+
 func (r *Region) deleteTag(q *rest.Request) (any, error) {
 	defer r.begin()()
-	t, err := r.tagOf(q)
+	t, err := r.tagOf(q, true)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +172,7 @@ func (r *Region) deleteTag(q *rest.Request) (any, error) {
 
 func (r *Region) taggedMachines(q *rest.Request) (any, error) {
 	defer r.begin()()
-	t, err := r.tagOf(q)
+	t, err := r.tagOf(q, false)
 	if err != nil {
 		return nil, err
 	}
@@ -102,111 +185,56 @@ func (r *Region) taggedMachines(q *rest.Request) (any, error) {
 	return all, nil
 }
 
-// updateTagged skips system ids that it does not know (recording 161).
-func (r *Region) updateTagged(q *rest.Request) (any, error) {
+// taggedOthers: there are no devices here, and controllers bear no tags.
+func (r *Region) taggedOthers(q *rest.Request) (any, error) {
 	defer r.begin()()
-	t, err := r.tagOf(q)
+	if _, err := r.tagOf(q, false); err != nil {
+		return nil, err
+	}
+	return []object{}, nil
+}
+
+// rebuildTag has nothing to do for a tag without a definition, and there are no others.
+func (r *Region) rebuildTag(q *rest.Request) (any, error) {
+	defer r.begin()()
+	t, err := r.tagOf(q, true)
 	if err != nil {
 		return nil, err
 	}
-	added, removed := 0, 0
-	for _, id := range q.Form.All("add") {
-		if m := r.machine(id); m != nil {
-			added++
-			if !m.hasTag(t.name) {
-				m.tags = append(m.tags, t.name)
-			}
-		}
-	}
-	for _, id := range q.Form.All("remove") {
-		if m := r.machine(id); m != nil {
-			removed++
-			m.tags = slices.DeleteFunc(m.tags, func(name string) bool { return name == t.name })
-		}
-	}
-	return object{"added": added, "removed": removed}, nil
+	return object{"rebuilding": t.name}, nil
 }
 
-func (r *Region) eventResources() []rest.Resource {
-	return []rest.Resource{{Path: "events", Actions: []rest.Action{
-		{Method: http.MethodGet, Op: "query", Name: "events.query", Handle: r.queryEvents},
-	}}}
-}
-
-// levels are the event levels from low to high; a query's level is a minimum.
-var levels = []string{"AUDIT", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
-
-func (r *Region) queryEvents(q *rest.Request) (any, error) {
+// updateTagged skips system ids that it does not know (recording 161).
+func (r *Region) updateTagged(q *rest.Request) (any, error) {
 	defer r.begin()()
-	limit := 100
-	if text := q.Query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 1000 {
-			return nil, rest.Text(http.StatusBadRequest, "Invalid limit: %s", text)
-		}
-		limit = n
+	t, err := r.tagOf(q, r.minor >= 5)
+	switch {
+	case err != nil:
+		return nil, err
+	case !q.User.Admin:
+		return nil, rest.Text(http.StatusForbidden, "Must be a superuser or supply a rack_controller")
+	case q.Form.Has("definition") && q.Form.Get("definition") != t.definition:
+		return nil, rest.Text(http.StatusConflict, "Definition supplied '%s' doesn't match current definition '%s'", q.Form.Get("definition"), t.definition)
 	}
-	least := slices.Index(levels, orDefault(q.Query.Get("level"), "INFO"))
-	if least < 0 {
-		return nil, rest.Text(http.StatusBadRequest, "Unrecognised log level: %s", q.Query.Get("level"))
-	}
-	all := []object{}
-	for e := range r.eventsFor(q) {
-		if len(all) == limit {
-			break
-		}
-		if r.wantsEvent(q, e) && slices.Index(levels, e.level) >= least {
-			all = append(all, object{
-				"id": e.id, "node": e.systemID, "hostname": e.hostname, "username": "unknown", "level": e.level, "type": e.kind,
-				"description": e.describe, "created": e.at.UTC().Format(eventTime),
-			})
+	add, remove := r.known(q.Form.All("add")), r.known(q.Form.All("remove"))
+	for _, m := range add {
+		if !m.hasTag(t.name) {
+			m.tags = append(slices.Clone(m.tags), t.name)
 		}
 	}
-	return object{"count": len(all), "events": all, "next_uri": pageURI(q, all, "after", 0), "prev_uri": pageURI(q, all, "before", len(all)-1)}, nil
+	for _, m := range remove {
+		m.tags = slices.DeleteFunc(slices.Clone(m.tags), func(name string) bool { return name == t.name })
+	}
+	return object{"added": len(add), "removed": len(remove)}, nil
 }
 
-// eventsFor returns the events from which a query chooses, the newest first.
-func (r *Region) eventsFor(q *rest.Request) iter.Seq[*event] {
-	if !q.Query.Has("id") {
-		return r.events.Newest()
-	}
-	var views [][]*event
-	for _, id := range q.Query.All("id") {
-		views = append(views, r.events.of.View(id))
-	}
-	found := r.events.Merge(views...)
-	slices.Reverse(found)
-	return slices.Values(found)
-}
-
-func (r *Region) wantsEvent(q *rest.Request, e *event) bool {
-	if q.Query.Has("id") && !slices.Contains(q.Query.All("id"), e.systemID) {
-		return false
-	}
-	if q.Query.Has("hostname") && !slices.Contains(q.Query.All("hostname"), e.hostname) {
-		return false
-	}
-	if m := r.machine(e.systemID); q.Query.Has("agent_name") && (m == nil || m.agent != q.Query.Get("agent_name")) {
-		return false
-	}
-	after, err := strconv.Atoi(q.Query.Get("after"))
-	if err == nil && e.id <= after {
-		return false
-	}
-	before, err := strconv.Atoi(q.Query.Get("before"))
-	return err != nil || e.id < before
-}
-
-// pageURI is the address of the newer or older events; there is no older page of nothing.
-func pageURI(q *rest.Request, events []object, side string, at int) any {
-	base, _, _ := strings.Cut(q.URI, "&after=")
-	base, _, _ = strings.Cut(base, "&before=")
-	if len(events) == 0 {
-		if side == "before" {
-			return nil
+// known returns the machines of those system ids that there are, each once.
+func (r *Region) known(systemIDs []string) []*machine {
+	var all []*machine
+	for _, id := range systemIDs {
+		if m := r.machine(id); m != nil && !slices.Contains(all, m) {
+			all = append(all, m)
 		}
-		return base
 	}
-	id, _ := events[at]["id"].(int)
-	return base + "&" + side + "=" + strconv.Itoa(id)
+	return all
 }
