@@ -90,6 +90,7 @@ type Metal struct {
 	Tags         []string
 	Subnet       string // of its NIC; empty: the first subnet
 	Status       string // empty: "ready"
+	Untested     bool   // it never passed commissioning, so that a release ends in New
 }
 
 // Image is a boot resource.

@@ -42,11 +42,23 @@ func (m *machine) diskJSON(n int) object {
 func (m *machine) partitionJSON(d disk, n int, size int64, fs object) object {
 	id := d.id*2 + n - 2
 	fs["uuid"], fs["mount_options"] = d.uuids[2*n-1], nil
+	var filesystem any = fs
+	usedFor := fmt.Sprintf("%s formatted filesystem mounted at %s", fs["fstype"], fs["mount_point"])
+	if m.status == statusReleasing { // those of the deployment are gone, those of the layout not back (recording 182)
+		filesystem, usedFor = nil, "Unused"
+	}
 	return object{
 		"id": id, "type": "partition", "system_id": m.systemID, "device_id": d.id, "uuid": d.uuids[2*n-2], "size": size,
 		"bootable": n == 1, "tags": []string{}, "path": "/dev/disk/by-dname/" + d.name + "-part" + strconv.Itoa(n),
-		"filesystem":   fs,
-		"used_for":     fmt.Sprintf("%s formatted filesystem mounted at %s", fs["fstype"], fs["mount_point"]),
+		"filesystem": filesystem, "used_for": usedFor,
 		"resource_uri": uri("nodes/%s/blockdevices/%d/partition/%d", m.systemID, d.id, id),
 	}
+}
+
+// nullable is null for no object.
+func nullable(o object) any {
+	if o == nil {
+		return nil
+	}
+	return o
 }

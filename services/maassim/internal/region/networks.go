@@ -142,11 +142,11 @@ const noSpace = "undefined"
 func (r *Region) spaces() []string {
 	var names []string
 	without := false
-	for _, v := range r.vlans {
-		if v.Space == noSpace {
+	for _, s := range r.subnets {
+		if s.VLAN.Space == noSpace {
 			without = true
-		} else if !slices.Contains(names, v.Space) {
-			names = append(names, v.Space)
+		} else if !slices.Contains(names, s.VLAN.Space) {
+			names = append(names, s.VLAN.Space)
 		}
 	}
 	if without {
@@ -156,8 +156,9 @@ func (r *Region) spaces() []string {
 }
 
 func (r *Region) spaceJSON(id int, name string) object {
-	description := ""
+	description, path := "", strconv.Itoa(id)
 	if name == noSpace {
+		path = name
 		id, description = -1, "Backward compatibility object to ensure objects not associated with a space can be found."
 	}
 	subnets := []object{}
@@ -168,7 +169,7 @@ func (r *Region) spaceJSON(id int, name string) object {
 	}
 	return object{
 		"id": id, "name": name, "description": description, "subnets": subnets,
-		"vlans": r.vlansJSON(func(o *network.VLAN) bool { return o.Space == name }), "resource_uri": uri("spaces/%d/", id),
+		"vlans": r.vlansJSON(func(o *network.VLAN) bool { return o.Space == name }), "resource_uri": uri("spaces/%s/", path),
 	}
 }
 

@@ -117,7 +117,11 @@ func (r *Region) addSubnet(s Subnet) error {
 		}
 		sub.DNS = append(sub.DNS, a)
 	}
-	for kind, list := range map[network.Kind][]Range{network.Dynamic: s.Dynamic, network.Reserved: s.ReservedRanges} {
+	for _, kind := range []network.Kind{network.Dynamic, network.Reserved} {
+		list := s.Dynamic
+		if kind == network.Reserved {
+			list = s.ReservedRanges
+		}
 		for _, x := range list {
 			start, err := netip.ParseAddr(x.Start)
 			if err != nil {
@@ -290,7 +294,7 @@ func (r *Region) addMetal(c Metal) error {
 		return fmt.Errorf("machine %s: zone %q or pool %q does not exist", c.Name, c.Zone, c.Pool)
 	}
 	m.status, m.arch, m.cores, m.memory = s, orDefault(c.Architecture, "amd64/generic"), c.Cores, c.MemoryMiB
-	m.powerType, m.tested, m.laidOut = "ipmi", true, true
+	m.powerType, m.tested, m.laidOut = "ipmi", !c.Untested, true
 	for _, name := range c.Tags {
 		r.ensureTag(name)
 		m.tags = append(m.tags, name)
