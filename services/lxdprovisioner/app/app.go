@@ -76,11 +76,12 @@ func wire(cfg Config, found settings) (*service, error) {
 	var err error
 	s.client, err = maas.New(maas.Config{
 		URL: found.endpoint, Credentials: found.key, CAFile: cfg.CAFile, UserAgent: "lxdprovisioner/" + Version,
-		Limits: maas.Limits{Long: cfg.LongCalls, Short: cfg.ShortCalls}, Clock: cfg.Clock, Logger: s.logger, Observe: s.metrics.observe,
+		Limits: cfg.limits(), Clock: cfg.Clock, Logger: s.logger, Observe: s.metrics.observe,
 	})
 	if err != nil {
 		return nil, err
 	}
+	s.metrics.watchLoads(s.client.Loads)
 	timing := cfg.Timing
 	if timing == (Timing{}) {
 		timing = DefaultTiming()
@@ -163,8 +164,8 @@ const (
 	// shows in calls anyway. sickCheck is the same while something is wrong.
 	healthyCheck = 2 * time.Minute
 	sickCheck    = 15 * time.Second
-	// checkLimit bounds one check.
-	checkLimit = 30 * time.Second
+	// checkTime bounds one check.
+	checkTime = 30 * time.Second
 )
 
 // healthName is the name under which the health service tells of MAAS. The empty name, and those of
@@ -203,7 +204,7 @@ func (s *service) watchMAAS(ctx context.Context) {
 
 // checkMAAS gives what is wrong; empty where nothing is.
 func (s *service) checkMAAS(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, checkLimit)
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	if problem := s.region.Region(ctx).Problem; problem != nil {
 		return problem.Error()

@@ -30,7 +30,9 @@ const (
 	defaultMetricsAddr = ":8080"
 	defaultDrain       = 180 * time.Second
 	defaultLongCalls   = 6
+	defaultListCalls   = 1
 	defaultShortCalls  = 4
+	defaultHostCalls   = 2
 )
 
 // Timing are the durations of the use cases. Tests shorten them.
@@ -57,8 +59,9 @@ type Config struct {
 	LogFormat string
 	// DrainTimeout bounds how long a stop waits for calls and for work that MAAS has been told of.
 	DrainTimeout time.Duration
-	// LongCalls and ShortCalls bound how many requests to MAAS run at a time.
-	LongCalls, ShortCalls int
+	// LongCalls, ListCalls and ShortCalls bound how many requests to MAAS run at a time, HostCalls how
+	// many of the long ones work on one LXD host.
+	LongCalls, ListCalls, ShortCalls, HostCalls int
 
 	// Clock tells the time.
 	Clock func() time.Time
@@ -89,6 +92,8 @@ func (c *Config) AddFlags(flags *flag.FlagSet) {
 	flags.StringVar(&c.LogFormat, "log-format", "json", "json or text")
 	flags.DurationVar(&c.DrainTimeout, "drain-timeout", defaultDrain, "how long a stop waits for work that MAAS has been told of")
 	flags.IntVar(&c.LongCalls, "maas-long-calls", defaultLongCalls, "how many composes, deletions and refreshes MAAS is asked for at a time")
+	flags.IntVar(&c.ListCalls, "maas-list-calls", defaultListCalls, "how many lists MAAS is asked for at a time")
+	flags.IntVar(&c.HostCalls, "maas-host-calls", defaultHostCalls, "how many of the long calls work on one LXD host at a time")
 	flags.IntVar(&c.ShortCalls, "maas-short-calls", defaultShortCalls, "how many short requests MAAS is asked at a time")
 }
 
@@ -118,12 +123,10 @@ func (c *Config) resolve() (settings, error) {
 	if c.DrainTimeout <= 0 {
 		bad("drain-timeout", fmt.Errorf("%s is no time to wait", c.DrainTimeout))
 	}
-	if c.LongCalls < 1 {
-		bad("maas-long-calls", fmt.Errorf("%d lets nothing through", c.LongCalls))
-	}
-	if c.ShortCalls < 1 {
-		bad("maas-short-calls", fmt.Errorf("%d lets nothing through", c.ShortCalls))
-	}
+	bad("maas-long-calls", checkLimit(c.LongCalls))
+	bad("maas-list-calls", checkLimit(c.ListCalls))
+	bad("maas-short-calls", checkLimit(c.ShortCalls))
+	bad("maas-host-calls", checkLimit(c.HostCalls))
 	if c.CAFile != "" {
 		_, err := os.Stat(c.CAFile)
 		bad("maas-ca-file", err)
@@ -135,6 +138,17 @@ func (c *Config) resolve() (settings, error) {
 		errs = append(errs, err)
 	}
 	return s, errors.Join(errs...)
+}
+
+func checkLimit(calls int) error {
+	if calls < 1 {
+		return fmt.Errorf("%d lets nothing through", calls)
+	}
+	return nil
+}
+
+func (c *Config) limits() maas.Limits {
+	return maas.Limits{Long: c.LongCalls, List: c.ListCalls, Short: c.ShortCalls, Host: c.HostCalls}
 }
 
 // checkMAAS lets the client judge URL, key and CA file; it sends nothing.

@@ -18,13 +18,13 @@ func TestRun_names_every_bad_flag_at_once(t *testing.T) {
 	cfg := config(t, nil)
 	cfg.Listen, cfg.MetricsAddr = "nowhere", "127.0.0.1:no-port"
 	cfg.LogLevel, cfg.LogFormat = "loud", "xml"
-	cfg.DrainTimeout, cfg.LongCalls, cfg.ShortCalls = -1, 0, -4
+	cfg.DrainTimeout, cfg.LongCalls, cfg.ListCalls, cfg.ShortCalls, cfg.HostCalls = -1, 0, 0, -4, 0
 	cfg.CAFile = filepath.Join(t.TempDir(), "absent.pem")
 	cfg.CredentialsDir = t.TempDir()
 	err := app.Run(t.Context(), cfg)
 	require.Error(t, err)
 	for _, name := range []string{
-		"--listen", "--metrics-addr", "--log-level", "--log-format", "--drain-timeout", "--maas-long-calls", "--maas-short-calls",
+		"--listen", "--metrics-addr", "--log-level", "--log-format", "--drain-timeout", "--maas-long-calls", "--maas-short-calls", "--maas-list-calls", "--maas-host-calls",
 		"--maas-ca-file", "--maas-credentials-dir", "MAAS_ENDPOINT", "MAAS_API_KEY",
 	} {
 		assert.ErrorContains(t, err, name)

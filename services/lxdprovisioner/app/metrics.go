@@ -29,8 +29,9 @@ func newMetrics() *metrics {
 		registry: prometheus.NewRegistry(),
 		calls:    grpcprom.NewServerMetrics(grpcprom.WithServerHandlingTimeHistogram(grpcprom.WithHistogramBuckets(buckets))),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lxdprovisioner_maas_requests_total", Help: "HTTP requests to MAAS by operation and outcome: an HTTP status, or no_answer.",
-		}, []string{"operation", "outcome"}),
+			Name: "lxdprovisioner_maas_requests_total",
+			Help: "HTTP requests to MAAS by operation, code (an HTTP status, no_answer, or not_sent) and outcome (OK, or the reason of the fault).",
+		}, []string{"operation", "code", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lxdprovisioner_maas_request_seconds", Help: "Seconds from sending a request to MAAS to the last byte of its answer.",
 			Buckets: buckets,
@@ -48,12 +49,48 @@ func newMetrics() *metrics {
 
 // observe counts one request to MAAS.
 func (m *metrics) observe(o maas.Observation) {
-	outcome := "no_answer"
-	if o.Status != 0 {
-		outcome = strconv.Itoa(o.Status)
+	code := "no_answer"
+	switch {
+	case !o.Sent:
+		code = "not_sent"
+	case o.Status != 0:
+		code = strconv.Itoa(o.Status)
 	}
-	m.requests.WithLabelValues(o.Operation, outcome).Inc()
-	m.seconds.WithLabelValues(o.Operation).Observe(o.Took.Seconds())
+	m.requests.WithLabelValues(o.Operation, code, o.Outcome).Inc()
+	if o.Sent {
+		m.seconds.WithLabelValues(o.Operation).Observe(o.Took.Seconds())
+	}
+}
+
+// loads are the metrics of how busy the client of MAAS is, which are asked for when they are scraped.
+type loads struct {
+	read                    func() []maas.Load
+	running, waiting, limit *prometheus.Desc
+}
+
+// watchLoads adds the metrics of a client's load.
+func (m *metrics) watchLoads(read func() []maas.Load) {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("lxdprovisioner_maas_requests_"+name, help, []string{"class"}, nil)
+	}
+	m.registry.MustRegister(&loads{
+		read:    read,
+		running: desc("in_flight", "Requests to MAAS that are under way, by class: short, list or long."),
+		waiting: desc("waiting", "Requests to MAAS that wait for a slot, by class."),
+		limit:   desc("limit", "How many requests to MAAS may be under way at a time, by class."),
+	})
+}
+
+// Describe tells the registry what there is.
+func (l *loads) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
+
+// Collect reads the load.
+func (l *loads) Collect(out chan<- prometheus.Metric) {
+	for _, load := range l.read() {
+		for desc, value := range map[*prometheus.Desc]int{l.running: load.Running, l.waiting: load.Waiting, l.limit: load.Limit} {
+			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), load.Class)
+		}
+	}
 }
 
 // server serves /metrics.

@@ -11,12 +11,6 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-var (
-	opClaim    = operation{name: "machines.claim", op: "allocate", class: short, changes: true}
-	opAllocate = operation{name: "machines.allocate", op: "allocate", class: short, changes: true}
-	opAnnotate = operation{name: "machines.annotate", op: "set_workload_annotations", class: short, changes: true}
-)
-
 // maxWord is the longest agent name and annotation key that MAAS takes.
 const maxWord = 255
 
@@ -94,11 +88,8 @@ func (c *Client) allocate(ctx context.Context, op operation, agentName string, f
 	form.Set("agent_name", agentName)
 	asked := c.clock()
 	var answer machineJSON
-	if err := c.post(ctx, op, "machines", form, &answer); err != nil {
+	if err := c.call(ctx, ask{op: op, values: form, read: one(&answer)}); err != nil {
 		return inventory.Machine{}, fmt.Errorf("allocate as %s: %w", agentName, err)
-	}
-	if checkSystemID(answer.SystemID) != nil {
-		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "allocate as %s: MAAS's answer names no machine", agentName)
 	}
 	return answer.at(asked), nil
 }
@@ -116,21 +107,22 @@ func (c *Client) Annotate(ctx context.Context, systemID string, annotations map[
 		}
 		form.Set(key, value)
 	}
-	return c.change(ctx, opAnnotate, systemID, form)
+	return c.change(ctx, systemID, ask{op: opAnnotate, values: form})
 }
 
 // change posts to a machine and reads the machine that MAAS answers.
-func (c *Client) change(ctx context.Context, op operation, systemID string, form url.Values) (inventory.Machine, error) {
+func (c *Client) change(ctx context.Context, systemID string, a ask) (inventory.Machine, error) {
 	if err := checkSystemID(systemID); err != nil {
 		return inventory.Machine{}, err
 	}
 	asked := c.clock()
 	var answer machineJSON
-	if err := c.post(ctx, op, machinePath(systemID), form, &answer); err != nil {
+	a.ids, a.read = []string{systemID}, one(&answer)
+	if err := c.call(ctx, a); err != nil {
 		return inventory.Machine{}, err
 	}
 	if answer.SystemID != systemID {
-		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not machine %s", op.name, systemID)
+		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not machine %s", a.op.name, systemID)
 	}
 	return answer.at(asked), nil
 }

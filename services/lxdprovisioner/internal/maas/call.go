@@ -2,148 +2,144 @@ package maas
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
-	"time"
+	"strconv"
 
 	gomaas "github.com/canonical/gomaasclient/client"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-// operation is one thing that MAAS can be asked.
-type operation struct {
-	// name is how metrics and logs call it.
-	name string
-	// op is MAAS's op parameter; empty for plain reads and writes.
-	op    string
-	class class
-	// changes says that MAAS changes something; such a request has an outcome that may be unknown.
-	changes bool
-	// unrepeated says that even a failed read isn't sent again, because it is costly or its failure means something.
-	unrepeated bool
-	// outside says that the request works on LXD inside its database transaction, so that "try again"
-	// doesn't say that nothing was made.
-	outside bool
-	// private says that the request holds user data, which MAAS may repeat in a text that no rule
-	// knows; such a text is not quoted.
-	private bool
+// ask is one thing that MAAS is asked.
+type ask struct {
+	op operation
+	// ids stand in the path, in its order; the caller has checked what they are.
+	ids []string
+	// values are the query of a read, or else the form.
+	values url.Values
+	// read takes the body of a success; nil where nobody wants to know.
+	read reader
+	// host is the VM host on which LXD works meanwhile; empty where that isn't known.
+	host inventory.HostID
+	// hidden is user data, which MAAS may quote in a refusal; no error repeats it.
+	hidden []byte
 }
 
-// library is the library's client for one request: its typed calls, and the raw ones below root.
-type library struct {
-	typed *gomaas.Client
-	root  gomaas.APIClient
-}
-
-// call sends what send asks for, again where that is allowed, and gives a fault.
-func (c *Client) call(ctx context.Context, op operation, send func(library) error) error {
+// call asks MAAS, again where that is allowed, and gives a fault.
+func (c *Client) call(ctx context.Context, a ask) error {
+	path, err := a.op.at(a.ids)
+	if err != nil {
+		return err
+	}
+	renewed := false
 	for attempt := 1; ; attempt++ {
-		ex := &exchange{op: op}
-		err := c.once(ctx, ex, attempt, send)
+		ex := &exchange{op: a.op, hidden: a.hidden}
+		err := c.once(ctx, a, path, ex, attempt)
 		if err == nil {
 			c.retry.succeeded()
 			return nil
 		}
+		if !renewed && c.mayAuthorize(ctx, ex) {
+			renewed = true
+			continue
+		}
 		wait, again := c.retry.next(ctx, ex, attempt)
-		if !again || !pause(ctx, wait) {
+		if !again || !c.retry.wait(ctx, wait) {
 			return err
 		}
 	}
 }
 
+// mayAuthorize says whether a refusal of the key may be over: MAAS checks the key before everything
+// else, so nothing was done. A used nonce or an old timestamp is new in the next request, and the
+// key may have been replaced while the request was under way.
+func (c *Client) mayAuthorize(ctx context.Context, ex *exchange) bool {
+	if ex.status != http.StatusUnauthorized || ctx.Err() != nil {
+		return false
+	}
+	if ex.stale {
+		return true
+	}
+	key, err := c.keys()
+	return err == nil && key != ex.key && checkKey(key) == nil
+}
+
 // once sends one request under the limits and gives a fault.
-func (c *Client) once(ctx context.Context, ex *exchange, attempt int, send func(library) error) error {
-	leave, err := c.gates.enter(ctx, ex.op, c.timeout(ex.op.class))
+func (c *Client) once(ctx context.Context, a ask, path string, ex *exchange, attempt int) (err error) {
+	defer func() {
+		c.observe(Observation{
+			Operation: a.op.name, Sent: ex.sent, Status: ex.status, Outcome: outcome(err), Took: ex.took, Bytes: ex.bytes, Attempt: attempt,
+		})
+	}()
+	leave, err := c.gates.enter(ctx, a, c.timeouts.of(a.op.class))
 	if err != nil {
 		return err
 	}
 	defer leave()
-	key, err := c.keys()
-	if err == nil {
-		err = checkKey(key)
+	if ex.key, err = c.keys(); err == nil {
+		err = checkKey(ex.key)
 	}
 	if err != nil {
 		return fault.Wrap(err, fault.Denied, fault.ReasonMAASKeyRefused, "the MAAS API key can't be used")
 	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout(ex.op.class))
+	limited, cancel := context.WithTimeout(ctx, c.timeouts.of(a.op.class))
 	defer cancel()
-	lib, err := c.library(key, c.bind(limited, ex))
+	object, err := c.object(ex.key, path, c.bind(limited, ex))
 	if err != nil {
 		return err
 	}
-	err = send(lib)
-	c.observe(Observation{Operation: ex.op.name, Status: ex.status, Took: ex.took, Bytes: ex.bytes, Attempt: attempt})
-	c.log.DebugContext(ctx, "Asking MAAS done", "operation", ex.op.name, "status", ex.status, "took", ex.took,
+	if err = a.send(object); err == nil && a.read != nil {
+		err = a.read(ex.body)
+	}
+	c.log.DebugContext(ctx, "Asking MAAS done", "operation", a.op.name, "status", ex.status, "took", ex.took,
 		"bytes", ex.bytes, "attempt", attempt)
 	if err == nil {
 		return nil
 	}
-	return ex.fault(limited, err, key)
+	return ex.fault(limited, err)
 }
 
-func (c *Client) timeout(k class) time.Duration {
-	switch k {
-	case long:
-		return c.timeouts.Long
-	case list:
-		return c.timeouts.List
-	default:
-		return c.timeouts.Short
+// outcome is what metrics call the end of a request.
+func outcome(err error) string {
+	if err == nil {
+		return "OK"
 	}
+	return string(fault.ReasonOf(err))
 }
 
-// library binds the library to one round tripper. Its own errors repeat the key and are dropped.
-func (c *Client) library(key string, rt http.RoundTripper) (library, error) {
+// object binds the library to one round tripper and one path. Its own errors repeat the key and are dropped.
+func (c *Client) object(key, path string, rt http.RoundTripper) (gomaas.APIClient, error) {
 	typed, err := gomaas.GetClientWithTransport(c.base, key, "2.0", rt)
 	if err != nil {
-		return library{}, fault.New(fault.Denied, fault.ReasonMAASKeyRefused, "the MAAS API key or URL can't be used")
+		return gomaas.APIClient{}, fault.New(fault.Denied, fault.ReasonMAASKeyRefused, "the MAAS API key or URL can't be used")
 	}
 	machines, ok := typed.Machines.(*gomaas.Machines)
 	if !ok {
-		return library{}, fault.New(fault.Internal, fault.ReasonInternal, "gomaasclient has another shape than v0.20.0")
+		return gomaas.APIClient{}, fault.New(fault.Internal, fault.ReasonInternal, "gomaasclient has another shape than v0.20.0")
 	}
-	return library{typed: typed, root: machines.APIClient}, nil
+	return machines.APIClient.GetSubObject(path), nil
 }
 
-// get reads a path below the API's root into a value.
-func (c *Client) get(ctx context.Context, op operation, path string, query url.Values, into any) error {
-	return c.call(ctx, op, func(lib library) error {
+// unseen takes what the library makes of the body that it is shown, which says nothing (transport.go).
+func unseen([]byte) error { return nil }
+
+// send lets the library send the request.
+func (a ask) send(object gomaas.APIClient) error {
+	switch a.op.method {
+	case http.MethodGet:
 		// The library writes its op into the values, and refuses to find it there the next time.
-		return lib.root.GetSubObject(path).Get(op.op, maps.Clone(query), reading(into))
-	})
-}
-
-// post sends a form. into may be nil where the answer doesn't matter.
-func (c *Client) post(ctx context.Context, op operation, path string, form url.Values, into any) error {
-	return c.call(ctx, op, func(lib library) error {
-		return lib.root.GetSubObject(path).Post(op.op, form, reading(into))
-	})
-}
-
-// put sends a form that changes an object.
-func (c *Client) put(ctx context.Context, op operation, path string, form url.Values, into any) error {
-	return c.call(ctx, op, func(lib library) error {
-		return lib.root.GetSubObject(path).Put(form, reading(into))
-	})
-}
-
-// remove deletes an object.
-func (c *Client) remove(ctx context.Context, op operation, path string) error {
-	return c.call(ctx, op, func(lib library) error { return lib.root.GetSubObject(path).Delete() })
-}
-
-func reading(into any) func([]byte) error {
-	return func(data []byte) error {
-		if into == nil {
-			return nil
-		}
-		if err := json.Unmarshal(data, into); err != nil {
-			return fmt.Errorf("read MAAS's JSON: %w", err)
-		}
-		return nil
+		return object.Get(a.op.op, maps.Clone(a.values), unseen)
+	case http.MethodPost:
+		return object.Post(a.op.op, a.values, unseen)
+	case http.MethodPut:
+		return object.Put(a.values, unseen)
+	default:
+		return object.Delete()
 	}
 }
+
+// decimal writes an id as it stands in a path.
+func decimal(n int) string { return strconv.Itoa(n) }

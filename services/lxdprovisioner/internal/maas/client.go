@@ -45,7 +45,7 @@ type Config struct {
 	Clock func() time.Time
 	// Logger gets one line per request at debug level. It never gets a key, a path's query or a body.
 	Logger *slog.Logger
-	// Observe is told of each request after its end; nil for nobody. It must not block.
+	// Observe is told of each request after its end, sent or not; nil for nobody. It must not block.
 	Observe func(Observation)
 }
 
@@ -53,8 +53,12 @@ type Config struct {
 type Observation struct {
 	// Operation is our name of what was asked, for example "vm-hosts.compose". There are few of them.
 	Operation string
+	// Sent says that the request left for MAAS. One that found no slot in time, or no usable key, did not.
+	Sent bool
 	// Status is the HTTP status; 0 where no answer came.
 	Status int
+	// Outcome is "OK", or the reason of the fault that the caller got, for example "HOST_OVERCOMMITTED".
+	Outcome string
 	// Took is the time from sending to the answer's last byte.
 	Took time.Duration
 	// Bytes is the size of the answer's body.
@@ -84,7 +88,7 @@ type Client struct {
 	keys      Credentials
 	transport http.RoundTripper
 	timeouts  Timeouts
-	gates     gates
+	gates     *gates
 	retry     *retrier
 	clock     func() time.Time
 	log       *slog.Logger
@@ -108,7 +112,7 @@ func New(cfg Config) (*Client, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(cfg.CAFile)
+	transport, err := newTransport(cfg.CAFile, cfg.Limits.withDefaults().sum())
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +135,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	return c, nil
 }
+
+// Loads tells how many requests of each class are under way and how many wait for a slot.
+func (c *Client) Loads() []Load { return c.gates.loads() }
 
 // Close closes idle connections. Requests that run go on.
 func (c *Client) Close() {

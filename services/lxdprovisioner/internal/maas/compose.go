@@ -12,8 +12,6 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-var opCompose = operation{name: "vm-hosts.compose", op: "compose", class: long, changes: true, outside: true}
-
 var (
 	// hostLabels are the names that MAAS and LXD both take. MAAS replaces a dotted one by a random one.
 	hostLabels = regexp.MustCompile(`^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$`)
@@ -66,16 +64,22 @@ func (c *Client) Compose(ctx context.Context, host inventory.HostID, f ComposeFo
 	if err != nil {
 		return "", err
 	}
-	var answer struct {
-		SystemID string `json:"system_id"`
-	}
-	if err := c.post(ctx, opCompose, vmHostPath(n), form, &answer); err != nil {
+	var answer composedJSON
+	if err := c.call(ctx, ask{op: opCompose, ids: []string{decimal(n)}, values: form, read: one(&answer), host: host}); err != nil {
 		return "", fmt.Errorf("compose %s on %s: %w", f.Hostname, host, err)
 	}
-	if checkSystemID(answer.SystemID) != nil {
-		return "", fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "compose %s on %s: MAAS's answer names no machine", f.Hostname, host)
-	}
 	return answer.SystemID, nil
+}
+
+type composedJSON struct {
+	SystemID string `json:"system_id"`
+}
+
+func (a *composedJSON) check() *unfit {
+	if !systemIDs.MatchString(a.SystemID) {
+		return &unfit{"system_id", "is no system id"}
+	}
+	return nil
 }
 
 func (f *ComposeForm) values() (url.Values, error) {

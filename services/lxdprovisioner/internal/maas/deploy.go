@@ -9,15 +9,6 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-var (
-	opDeploy  = operation{name: "machines.deploy", op: "deploy", class: long, changes: true, private: true}
-	opRelease = operation{name: "machines.release", op: "release", class: long, changes: true}
-	opAbort   = operation{name: "machines.abort", op: "abort", class: short, changes: true}
-	opPower   = operation{name: "machines.query_power_state", op: "query_power_state", class: long, unrepeated: true}
-	opPowerOn = operation{name: "machines.power_on", op: "power_on", class: long, changes: true}
-	opSwap    = operation{name: "machines.update", class: short, changes: true}
-)
-
 // DeployForm is what a machine is deployed with.
 type DeployForm struct {
 	// Image is "os/series", for example "ubuntu/jammy", or "custom/name".
@@ -42,13 +33,13 @@ func (c *Client) Deploy(ctx context.Context, systemID string, d DeployForm) (inv
 	if d.InMemory {
 		form.Set("ephemeral_deploy", "true")
 	}
-	return c.change(ctx, opDeploy, systemID, form)
+	return c.change(ctx, systemID, ask{op: opDeploy, values: form, hidden: d.UserData})
 }
 
 // Release releases a machine without erasing it; MAAS powers it off and wipes owner, agent name and
 // annotations. May be repeated. The comment shows in MAAS's event log.
 func (c *Client) Release(ctx context.Context, systemID, comment string) (inventory.Machine, error) {
-	return c.change(ctx, opRelease, systemID, url.Values{"comment": {comment}})
+	return c.change(ctx, systemID, ask{op: opRelease, values: url.Values{"comment": {comment}}})
 }
 
 // Abort ends a commissioning or deployment; MAAS may still show the old state for a moment. Busy
@@ -57,7 +48,7 @@ func (c *Client) Abort(ctx context.Context, systemID, comment string) error {
 	if err := checkSystemID(systemID); err != nil {
 		return err
 	}
-	return c.post(ctx, opAbort, machinePath(systemID), url.Values{"comment": {comment}}, nil)
+	return c.call(ctx, ask{op: opAbort, ids: []string{systemID}, values: url.Values{"comment": {comment}}})
 }
 
 // QueryPower asks the machine's power driver, for a VM its LXD, and takes up to 60 s. Unavailable
@@ -66,19 +57,22 @@ func (c *Client) QueryPower(ctx context.Context, systemID string) (inventory.Pow
 	if err := checkSystemID(systemID); err != nil {
 		return "", err
 	}
-	var answer struct {
-		State string `json:"state"`
-	}
-	if err := c.get(ctx, opPower, machinePath(systemID), nil, &answer); err != nil {
+	var answer powerJSON
+	if err := c.call(ctx, ask{op: opPower, ids: []string{systemID}, read: one(&answer)}); err != nil {
 		return "", err
 	}
-	return inventory.Power(answer.State), nil
+	return inventory.Power(*answer.State), nil
 }
 
-// PowerOn switches a machine on. The caller makes sure that it is Deployed and not in memory: an
-// allocated one would be deployed by this, and MAAS drops the stored user data.
-func (c *Client) PowerOn(ctx context.Context, systemID string) (inventory.Machine, error) {
-	return c.change(ctx, opPowerOn, systemID, url.Values{})
+type powerJSON struct {
+	State *string `json:"state"`
+}
+
+func (p *powerJSON) check() *unfit {
+	if p.State == nil {
+		return missing("state")
+	}
+	return nil
 }
 
 // DisableSwap makes the next deployment of the machine come without a swap file. May be repeated.
@@ -86,5 +80,5 @@ func (c *Client) DisableSwap(ctx context.Context, systemID string) error {
 	if err := checkSystemID(systemID); err != nil {
 		return err
 	}
-	return c.put(ctx, opSwap, machinePath(systemID), url.Values{"swap_size": {"0"}}, nil)
+	return c.call(ctx, ask{op: opSwap, ids: []string{systemID}, values: url.Values{"swap_size": {"0"}}})
 }

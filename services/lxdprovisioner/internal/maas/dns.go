@@ -11,25 +11,35 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-var (
-	opRecordFind   = operation{name: "dnsresources.find", class: short}
-	opRecordCreate = operation{name: "dnsresources.create", class: short, changes: true}
-	opRecordUpdate = operation{name: "dnsresources.update", class: short, changes: true}
-	opRecordDelete = operation{name: "dnsresources.delete", class: short, changes: true}
-	opAddressFree  = operation{name: "ipaddresses.release", op: "release", class: short, changes: true}
-)
-
 // userReserved is MAAS's allocation type of an address that no machine holds (IPADDRESS_TYPE.USER_RESERVED).
 const userReserved = 4
 
 type recordJSON struct {
-	ID        number  `json:"id"`
-	FQDN      string  `json:"fqdn"`
-	TTL       *number `json:"address_ttl"`
-	Addresses []struct {
-		IP        string `json:"ip"`
-		AllocType number `json:"alloc_type"`
-	} `json:"ip_addresses"`
+	ID        integer    `json:"id"`
+	FQDN      string     `json:"fqdn"`
+	TTL       *integer   `json:"address_ttl"`
+	Addresses []heldJSON `json:"ip_addresses"`
+}
+
+type heldJSON struct {
+	IP        string  `json:"ip"`
+	AllocType integer `json:"alloc_type"`
+}
+
+// check: an address that can't be read would be missing in the list that replaces this one.
+func (r *recordJSON) check() *unfit {
+	switch {
+	case !r.ID.set:
+		return missing("id")
+	case r.FQDN == "":
+		return missing("fqdn")
+	}
+	for i, a := range r.Addresses {
+		if a.IP != "" && !address(a.IP).IsValid() {
+			return &unfit{"ip_addresses[" + strconv.Itoa(i) + "].ip", "is no address"}
+		}
+	}
+	return nil
 }
 
 // Record finds a DNS record by its full name. NotFound (ENDPOINT_NOT_FOUND) where there is none;
@@ -39,11 +49,11 @@ func (c *Client) Record(ctx context.Context, fqdn string) (inventory.DNSRecord, 
 		return inventory.DNSRecord{}, err
 	}
 	var answer []recordJSON
-	if err := c.get(ctx, opRecordFind, "dnsresources", url.Values{"fqdn": {fqdn}}, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opRecordFind, values: url.Values{"fqdn": {fqdn}}, read: each(&answer)}); err != nil {
 		return inventory.DNSRecord{}, err
 	}
 	for i := range answer {
-		if strings.EqualFold(answer[i].FQDN, fqdn) && answer[i].ID > 0 {
+		if strings.EqualFold(answer[i].FQDN, fqdn) && answer[i].ID.value > 0 {
 			return answer[i].record(), nil
 		}
 	}
@@ -63,7 +73,7 @@ func (c *Client) CreateRecord(ctx context.Context, fqdn string, ttl *int, addres
 	}
 	form.Set("fqdn", fqdn)
 	var answer recordJSON
-	if err := c.post(ctx, opRecordCreate, "dnsresources", form, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opRecordCreate, values: form, read: one(&answer)}); err != nil {
 		return inventory.DNSRecord{}, err
 	}
 	return answer.record(), nil
@@ -80,7 +90,7 @@ func (c *Client) ReplaceAddresses(ctx context.Context, id int, ttl *int, address
 		return inventory.DNSRecord{}, err
 	}
 	var answer recordJSON
-	if err := c.put(ctx, opRecordUpdate, "dnsresources/"+strconv.Itoa(id), form, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opRecordUpdate, ids: []string{decimal(id)}, values: form, read: one(&answer)}); err != nil {
 		return inventory.DNSRecord{}, err
 	}
 	return answer.record(), nil
@@ -92,7 +102,7 @@ func (c *Client) DeleteRecord(ctx context.Context, id int) error {
 	if err := checkNumber("DNS record", id); err != nil {
 		return err
 	}
-	return c.remove(ctx, opRecordDelete, "dnsresources/"+strconv.Itoa(id))
+	return c.call(ctx, ask{op: opRecordDelete, ids: []string{decimal(id)}})
 }
 
 // ReleaseAddress frees a reservation of our user (DNSAddress.Reserved). NotFound
@@ -101,7 +111,7 @@ func (c *Client) ReleaseAddress(ctx context.Context, ip netip.Addr) error {
 	if !ip.IsValid() {
 		return fault.New(fault.Invalid, fault.ReasonBadRequest, "no address to release")
 	}
-	return c.post(ctx, opAddressFree, "ipaddresses", url.Values{"ip": {ip.String()}}, nil)
+	return c.call(ctx, ask{op: opAddressFree, values: url.Values{"ip": {ip.String()}}})
 }
 
 // recordForm gives the form of a record. Both fields are always sent: MAAS keeps only the last
@@ -135,14 +145,10 @@ func checkFQDN(fqdn string) error {
 }
 
 func (r *recordJSON) record() inventory.DNSRecord {
-	out := inventory.DNSRecord{ID: r.ID.int(), FQDN: r.FQDN}
-	if r.TTL != nil {
-		ttl := r.TTL.int()
-		out.TTL = &ttl
-	}
+	out := inventory.DNSRecord{ID: r.ID.int(), FQDN: r.FQDN, TTL: seconds(r.TTL)}
 	for _, a := range r.Addresses {
 		if ip := address(a.IP); ip.IsValid() {
-			out.Addresses = append(out.Addresses, inventory.DNSAddress{IP: ip, Reserved: a.AllocType == userReserved})
+			out.Addresses = append(out.Addresses, inventory.DNSAddress{IP: ip, Reserved: a.AllocType.value == userReserved})
 		}
 	}
 	return out

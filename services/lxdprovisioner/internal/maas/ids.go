@@ -1,7 +1,6 @@
 package maas
 
 import (
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -53,7 +52,3 @@ func checkNumber(what string, n int) error {
 	}
 	return nil
 }
-
-func machinePath(systemID string) string { return "machines/" + systemID }
-
-func vmHostPath(n int) string { return fmt.Sprintf("vm-hosts/%d", n) }

@@ -1,9 +1,7 @@
 package maas
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -11,33 +9,14 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-// The shapes of MAAS's JSON, as far as they are read. Unknown fields are ignored and every field may
-// be missing or null, so that one decoder reads MAAS 3.4 to 3.8.
+// The shapes of MAAS's JSON, as far as they are read. Unknown fields are ignored, and what MAAS may
+// leave out or send as null may be missing, so that one decoder reads MAAS 3.4 to 3.8. What must be
+// there is said by the check methods; what they let through is good enough to be acted on.
 
-// number is a number that MAAS may also send as a string or with decimals.
-type number float64
-
-// UnmarshalJSON reads a number, a quoted number or null.
-func (n *number) UnmarshalJSON(data []byte) error {
-	text := string(bytes.Trim(data, `"`))
-	if text == "null" || text == "" {
-		*n = 0
-		return nil
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return fmt.Errorf("%.40q is not a number", text)
-	}
-	*n = number(f)
-	return nil
-}
-
-func (n number) int() int     { return int(n) }
-func (n number) int64() int64 { return int64(n) }
-
+// refJSON is a zone, pool, VLAN or VM host as another object names it.
 type refJSON struct {
-	ID   number `json:"id"`
-	Name string `json:"name"`
+	ID   integer `json:"id"`
+	Name string  `json:"name"`
 }
 
 func (r *refJSON) ref() inventory.Ref {
@@ -47,11 +26,25 @@ func (r *refJSON) ref() inventory.Ref {
 	return inventory.Ref{ID: r.ID.int(), Name: r.Name}
 }
 
+// check takes a nil as right: MAAS sends null where there is none.
+func (r *refJSON) check() *unfit {
+	switch {
+	case r == nil:
+		return nil
+	case !r.ID.set:
+		return missing("id")
+	case r.ID.value < 0:
+		return &unfit{"id", "is below 0"}
+	default:
+		return nil
+	}
+}
+
 type machineJSON struct {
 	SystemID     string          `json:"system_id"`
 	Hostname     string          `json:"hostname"`
 	FQDN         string          `json:"fqdn"`
-	Status       number          `json:"status"`
+	Status       integer         `json:"status"`
 	StatusName   string          `json:"status_name"`
 	StatusText   string          `json:"status_message"`
 	ErrorText    string          `json:"error_description"`
@@ -67,13 +60,53 @@ type machineJSON struct {
 	Zone         *refJSON        `json:"zone"`
 	Pool         *refJSON        `json:"pool"`
 	Pod          *refJSON        `json:"pod"`
-	VM           number          `json:"virtualmachine_id"`
+	VM           integer         `json:"virtualmachine_id"`
 	Ephemeral    bool            `json:"ephemeral_deploy"`
 	Addresses    []string        `json:"ip_addresses"`
 	Interfaces   []interfaceJSON `json:"interface_set"`
 	Boot         *interfaceJSON  `json:"boot_interface"`
 	Annotations  annotationsJSON `json:"workload_annotations"`
 }
+
+// check: without id, name or status nothing can be decided about a machine, and a status that is
+// missing must not read as 0, which is New.
+func (m *machineJSON) check() *unfit {
+	switch {
+	case m.SystemID == "":
+		return missing("system_id")
+	case !systemIDs.MatchString(m.SystemID):
+		return &unfit{"system_id", "is no system id"}
+	case m.Hostname == "":
+		return missing("hostname")
+	case !m.Status.set:
+		return missing("status")
+	case m.Status.value < 0 || m.Status.value > maxStatus:
+		return &unfit{"status", "is no status"}
+	}
+	return m.checkParts()
+}
+
+func (m *machineJSON) checkParts() *unfit {
+	for i, ref := range []*refJSON{m.Zone, m.Pool, m.Pod} {
+		if u := ref.check(); u != nil {
+			return u.in([]string{"zone", "pool", "pod"}[i])
+		}
+	}
+	for i := range m.Interfaces {
+		if u := m.Interfaces[i].check(); u != nil {
+			return u.in("interface_set[" + strconv.Itoa(i) + "]")
+		}
+	}
+	if m.Boot != nil {
+		if u := m.Boot.check(); u != nil {
+			return u.in("boot_interface")
+		}
+	}
+	return nil
+}
+
+// maxStatus is far above MAAS's last status, 22.
+const maxStatus = 999
 
 // annotationsJSON reads annotations whatever their values are.
 type annotationsJSON map[string]string
@@ -96,7 +129,7 @@ func (a *annotationsJSON) UnmarshalJSON(data []byte) error {
 }
 
 type interfaceJSON struct {
-	ID    number     `json:"id"`
+	ID    integer    `json:"id"`
 	Name  string     `json:"name"`
 	MAC   string     `json:"mac_address"`
 	Type  string     `json:"type"`
@@ -104,38 +137,72 @@ type interfaceJSON struct {
 	Links []linkJSON `json:"links"`
 }
 
-type linkJSON struct {
-	ID      number      `json:"id"`
-	Mode    string      `json:"mode"`
-	Address string      `json:"ip_address"`
-	Subnet  *subnetJSON `json:"subnet"`
+func (i *interfaceJSON) check() *unfit {
+	if u := positive(i.ID); u != nil {
+		return u.in("id")
+	}
+	if u := i.VLAN.check(); u != nil {
+		return u.in("vlan")
+	}
+	for n := range i.Links {
+		if u := i.Links[n].check(); u != nil {
+			return u.in("links[" + strconv.Itoa(n) + "]")
+		}
+	}
+	return nil
 }
 
-type subnetJSON struct {
-	ID         number   `json:"id"`
-	Name       string   `json:"name"`
-	CIDR       string   `json:"cidr"`
-	Gateway    string   `json:"gateway_ip"`
-	DNSServers []string `json:"dns_servers"`
-	VLAN       *refJSON `json:"vlan"`
-	Managed    *bool    `json:"managed"`
-	Space      string   `json:"space"`
+type linkJSON struct {
+	ID      integer         `json:"id"`
+	Mode    string          `json:"mode"`
+	Address string          `json:"ip_address"`
+	Subnet  *linkSubnetJSON `json:"subnet"`
+}
+
+// linkSubnetJSON is as much of a subnet as a link is compared with.
+type linkSubnetJSON struct {
+	ID   integer `json:"id"`
+	CIDR string  `json:"cidr"`
+}
+
+func (l *linkJSON) check() *unfit {
+	if u := positive(l.ID); u != nil {
+		return u.in("id")
+	}
+	if l.Subnet != nil {
+		if u := positive(l.Subnet.ID); u != nil {
+			return u.in("subnet.id")
+		}
+	}
+	return nil
+}
+
+// positive checks an id that becomes a path or is compared with one of ours.
+func positive(id integer) *unfit {
+	switch {
+	case !id.set:
+		return missing("")
+	case id.value <= 0:
+		return &unfit{"", "is below 1"}
+	default:
+		return nil
+	}
 }
 
 func (m *machineJSON) machine() inventory.Machine {
 	out := inventory.Machine{
 		SystemID: m.SystemID, Hostname: m.Hostname, FQDN: m.FQDN,
-		Status: inventory.Status(m.Status), StatusName: m.StatusName, Message: m.ErrorText,
+		Status: inventory.Status(m.Status.value), StatusName: m.StatusName, Message: m.ErrorText,
 		Power: inventory.Power(m.PowerState), PowerType: m.PowerType, Owner: m.Owner, Locked: m.Locked,
 		Zone: m.Zone.ref(), Pool: m.Pool.ref(), Tags: m.Tags,
 		VirtualMachineID: m.VM.int64(), Architecture: m.Architecture,
-		Cores: m.Cores.int(), MemoryMiB: m.Memory.int64(), DiskBytes: int64(float64(m.StorageMB) * 1e6),
+		Cores: int(m.Cores.int64()), MemoryMiB: m.Memory.int64(), DiskBytes: bytesOfMB(m.StorageMB),
 		InMemory: m.Ephemeral, Addresses: addresses(m.Addresses), Annotations: m.Annotations,
 	}
 	if out.Message == "" {
 		out.Message = m.StatusText
 	}
-	if m.Pod != nil && m.Pod.ID > 0 {
+	if m.Pod != nil && m.Pod.ID.value > 0 {
 		out.HostID, out.HostName = HostID(m.Pod.ID.int()), m.Pod.Name
 	}
 	for i := range m.Interfaces {
@@ -146,6 +213,8 @@ func (m *machineJSON) machine() inventory.Machine {
 	}
 	return out
 }
+
+func bytesOfMB(mb number) int64 { return number(min(float64(mb)*1e6, maxNumber)).int64() }
 
 func (i *interfaceJSON) nic() inventory.Interface {
 	out := inventory.Interface{ID: i.ID.int(), Name: i.Name, MAC: i.MAC, Type: i.Type}
@@ -158,17 +227,6 @@ func (i *interfaceJSON) nic() inventory.Interface {
 			link.SubnetID, link.CIDR = l.Subnet.ID.int(), l.Subnet.CIDR
 		}
 		out.Links = append(out.Links, link)
-	}
-	return out
-}
-
-func (s *subnetJSON) subnet() inventory.Subnet {
-	out := inventory.Subnet{
-		ID: s.ID.int(), Name: s.Name, Gateway: address(s.Gateway), DNSServers: addresses(s.DNSServers),
-		VLANID: s.VLAN.ref().ID, Managed: s.Managed == nil || *s.Managed, Space: s.Space,
-	}
-	if prefix, err := netip.ParsePrefix(s.CIDR); err == nil {
-		out.CIDR = prefix
 	}
 	return out
 }

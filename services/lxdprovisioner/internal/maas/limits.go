@@ -3,20 +3,12 @@ package maas
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
-)
-
-// class groups operations that share a time-out and a limit.
-type class int
-
-const (
-	short class = iota
-	list
-	long
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
 // Limits bound how many requests of each class run at a time. One region worker serves four
@@ -28,114 +20,141 @@ type Limits struct {
 	List int
 	// Short is for everything else. The default is 4.
 	Short int
+	// Host is how many of the long ones work on one LXD host at a time. The default is 2: more would
+	// only wait for each other there, and keep other hosts' out meanwhile.
+	Host int
 }
 
-// gates let a bounded number of requests of each class through.
-type gates map[class]chan struct{}
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		Long: cmp.Or(max(l.Long, 0), 6), List: cmp.Or(max(l.List, 0), 1), Short: cmp.Or(max(l.Short, 0), 4), Host: cmp.Or(max(l.Host, 0), 2),
+	}
+}
 
-func newGates(l Limits) gates {
-	return gates{
-		short: make(chan struct{}, cmp.Or(max(l.Short, 0), 4)),
-		list:  make(chan struct{}, cmp.Or(max(l.List, 0), 1)),
-		long:  make(chan struct{}, cmp.Or(max(l.Long, 0), 6)),
+// sum is how many requests can run at a time.
+func (l Limits) sum() int { return l.Long + l.List + l.Short }
+
+// Load is how busy the client is with one class of requests.
+type Load struct {
+	// Class is "short", "list" or "long".
+	Class string
+	// Limit is how many may run at a time, Running how many do, Waiting how many would like to.
+	Limit, Running, Waiting int
+}
+
+// gate lets a bounded number of requests through, in the order in which they came.
+type gate struct {
+	slots chan struct{}
+	// users counts who holds or wants a slot of a host's gate.
+	users int
+}
+
+func newGate(slots int) *gate { return &gate{slots: make(chan struct{}, slots)} }
+
+// enter waits for a slot; it says false where ctx ends first, and nothing is left behind then.
+func (g *gate) enter(ctx context.Context) bool {
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	default:
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (g *gate) leave() { <-g.slots }
+
+// gates are one gate for each class, and one for each host that LXD works on.
+type gates struct {
+	classes map[class]*gate
+	waiting map[class]*atomic.Int64
+	perHost int
+	mu      sync.Mutex
+	hosts   map[inventory.HostID]*gate
+}
+
+func newGates(l Limits) *gates {
+	l = l.withDefaults()
+	return &gates{
+		classes: map[class]*gate{short: newGate(l.Short), list: newGate(l.List), long: newGate(l.Long)},
+		waiting: map[class]*atomic.Int64{short: {}, list: {}, long: {}},
+		perHost: l.Host, hosts: map[inventory.HostID]*gate{},
 	}
 }
 
 // enter waits for a slot and gives the function that frees it. A caller who gives up has sent nothing.
 // What changes something waits only as long as the time it may need is left, or half of the caller's
 // time: a change that is cut short has an unknown outcome, one that was not sent has none.
-func (g gates) enter(ctx context.Context, op operation, need time.Duration) (func(), error) {
-	gate := g[op.class]
+func (g *gates) enter(ctx context.Context, a ask, need time.Duration) (func(), error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fault.Wrap(err, fault.Busy, fault.ReasonTooManyInFlight, "%s was not sent to MAAS", op.name)
+		return nil, fault.Wrap(err, fault.Busy, fault.ReasonTooManyInFlight, "%s was not sent to MAAS", a.op.name)
 	}
-	leave := func() { <-gate }
-	select {
-	case gate <- struct{}{}:
-		return leave, nil
-	default:
-	}
-	if deadline, ok := ctx.Deadline(); ok && op.changes {
+	if deadline, ok := ctx.Deadline(); ok && a.op.changes() {
 		patient, cancel := context.WithDeadline(ctx, deadline.Add(-min(need, time.Until(deadline)/2)))
 		defer cancel()
 		ctx = patient
 	}
-	select {
-	case gate <- struct{}{}:
-		return leave, nil
-	case <-ctx.Done():
+	waiting, slots := g.waiting[a.op.class], g.classes[a.op.class]
+	waiting.Add(1)
+	defer waiting.Add(-1)
+	// The host first: who waits for a host must not hold a slot that another host could use.
+	leaveHost, ok := g.enterHost(ctx, a.host)
+	if !ok {
 		return nil, fault.Wrap(ctx.Err(), fault.Busy, fault.ReasonTooManyInFlight,
-			"%s was not sent to MAAS: %d such requests are under way", op.name, cap(gate))
+			"%s was not sent to MAAS: %d such requests are under way on %s", a.op.name, g.perHost, a.host)
+	}
+	if !slots.enter(ctx) {
+		leaveHost()
+		return nil, fault.Wrap(ctx.Err(), fault.Busy, fault.ReasonTooManyInFlight,
+			"%s was not sent to MAAS: %d such requests are under way", a.op.name, cap(slots.slots))
+	}
+	return func() {
+		slots.leave()
+		leaveHost()
+	}, nil
+}
+
+// enterHost waits for a slot of a host; without a host there is nothing to wait for.
+func (g *gates) enterHost(ctx context.Context, host inventory.HostID) (func(), bool) {
+	if host == "" {
+		return func() {}, true
+	}
+	g.mu.Lock()
+	one, ok := g.hosts[host]
+	if !ok {
+		one = newGate(g.perHost)
+		g.hosts[host] = one
+	}
+	one.users++
+	g.mu.Unlock()
+	if !one.enter(ctx) {
+		g.forget(host, one)
+		return nil, false
+	}
+	return func() {
+		one.leave()
+		g.forget(host, one)
+	}, true
+}
+
+// forget drops the gate of a host that nobody is busy with, so that hosts that went leave nothing.
+func (g *gates) forget(host inventory.HostID, one *gate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if one.users--; one.users == 0 {
+		delete(g.hosts, host)
 	}
 }
 
-// Retry bounds what is sent again.
-type Retry struct {
-	// Attempts is how often a request is sent at most. The default is 3.
-	Attempts int
-	// FirstWait is the pause before the second attempt; later ones double it. The default is 200 ms.
-	FirstWait time.Duration
-	// MaxWait is the longest pause, and the longest Retry-After that is waited for here. The default is 5 s.
-	MaxWait time.Duration
-	// Budget is how many attempts may be spent at once over all requests; ten successes earn one back.
-	// The default is 20. It keeps a MAAS that fails from being asked three times as much.
-	Budget int
-}
-
-// retrier decides whether and when a request is sent again.
-type retrier struct {
-	cfg    Retry
-	mu     sync.Mutex
-	tokens float64
-}
-
-const earned = 0.1
-
-func newRetrier(cfg Retry) *retrier {
-	cfg.Attempts = cmp.Or(max(cfg.Attempts, 0), 3)
-	cfg.FirstWait = cmp.Or(max(cfg.FirstWait, 0), 200*time.Millisecond)
-	cfg.MaxWait = cmp.Or(max(cfg.MaxWait, 0), 5*time.Second)
-	cfg.Budget = cmp.Or(max(cfg.Budget, 0), 20)
-	return &retrier{cfg: cfg, tokens: float64(cfg.Budget)}
-}
-
-// succeeded earns a part of an attempt.
-func (r *retrier) succeeded() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.tokens = min(r.tokens+earned, float64(r.cfg.Budget))
-}
-
-// next says how long to wait before the request may be sent again, and whether it may at all.
-func (r *retrier) next(ctx context.Context, ex *exchange, attempt int) (time.Duration, bool) {
-	if attempt >= r.cfg.Attempts || ctx.Err() != nil || !ex.mayRepeat() {
-		return 0, false
+func (g *gates) loads() []Load {
+	out := make([]Load, 0, len(classes))
+	for _, k := range []class{short, list, long} {
+		slots := g.classes[k].slots
+		out = append(out, Load{Class: classes[k], Limit: cap(slots), Running: len(slots), Waiting: int(g.waiting[k].Load())})
 	}
-	wait := min(r.cfg.FirstWait<<(attempt-1), r.cfg.MaxWait)
-	wait = wait/2 + rand.N(wait/2+1) //nolint:gosec // jitter need not be unpredictable
-	if ex.retryAfter > 0 {
-		if ex.retryAfter > r.cfg.MaxWait {
-			return 0, false
-		}
-		wait = ex.retryAfter + rand.N(r.cfg.FirstWait) //nolint:gosec // jitter need not be unpredictable
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.tokens < 1 {
-		return 0, false
-	}
-	r.tokens--
-	return wait, true
-}
-
-// pause waits; it says false when the caller gave up.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return out
 }

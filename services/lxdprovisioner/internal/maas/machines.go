@@ -21,14 +21,6 @@ const (
 	narrowFilter = 10
 )
 
-var (
-	opMachine   = operation{name: "machines.read", class: short}
-	opMachines  = operation{name: "machines.list", class: list}
-	opByName    = operation{name: "machines.find", class: short}
-	opDelete    = operation{name: "machines.delete", class: long, changes: true}
-	opHostNodes = operation{name: "machines.hosts", class: list}
-)
-
 // MachineFilter selects machines. What is set must all hold; several values of one field are
 // alternatives, of a negation all excluded. Unknown zones, pools and owners are faults.
 type MachineFilter struct {
@@ -54,7 +46,7 @@ func (c *Client) Machine(ctx context.Context, systemID string) (inventory.Machin
 	}
 	asked := c.clock()
 	var answer machineJSON
-	if err := c.get(ctx, opMachine, machinePath(systemID), nil, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opMachine, ids: []string{systemID}, read: one(&answer)}); err != nil {
 		return inventory.Machine{}, err
 	}
 	if answer.SystemID != systemID {
@@ -130,18 +122,19 @@ func (c *Client) Claimed(ctx context.Context, systemID, agentName string) (inven
 
 // DeleteMachine deletes a machine, and with it the VM of a composed one. Success proves nothing: MAAS
 // forgets the machine also where LXD did not delete the VM. NotFound where it is gone already, Busy
-// with MACHINE_LOCKED where an operator locked it. The caller makes sure that it is a VM of ours.
-func (c *Client) DeleteMachine(ctx context.Context, systemID string) error {
+// with MACHINE_LOCKED where an operator locked it. The caller makes sure that it is a VM of ours. host
+// is the VM host that it runs on, for the limit of what runs there; empty where it isn't known.
+func (c *Client) DeleteMachine(ctx context.Context, host inventory.HostID, systemID string) error {
 	if err := checkSystemID(systemID); err != nil {
 		return err
 	}
-	return c.remove(ctx, opDelete, machinePath(systemID))
+	return c.call(ctx, ask{op: opDelete, ids: []string{systemID}, host: host})
 }
 
 func (c *Client) listMachines(ctx context.Context, op operation, query url.Values) ([]inventory.Machine, error) {
 	asked := c.clock()
 	var answer []machineJSON
-	if err := c.get(ctx, op, "machines", query, &answer); err != nil {
+	if err := c.call(ctx, ask{op: op, values: query, read: each(&answer)}); err != nil {
 		return nil, err
 	}
 	out := make([]inventory.Machine, 0, len(answer))

@@ -2,20 +2,12 @@ package maas
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"net/url"
 	"strconv"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
-)
-
-var (
-	opSubnets  = operation{name: "subnets.list", class: short}
-	opReserved = operation{name: "subnets.reserved_ip_ranges", op: "reserved_ip_ranges", class: short}
-	opLink     = operation{name: "interfaces.link_subnet", op: "link_subnet", class: short, changes: true}
-	opUnlink   = operation{name: "interfaces.unlink_subnet", op: "unlink_subnet", class: short, changes: true}
 )
 
 // AddressRange is a range of a subnet that MAAS does not give out, both ends included, with MAAS's
@@ -28,7 +20,7 @@ type AddressRange struct {
 // Subnets lists all subnets.
 func (c *Client) Subnets(ctx context.Context) ([]inventory.Subnet, error) {
 	var answer []subnetJSON
-	if err := c.get(ctx, opSubnets, "subnets", nil, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opSubnets, read: each(&answer)}); err != nil {
 		return nil, err
 	}
 	out := make([]inventory.Subnet, 0, len(answer))
@@ -43,12 +35,8 @@ func (c *Client) ReservedRanges(ctx context.Context, subnetID int) ([]AddressRan
 	if err := checkNumber("subnet", subnetID); err != nil {
 		return nil, err
 	}
-	var answer []struct {
-		Start   string   `json:"start"`
-		End     string   `json:"end"`
-		Purpose []string `json:"purpose"`
-	}
-	if err := c.get(ctx, opReserved, "subnets/"+strconv.Itoa(subnetID), nil, &answer); err != nil {
+	var answer []rangeJSON
+	if err := c.call(ctx, ask{op: opReserved, ids: []string{decimal(subnetID)}, read: each(&answer)}); err != nil {
 		return nil, err
 	}
 	out := make([]AddressRange, 0, len(answer))
@@ -56,6 +44,65 @@ func (c *Client) ReservedRanges(ctx context.Context, subnetID int) ([]AddressRan
 		out = append(out, AddressRange{Start: address(r.Start), End: address(r.End), Purposes: r.Purpose})
 	}
 	return out, nil
+}
+
+type subnetJSON struct {
+	ID         integer  `json:"id"`
+	Name       string   `json:"name"`
+	CIDR       string   `json:"cidr"`
+	Gateway    string   `json:"gateway_ip"`
+	DNSServers []string `json:"dns_servers"`
+	VLAN       *refJSON `json:"vlan"`
+	Managed    *bool    `json:"managed"`
+	Space      string   `json:"space"`
+}
+
+func (s *subnetJSON) check() *unfit {
+	if u := positive(s.ID); u != nil {
+		return u.in("id")
+	}
+	if _, err := netip.ParsePrefix(s.CIDR); err != nil {
+		return &unfit{"cidr", "is no network"}
+	}
+	if s.Gateway != "" && !address(s.Gateway).IsValid() {
+		return &unfit{"gateway_ip", "is no address"}
+	}
+	if u := s.VLAN.check(); u != nil {
+		return u.in("vlan")
+	}
+	return nil
+}
+
+func (s *subnetJSON) subnet() inventory.Subnet {
+	out := inventory.Subnet{
+		ID: s.ID.int(), Name: s.Name, Gateway: address(s.Gateway), DNSServers: addresses(s.DNSServers),
+		VLANID: s.VLAN.ref().ID, Managed: s.Managed == nil || *s.Managed, Space: s.Space,
+	}
+	if prefix, err := netip.ParsePrefix(s.CIDR); err == nil {
+		out.CIDR = prefix
+	}
+	return out
+}
+
+type rangeJSON struct {
+	Start   string   `json:"start"`
+	End     string   `json:"end"`
+	Purpose []string `json:"purpose"`
+}
+
+// check: a range that can't be read would count as free.
+func (r *rangeJSON) check() *unfit {
+	start, end := address(r.Start), address(r.End)
+	switch {
+	case !start.IsValid():
+		return &unfit{"start", "is no address"}
+	case !end.IsValid():
+		return &unfit{"end", "is no address"}
+	case start.Is4() != end.Is4() || end.Less(start):
+		return &unfit{"end", "is before start"}
+	default:
+		return nil
+	}
 }
 
 // LinkMode is how an interface gets its address.
@@ -107,21 +154,13 @@ func (c *Client) LinkSubnet(ctx context.Context, systemID string, l LinkForm) (i
 		form.Set("default_gateway", "true")
 	}
 	var answer interfaceJSON
-	if err := c.post(ctx, opLink, interfacePath(systemID, l.InterfaceID), form, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opLink, ids: []string{systemID, decimal(l.InterfaceID)}, values: form, read: one(&answer)}); err != nil {
 		return inventory.Interface{}, err
 	}
+	if answer.ID.int() != l.InterfaceID {
+		return inventory.Interface{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not interface %d", opLink.name, l.InterfaceID)
+	}
 	return answer.nic(), nil
-}
-
-// UnlinkSubnet removes one link of an interface.
-func (c *Client) UnlinkSubnet(ctx context.Context, systemID string, interfaceID, linkID int) error {
-	if err := checkInterface(systemID, interfaceID); err != nil {
-		return err
-	}
-	if err := checkNumber("link", linkID); err != nil {
-		return err
-	}
-	return c.post(ctx, opUnlink, interfacePath(systemID, interfaceID), url.Values{"id": {strconv.Itoa(linkID)}}, nil)
 }
 
 func checkInterface(systemID string, id int) error {
@@ -129,8 +168,4 @@ func checkInterface(systemID string, id int) error {
 		return err
 	}
 	return checkNumber("interface", id)
-}
-
-func interfacePath(systemID string, id int) string {
-	return fmt.Sprintf("nodes/%s/interfaces/%d", systemID, id)
 }

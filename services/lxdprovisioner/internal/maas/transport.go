@@ -1,7 +1,6 @@
 package maas
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -12,12 +11,16 @@ import (
 	"net/http/httptrace"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// newTransport makes the one http.Transport of a client.
-func newTransport(caFile string) (*http.Transport, error) {
+// maxHeaders bounds the header of an answer, in bytes; MAAS's own are below 1 KiB.
+const maxHeaders = 64 << 10
+
+// newTransport makes the one http.Transport of a client, which keeps up to idle connections.
+func newTransport(caFile string, idle int) (*http.Transport, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, fmt.Errorf("system certificates: %w", err)
@@ -36,17 +39,21 @@ func newTransport(caFile string) (*http.Transport, error) {
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConnsPerHost: 16,
+		MaxIdleConnsPerHost: idle,
 		// Well below the time after which nginx and Twisted drop a connection: a POST that meets a
 		// connection just closed has an unknown outcome.
-		IdleConnTimeout:   20 * time.Second,
-		ForceAttemptHTTP2: true,
+		IdleConnTimeout:        20 * time.Second,
+		MaxResponseHeaderBytes: maxHeaders,
+		ForceAttemptHTTP2:      true,
 	}, nil
 }
 
 // exchange is one request and its answer, as far as errors.go needs to know them.
 type exchange struct {
 	op operation
+	// key is the API key that went with the request, hidden the user data; no error repeats either.
+	key    string
+	hidden []byte
 	// sent says that the request was given to the transport.
 	sent bool
 	// connected says that a connection was there, so the request may have been sent.
@@ -55,10 +62,14 @@ type exchange struct {
 	status      int
 	retryAfter  time.Duration
 	contentType string
-	// refusal is the body of an answer that is not a success; for a 401 it is a sentence of ours.
+	// body is the body of a success.
+	body []byte
+	// refusal is the body of any other answer; for a 401 it is a sentence of ours.
 	refusal string
-	bytes   int
-	took    time.Duration
+	// stale says that a 401 was for the nonce or the timestamp, of which the next request has new ones.
+	stale bool
+	bytes int
+	took  time.Duration
 }
 
 // roundTripper is a function that keeps the context of its caller, which the library has no room for.
@@ -68,8 +79,9 @@ type roundTripper func(*http.Request) (*http.Response, error)
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // bind gives a round tripper for one request under ctx. What the library may see of the answer is
-// cut down: no redirect, no Retry-After (it would sleep and send a POST again), no body of a refusal
-// (it would become the error's text, and a 401 holds the token's secret).
+// cut down to its status: no redirect, no Retry-After (it would sleep and send a POST again), no body
+// (of a refusal it would become the error's text, and a 401 holds the token's secret; a success would
+// be decoded by it once more, into maps without a bound).
 func (c *Client) bind(ctx context.Context, ex *exchange) roundTripper {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { ex.connected.Store(true) },
@@ -87,7 +99,7 @@ func (c *Client) bind(ctx context.Context, ex *exchange) roundTripper {
 			return nil, err
 		}
 		defer res.Body.Close() //nolint:errcheck // the body was read to its end or given up
-		err = ex.take(res)
+		err = ex.take(res, c.clock)
 		ex.took = c.clock().Sub(began)
 		if err != nil {
 			return nil, err
@@ -96,39 +108,51 @@ func (c *Client) bind(ctx context.Context, ex *exchange) roundTripper {
 	}
 }
 
+// shown is the body that the library sees of every answer: the least that it takes for an object.
+const shown = `{"resource_uri": "/"}`
+
 // take reads the answer into ex and leaves in res what the library may see.
-func (ex *exchange) take(res *http.Response) error {
+func (ex *exchange) take(res *http.Response, clock func() time.Time) error {
 	ok := res.StatusCode >= 200 && res.StatusCode <= 299
 	limit := int64(maxRefusal)
 	if ok {
 		limit = maxAnswer
+		if res.ContentLength > limit {
+			return errTooLarge
+		}
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	body, more, err := readAll(res.Body, limit)
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
+		return err
+	}
+	if ok && more {
+		return errTooLarge
 	}
 	ex.bytes = len(body)
-	if int64(len(body)) > limit {
-		if ok {
-			return fmt.Errorf("the answer is larger than %d bytes", limit)
-		}
-		body = body[:limit]
-	}
 	ex.status = res.StatusCode
 	ex.contentType = res.Header.Get("Content-Type")
-	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		ex.retryAfter = time.Duration(seconds) * time.Second
-	}
-	if !ok {
+	ex.retryAfter = retryAfter(res.Header.Get("Retry-After"), clock)
+	switch {
+	case ok:
+		ex.body = body
+	case res.StatusCode == http.StatusUnauthorized:
+		ex.refusal, ex.stale = whyUnauthorized(body)
+	default:
 		ex.refusal = string(body)
-		if res.StatusCode == http.StatusUnauthorized {
-			ex.refusal = whyUnauthorized(body)
-		}
-		body = nil
 	}
-	res.Header.Del("Retry-After")
-	res.Header.Del("Location")
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	res.ContentLength = int64(len(body))
+	res.Header = http.Header{"Content-Type": {"application/json"}}
+	res.Body = io.NopCloser(strings.NewReader(shown))
+	res.ContentLength = int64(len(shown))
 	return nil
+}
+
+// retryAfter reads seconds, which MAAS sends, or a date, which proxies may.
+func retryAfter(text string, clock func() time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(text, 10, 16); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return max(date.Sub(clock()), 0)
+	}
+	return 0
 }

@@ -1,13 +1,20 @@
 package maas_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,7 +25,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
 )
 
@@ -102,7 +108,7 @@ func TestTransport_a_caller_who_gives_up_is_not_kept_waiting_by_a_region_that_ha
 	t.Cleanup(func() { close(hang) })
 	c := client(t, g.URL)
 
-	for name, want := range map[string]fault.Reason{"machine": fault.ReasonMAASUnavailable, "compose": fault.ReasonOutcomeUnknown} {
+	for name, want := range map[string]fault.Reason{"machines.read": fault.ReasonMAASUnavailable, "vm-hosts.compose": fault.ReasonOutcomeUnknown} {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- calls[name](ctx, c) }()
@@ -130,7 +136,7 @@ func TestTransport_bounds_each_class_of_request_in_time(t *testing.T) {
 		cfg.Retry.Attempts = 1
 	})
 	for name, want := range map[string]fault.Reason{
-		"machine": fault.ReasonMAASUnavailable, "vmhosts": fault.ReasonMAASUnavailable, "compose": fault.ReasonOutcomeUnknown,
+		"machines.read": fault.ReasonMAASUnavailable, "vm-hosts.list": fault.ReasonMAASUnavailable, "vm-hosts.compose": fault.ReasonOutcomeUnknown,
 	} {
 		err := calls[name](t.Context(), c)
 		requireFault(t, err, fault.Unavailable, want)
@@ -164,177 +170,7 @@ func TestTransport_tells_what_was_not_sent_from_what_may_have_been(t *testing.T)
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
 }
 
-func TestRetry_a_read_is_sent_again_a_bounded_number_of_times(t *testing.T) {
-	t.Parallel()
-	down := answer{502, page, "", "<html>"}
-	g := serve(t, down, answer{500, plain, "", ""}, answer{200, form, "", machineJSON})
-	var seen []maas.Observation
-	m, err := client(t, g.URL, func(cfg *maas.Config) {
-		cfg.Observe = func(o maas.Observation) { seen = append(seen, o) }
-	}).Machine(t.Context(), "abc123")
-	require.NoError(t, err)
-	require.Equal(t, "cp-0", m.Hostname)
-	require.Len(t, seen, 3)
-	for i, status := range []int{502, 500, 200} {
-		require.Equal(t, "machines.read", seen[i].Operation)
-		require.Equal(t, status, seen[i].Status)
-		require.Equal(t, i+1, seen[i].Attempt)
-	}
-	require.Equal(t, len(machineJSON), seen[2].Bytes)
-
-	g = serve(t, down)
-	_, err = client(t, g.URL).Machine(t.Context(), "abc123")
-	requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
-	require.Len(t, g.seen(), 3)
-}
-
-func TestRetry_spends_a_budget_so_that_a_failing_MAAS_is_not_asked_thrice_for_everything(t *testing.T) {
-	t.Parallel()
-	g := serve(t, answer{502, page, "", "<html>"})
-	c := client(t, g.URL, func(cfg *maas.Config) { cfg.Retry.Budget = 4 })
-	for range 10 {
-		_, err := c.Machine(t.Context(), "abc123")
-		require.Error(t, err)
-	}
-	require.Len(t, g.seen(), 14)
-}
-
-func TestRetry_of_changes_only_where_MAAS_says_that_nothing_was_done(t *testing.T) {
-	t.Parallel()
-	conflict := answer{409, page, "1", "<h1>Conflict error</h1>"}
-	for name, want := range map[string]int{
-		"claim": 2, "annotate": 2, "link": 2, "deploy": 2, "delete": 2,
-		"compose": 1, "refresh": 1, // LXD's part may have run
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := serve(t, conflict, answer{500, plain, "", ""})
-			require.Error(t, calls[name](t.Context(), client(t, g.URL)))
-			require.Len(t, g.seen(), want)
-		})
-	}
-	t.Run("a_500_may_be_done", func(t *testing.T) {
-		t.Parallel()
-		g := serve(t, answer{500, plain, "", ""})
-		require.Error(t, calls["deploy"](t.Context(), client(t, g.URL)))
-		require.Len(t, g.seen(), 1)
-	})
-	t.Run("a_long_Retry_After_is_left_to_the_caller", func(t *testing.T) {
-		t.Parallel()
-		g := serve(t, answer{409, page, "60", ""})
-		err := calls["annotate"](t.Context(), client(t, g.URL))
-		requireFault(t, err, fault.Busy, fault.ReasonMAASBusy)
-		require.Len(t, g.seen(), 1)
-	})
-	t.Run("a_live_power_query_is_not_repeated", func(t *testing.T) {
-		t.Parallel()
-		g := serve(t, answer{500, plain, "", "no route"})
-		require.Error(t, calls["power"](t.Context(), client(t, g.URL)))
-		require.Len(t, g.seen(), 1)
-	})
-}
-
 // TestLimits holds requests in the server and counts how many get there.
-func TestLimits_X7_5_bound_what_runs_at_a_time_by_class(t *testing.T) {
-	t.Parallel()
-	var mu sync.Mutex
-	running, most := map[string]int{}, map[string]int{}
-	hold := make(chan struct{})
-	arrived := make(chan struct{}, 100)
-	g := serveFunc(t, func(w http.ResponseWriter, r *http.Request, _ int) {
-		kind := "short"
-		switch {
-		case r.URL.Query().Get("op") == "compose":
-			kind = "long"
-		case strings.HasSuffix(r.URL.Path, "/vm-hosts/"):
-			kind = "list"
-		}
-		mu.Lock()
-		running[kind]++
-		most[kind] = max(most[kind], running[kind])
-		mu.Unlock()
-		arrived <- struct{}{}
-		<-hold
-		mu.Lock()
-		running[kind]--
-		mu.Unlock()
-		w.WriteHeader(http.StatusBadRequest)
-	})
-	c := client(t, g.URL, func(cfg *maas.Config) { cfg.Limits = maas.Limits{Long: 3, Short: 2} })
-	var wg sync.WaitGroup
-	for _, name := range []string{"compose", "vmhosts", "machine"} {
-		for range 5 {
-			wg.Go(func() { _ = calls[name](t.Context(), c) })
-		}
-	}
-	for range 6 { // 3 long, 2 short and the default of 1 list
-		<-arrived
-	}
-
-	gone, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err := c.Compose(gone, "vmhost/3", composeForm("cp-1"))
-	requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
-
-	ctx, cancelWaiting := context.WithCancel(t.Context())
-	waiting := make(chan error, 1)
-	go func() { waiting <- calls["compose"](ctx, c) }()
-	cancelWaiting()
-	requireFault(t, <-waiting, fault.Busy, fault.ReasonTooManyInFlight)
-
-	close(hold)
-	wg.Wait()
-	require.Equal(t, map[string]int{"long": 3, "list": 1, "short": 2}, most)
-	require.Len(t, g.seen(), 15, "what was given up while it waited was never sent")
-}
-
-func TestLimits_X2_5_a_change_that_waits_is_sent_in_time_or_not_at_all(t *testing.T) {
-	t.Parallel()
-	hold, arrived := make(chan struct{}), make(chan struct{}, 10)
-	g := serveFunc(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
-		arrived <- struct{}{}
-		<-hold
-		w.WriteHeader(http.StatusBadRequest)
-	})
-	c := client(t, g.URL, func(cfg *maas.Config) { cfg.Limits = maas.Limits{Long: 1} })
-	var wg sync.WaitGroup
-	wg.Go(func() { _ = calls["compose"](t.Context(), c) })
-	<-arrived
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
-	defer cancel()
-	err := calls["compose"](ctx, c)
-	requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
-	require.NoError(t, ctx.Err(), "with the rest of the time MAAS could not have answered: the outcome would be unknown")
-	close(hold)
-	wg.Wait()
-	require.Len(t, g.seen(), 1)
-}
-
-func TestIDs_are_checked_before_they_become_paths(t *testing.T) {
-	t.Parallel()
-	g := serve(t, answer{200, form, "", "[]"})
-	c := client(t, g.URL)
-	for _, id := range []string{"", "..", "../users/x", "abc/def", "ABC123", "abc 12", "abc123?x"} {
-		_, errRead := c.Machine(t.Context(), id)
-		_, errClaim := c.Claim(t.Context(), id, "capmaas/x")
-		_, errHosts := c.HostMachines(t.Context(), []string{"abc123", id})
-		_, errList := c.Machines(t.Context(), maas.MachineFilter{SystemIDs: []string{id}})
-		_, errPower := c.QueryPower(t.Context(), id)
-		_, errOwn := c.Claimed(t.Context(), id, "capmaas/x")
-		for _, err := range []error{errRead, errClaim, errHosts, errList, errPower, errOwn, c.DeleteMachine(t.Context(), id), c.Abort(t.Context(), id, "")} {
-			requireFault(t, err, fault.Invalid, fault.ReasonBadRequest)
-		}
-	}
-	for _, id := range []string{"", "vmhost/", "vmhost/0", "vmhost/-1", "vmhost/07", "vmhost/1/", "lxd/1", "1"} {
-		_, err := maas.VMHostNumber(inventory.HostID(id))
-		requireFault(t, err, fault.Invalid, fault.ReasonBadRequest)
-	}
-	n, err := maas.VMHostNumber(maas.HostID(12))
-	require.NoError(t, err)
-	require.Equal(t, 12, n)
-	require.Empty(t, g.seen())
-}
-
 func TestMachine_another_object_than_the_one_asked_for_is_not_believed(t *testing.T) {
 	t.Parallel()
 	g := serve(t, answer{200, form, "", `{"system_id": "zzz999", "id": 4}`})
@@ -347,19 +183,136 @@ func TestMachine_another_object_than_the_one_asked_for_is_not_believed(t *testin
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
 }
 
-func TestSecrets_never_show_when_something_that_is_not_HTTP_echoes_the_request(t *testing.T) {
+func TestTransport_wants_TLS_1_2_at_least(t *testing.T) {
 	t.Parallel()
-	g := serveFunc(t, func(w http.ResponseWriter, r *http.Request, _ int) {
-		conn, _, err := http.NewResponseController(w).Hijack()
-		if err == nil {
-			_, _ = conn.Write([]byte(strings.ReplaceAll(r.Header.Get("Authorization"), " ", "") + "\r\n"))
-			_ = conn.Close()
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(machineJSON)) }))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	_, err := client(t, srv.URL, trusting(t, srv), func(cfg *maas.Config) { cfg.Retry.Attempts = 1 }).Machine(t.Context(), "abc123")
+	requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
+	require.ErrorContains(t, err, "protocol version")
+}
+
+// trusting makes a client trust the server's certificate by a CA file.
+func trusting(t *testing.T, srv *httptest.Server) func(*maas.Config) {
+	t.Helper()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600))
+	return func(cfg *maas.Config) { cfg.CAFile = ca }
+}
+
+func TestTransport_many_requests_at_once_share_their_connections(t *testing.T) {
+	t.Parallel()
+	var connections atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusConflict) // a refusal's connection is kept too
+		_, _ = w.Write([]byte("No machine with system ID abc123 available."))
+	}))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
 		}
-	})
-	err := calls["compose"](t.Context(), client(t, g.URL))
+	}
+	srv.Start()
+	t.Cleanup(srv.Close)
+	c := client(t, srv.URL, func(cfg *maas.Config) { cfg.Limits.Short = 20 })
+	var wg sync.WaitGroup
+	for range 200 {
+		wg.Go(func() { _ = calls["machines.claim"](t.Context(), c) })
+	}
+	wg.Wait()
+	require.Less(t, connections.Load(), int32(100), "20 run at a time; a dial may lose against a connection that falls idle")
+}
+
+// proxied is set in the process that TestTransport_goes_through_the_proxy starts: the proxy variables
+// are read once in a process.
+const proxied = "MAAS_TEST_PROXIED_URL"
+
+func TestTransport_goes_through_the_proxy_that_the_environment_names(t *testing.T) {
+	if url := os.Getenv(proxied); url != "" {
+		m, err := client(t, url).Machine(t.Context(), "abc123")
+		require.NoError(t, err)
+		require.Equal(t, "cp-0", m.Hostname)
+		return
+	}
+	t.Parallel()
+	asked := make(chan string, 10)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Method + " " + r.URL.String()
+		_, _ = w.Write([]byte(machineJSON))
+	}))
+	t.Cleanup(proxy.Close)
+	run := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.count=1")
+	run.Env = append(os.Environ(), proxied+"=http://maas.invalid", "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL, "NO_PROXY=", "no_proxy=")
+	output, err := run.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	require.Equal(t, "GET http://maas.invalid/MAAS/api/2.0/machines/abc123/?", strings.TrimSuffix(<-asked, "?")+"?")
+}
+
+func TestTransport_reads_no_answer_above_64_MiB(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 20
+	var bomb bytes.Buffer
+	packed := gzip.NewWriter(&bomb)
+	_, err := packed.Write([]byte("["))
+	require.NoError(t, err)
+	for range limit >> 20 {
+		_, err = packed.Write(bytes.Repeat([]byte(" "), 1<<20))
+		require.NoError(t, err)
+	}
+	require.NoError(t, packed.Close())
+	for name, handle := range map[string]http.HandlerFunc{
+		"by_its_length": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", strconv.Itoa(limit+1))
+			w.WriteHeader(http.StatusOK) // not a byte of it need come
+			_ = http.NewResponseController(w).Flush()
+		},
+		"unpacked": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			_, _ = w.Write(bomb.Bytes())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(handle)
+			t.Cleanup(srv.Close)
+			c := client(t, srv.URL, func(cfg *maas.Config) { cfg.Retry.Attempts = 1 })
+			err := calls["machines.list"](t.Context(), c)
+			requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
+			require.ErrorContains(t, err, "larger than 67108864 bytes")
+			err = calls["vm-hosts.compose"](t.Context(), c)
+			requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
+		})
+	}
+}
+
+func TestTransport_reads_little_of_a_refusal_and_of_headers(t *testing.T) {
+	t.Parallel()
+	g := serve(t, answer{500, plain, "", strings.Repeat("Traceback (most recent call last) ", 1<<20/16)})
+	var seen []maas.Observation
+	c := client(t, g.URL, func(cfg *maas.Config) { cfg.Observe = func(o maas.Observation) { seen = append(seen, o) } })
+	err := calls["machines.release"](t.Context(), c)
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
-	require.ErrorContains(t, err, "malformed HTTP response")
-	for _, hidden := range []string{consumer, token, secret} {
-		require.NotContains(t, err.Error(), hidden)
+	require.Less(t, len(err.Error()), 500)
+	require.Equal(t, 16<<10, seen[0].Bytes)
+
+	g = serveFunc(t, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		w.Header().Set("X-Long", strings.Repeat("x", 1<<20))
+	})
+	err = calls["machines.release"](t.Context(), client(t, g.URL))
+	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
+	require.ErrorContains(t, err, "server response headers exceeded")
+}
+
+func TestTransport_the_library_never_sends_again_by_itself(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusConflict, http.StatusServiceUnavailable} {
+		g := serve(t, answer{status, plain, "1", "no connections available."})
+		c := client(t, g.URL, func(cfg *maas.Config) { cfg.Retry.Attempts = 1 })
+		require.Error(t, calls["vm-hosts.compose"](t.Context(), c))
+		require.Error(t, calls["machines.read"](t.Context(), c))
+		require.Len(t, g.seen(), 2)
 	}
 }

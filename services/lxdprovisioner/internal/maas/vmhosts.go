@@ -7,15 +7,8 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-var (
-	opVMHosts      = operation{name: "vm-hosts.list", class: list}
-	opVMHost       = operation{name: "vm-hosts.read", class: short}
-	opVMHostParams = operation{name: "vm-hosts.parameters", op: "parameters", class: short}
-	opRefresh      = operation{name: "vm-hosts.refresh", op: "refresh", class: long, changes: true, outside: true}
-)
-
 type vmHostJSON struct {
-	ID            number   `json:"id"`
+	ID            integer  `json:"id"`
 	Name          string   `json:"name"`
 	Type          string   `json:"type"`
 	Version       string   `json:"version"`
@@ -50,11 +43,11 @@ type storagePoolJSON struct {
 }
 
 // VMHosts lists all VM hosts, of every type. Bridges, Project and Machine are not filled in (see
-// HostMachines and VMHostProject), and VMs is -1. Unsupported with MAAS_VMHOST_REMOVED where this
+// Machine and VMHostProject), and VMs is -1. Unsupported with MAAS_VMHOST_REMOVED where this
 // MAAS has no VM hosts.
 func (c *Client) VMHosts(ctx context.Context) ([]inventory.Host, error) {
 	var answer []vmHostJSON
-	if err := c.get(ctx, opVMHosts, "vm-hosts", nil, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opVMHosts, read: each(&answer)}); err != nil {
 		return nil, err
 	}
 	hosts := make([]inventory.Host, 0, len(answer))
@@ -71,7 +64,7 @@ func (c *Client) VMHost(ctx context.Context, id inventory.HostID) (inventory.Hos
 		return inventory.Host{}, err
 	}
 	var answer vmHostJSON
-	if err := c.get(ctx, opVMHost, vmHostPath(n), nil, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opVMHost, ids: []string{decimal(n)}, read: one(&answer)}); err != nil {
 		return inventory.Host{}, err
 	}
 	return answer.is(n)
@@ -86,7 +79,7 @@ func (c *Client) RefreshVMHost(ctx context.Context, id inventory.HostID) (invent
 		return inventory.Host{}, err
 	}
 	var answer vmHostJSON
-	if err := c.post(ctx, opRefresh, vmHostPath(n), nil, &answer); err != nil {
+	if err := c.call(ctx, ask{op: opRefresh, ids: []string{decimal(n)}, read: one(&answer), host: id}); err != nil {
 		return inventory.Host{}, err
 	}
 	return answer.is(n)
@@ -99,14 +92,20 @@ func (c *Client) VMHostProject(ctx context.Context, id inventory.HostID) (string
 	if err != nil {
 		return "", err
 	}
-	var answer struct {
-		Project string `json:"project"`
-	}
-	if err := c.get(ctx, opVMHostParams, vmHostPath(n), nil, &answer); err != nil {
+	var answer parametersJSON
+	if err := c.call(ctx, ask{op: opVMHostParams, ids: []string{decimal(n)}, read: one(&answer)}); err != nil {
 		return "", err
 	}
 	return answer.Project, nil
 }
+
+// parametersJSON is all that is read of a VM host's parameters.
+type parametersJSON struct {
+	Project string `json:"project"`
+}
+
+// check takes everything: MAAS names no project for a VM host that isn't LXD's.
+func (p *parametersJSON) check() *unfit { return nil }
 
 // is gives the host if it is the one that was asked for: absence is believed only beside a host that was read.
 func (h *vmHostJSON) is(n int) (inventory.Host, error) {
@@ -114,6 +113,26 @@ func (h *vmHostJSON) is(n int) (inventory.Host, error) {
 		return inventory.Host{}, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS's answer is not VM host %d", n)
 	}
 	return h.host(), nil
+}
+
+// check: a host is chosen by its numbers and composed on by its id.
+func (h *vmHostJSON) check() *unfit {
+	if u := positive(h.ID); u != nil {
+		return u.in("id")
+	}
+	switch {
+	case h.Name == "":
+		return missing("name")
+	case h.Host != nil && h.Host.SystemID != "" && !systemIDs.MatchString(h.Host.SystemID):
+		return &unfit{"host.system_id", "is no system id"}
+	}
+	if u := h.Zone.check(); u != nil {
+		return u.in("zone")
+	}
+	if u := h.Pool.check(); u != nil {
+		return u.in("pool")
+	}
+	return nil
 }
 
 func (h *vmHostJSON) host() inventory.Host {

@@ -160,7 +160,7 @@ func TestDeployVM_of_a_VM_that_is_gone(t *testing.T) {
 	t.Parallel()
 	w := start(t, 1, 0)
 	req := w.composed("cp-0", "lxd-1")
-	require.NoError(t, w.as(w.sim.APIKey()).DeleteMachine(w.ctx(), req.Attempt.SystemID))
+	require.NoError(t, w.as(w.sim.APIKey()).DeleteMachine(w.ctx(), "", req.Attempt.SystemID))
 	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
 	_, err = w.lxd.DeployVM(w.ctx(), deployRequest(req))

@@ -363,7 +363,7 @@ func TestComposeVM_X4_5_of_a_VM_that_somebody_deletes_before_its_claim(t *testin
 	w := start(t, 1, 0)
 	req := w.composeRequest("cp-0", "lxd-1")
 	operator := w.as(w.sim.APIKey())
-	w.cfg.Backend = &fleeting{Backend: w.cfg.Backend, remove: func(id string) error { return operator.DeleteMachine(w.ctx(), id) }}
+	w.cfg.Backend = &fleeting{Backend: w.cfg.Backend, remove: func(id string) error { return operator.DeleteMachine(w.ctx(), "", id) }}
 	w.restart()
 	_, err := w.lxd.ComposeVM(w.ctx(), req)
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)

@@ -145,7 +145,7 @@ func (b *Backend) Remove(ctx context.Context, vm inventory.Machine) error {
 	if !vm.IsVM() {
 		return fault.New(fault.Conflict, fault.ReasonNameTaken, "%s is not a VM on a VM host; it is not deleted", vm.SystemID)
 	}
-	return b.maas.DeleteMachine(ctx, vm.SystemID)
+	return b.maas.DeleteMachine(ctx, vm.HostID, vm.SystemID)
 }
 
 // Verify refreshes the host.

@@ -1,0 +1,180 @@
+package maas
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+)
+
+// MAAS says what went wrong by status, Retry-After and a sentence, and the same status means
+// different things for different operations. This file turns that into faults. Nowhere else in the
+// service is an error looked at by its text; sentences_test.go has one line for each sentence.
+
+// rule is one line of the table. Its first four fields must all match; what is empty matches everything.
+type rule struct {
+	ops    []string // names of operations
+	status int
+	again  bool   // only with Retry-After
+	text   string // in the body
+	kind   fault.Kind
+	reason fault.Reason
+	say    string // instead of MAAS's own sentence
+}
+
+var (
+	onCompose  = []string{opCompose.name}
+	onMachine  = []string{opDelete.name, opDeploy.name, opRelease.name, opAbort.name, opAnnotate.name, opLink.name, opSwap.name}
+	onVMHosts  = []string{opVMHosts.name, opVMHost.name, opVMHostParams.name, opRefresh.name, opCompose.name}
+	onAllocate = []string{opAllocate.name, opClaim.name}
+	onLists    = []string{opMachines.name, opByName.name, opAllocate.name, opClaim.name}
+	onRecords  = []string{opRecordCreate.name, opRecordUpdate.name}
+	onLinks    = []string{opLink.name}
+)
+
+// rules are read from the top; the first that matches decides. What none matches is decided by otherwise.
+var rules = slices.Concat(
+	[]rule{
+		{status: http.StatusUnauthorized, kind: fault.Denied, reason: fault.ReasonMAASKeyRefused},
+		{status: http.StatusForbidden, text: "reserved for admin users", kind: fault.Denied, reason: fault.ReasonMAASRightsMissing, say: "the MAAS key's user must be an administrator"},
+		{status: http.StatusNotFound, text: "Unknown API endpoint", kind: fault.Unavailable, reason: fault.ReasonMAASUnavailable},
+		// Without a signature some of MAAS's handlers don't answer 401 but look for an operation for everybody.
+		{status: http.StatusBadRequest, text: "Unrecognised signature: method=GET op=None", kind: fault.Denied, reason: fault.ReasonMAASKeyRefused, say: "MAAS did not see the key; does a proxy drop the Authorization header?"},
+		{status: http.StatusBadRequest, text: "Unrecognised signature", kind: fault.Unsupported, reason: fault.ReasonNotSupported},
+		// What 3.5 and later say of an OAuth header that lacks a part.
+		{status: http.StatusBadRequest, text: "Bad Request: ", kind: fault.Denied, reason: fault.ReasonMAASKeyRefused, say: "MAAS can't read the Authorization header; does a proxy change it?"},
+		{status: http.StatusMethodNotAllowed, kind: fault.Unsupported, reason: fault.ReasonNotSupported, say: "MAAS, or a proxy before it, does not take this method there"},
+		{status: http.StatusProxyAuthRequired, kind: fault.Unavailable, reason: fault.ReasonMAASUnavailable, say: "a proxy before MAAS wants a user and password"},
+		{ops: []string{opDeploy.name}, status: http.StatusRequestEntityTooLarge, kind: fault.Invalid, reason: fault.ReasonBadUserData, say: "the user data is larger than MAAS, or a proxy before it, takes"},
+		{ops: onVMHosts, status: http.StatusGone, text: ownBody, kind: fault.Unsupported, reason: fault.ReasonMAASVMHostRemoved, say: "this MAAS has no VM hosts any more"},
+	},
+	composeRules, machineRules, networkRules, recordRules,
+	[]rule{
+		{status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
+		{status: http.StatusServiceUnavailable, again: true, text: plainBody, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+		{status: http.StatusForbidden, text: ownBody, kind: fault.Denied, reason: fault.ReasonMAASRightsMissing},
+	},
+)
+
+// composeRules: Refused is said of the answers in protocol.md 2.4 only. The form is checked before
+// LXD is asked, most other refusals come from LXD; all else is an unknown outcome.
+var composeRules = []rule{
+	{ops: onCompose, text: "already exists", kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+	{ops: onCompose, text: "already in use", kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+	{ops: onCompose, status: http.StatusBadRequest, text: "Ensure this value is less than or equal to", kind: fault.Refused, reason: fault.ReasonHostOvercommitted},
+	{ops: onCompose, status: http.StatusBadRequest, text: "Ensure this value is greater than or equal to", kind: fault.Invalid, reason: fault.ReasonBadResources},
+	{ops: onCompose, status: http.StatusBadRequest, text: "does not match the specified networks", kind: fault.Refused, reason: fault.ReasonNetworkRefused},
+	{ops: onCompose, status: http.StatusBadRequest, text: "must be on a known host if interfaces", kind: fault.Refused, reason: fault.ReasonNetworkRefused},
+	{ops: onCompose, status: http.StatusBadRequest, text: "MAAS DHCP must be enabled", kind: fault.Refused, reason: fault.ReasonNetworkRefused},
+	{ops: onCompose, status: http.StatusBadRequest, text: "does not support composability", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	{ops: onCompose, status: http.StatusBadRequest, text: ownBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
+	{ops: onCompose, status: http.StatusForbidden, text: ownBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
+	{ops: onCompose, status: http.StatusNotFound, text: "Not Found", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
+	{ops: onCompose, status: http.StatusNotFound, text: "matches the given query", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
+	{ops: onCompose, status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: "overcommit ratio", kind: fault.Refused, reason: fault.ReasonHostOvercommitted},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Not enough storage space", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Not enough space in default storage pool", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Default storage pool", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Failed to connect to the LXD REST API", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Certificate is not trusted", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	// A program that MAAS ran may have failed after LXD's part.
+	{ops: onCompose, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+	// MAAS runs the whole view again on a conflict, LXD's part included.
+	{ops: onCompose, status: http.StatusConflict, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+}
+
+var machineRules = []rule{
+	// MAAS says the same, nothing, of a locked machine and of another user's.
+	{ops: onLinks, status: http.StatusForbidden, text: emptyBody, kind: fault.Busy, reason: fault.ReasonMachineLocked, say: "the machine is locked, or another user's, or the key's user is no administrator"},
+	{ops: onMachine, status: http.StatusForbidden, text: emptyBody, kind: fault.Busy, reason: fault.ReasonMachineLocked, say: "the machine is locked, or another user's"},
+	{ops: onVMHosts, status: http.StatusNotFound, text: "Not Found", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
+	{ops: onVMHosts, status: http.StatusNotFound, text: "No Pod matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+	{ops: []string{opRefresh.name}, status: http.StatusConflict, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	{status: http.StatusNotFound, text: "No Machine matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
+	{status: http.StatusNotFound, text: "No Node matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
+
+	{ops: onAllocate, status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
+	{ops: []string{opClaim.name}, status: http.StatusConflict, text: ownBody, kind: fault.Conflict, reason: fault.ReasonNameTaken},
+	{ops: []string{opAllocate.name}, status: http.StatusConflict, text: ownBody, kind: fault.NoRoom, reason: fault.ReasonNoMachineAvailable},
+	{ops: onLists, status: http.StatusBadRequest, text: "No such zone", kind: fault.NoCandidate, reason: fault.ReasonZoneNotFound},
+	{ops: onLists, status: http.StatusBadRequest, text: "No such pool", kind: fault.NoCandidate, reason: fault.ReasonPoolNotFound},
+	{ops: onLists, status: http.StatusBadRequest, text: "No such tag", kind: fault.NoCandidate, reason: fault.ReasonNoHostMatches},
+	{ops: onLists, status: http.StatusBadRequest, text: "No such constraint", kind: fault.Unsupported, reason: fault.ReasonNotSupported},
+
+	{ops: []string{opDeploy.name}, status: http.StatusBadRequest, text: "is not a valid distro_series", kind: fault.Invalid, reason: fault.ReasonImageNotFound},
+	{ops: []string{opDeploy.name}, status: http.StatusBadRequest, text: "is unavailable", kind: fault.Invalid, reason: fault.ReasonImageNotFound},
+	// What follows could be a line of the user data.
+	{ops: []string{opDeploy.name}, status: http.StatusBadRequest, text: "Failed to render preseed", kind: fault.Invalid, reason: fault.ReasonDeploymentRefused, say: "MAAS can't render the machine's preseed; its log says why"},
+	{ops: []string{opDeploy.name}, status: http.StatusBadRequest, text: ownBody, kind: fault.Invalid, reason: fault.ReasonDeploymentRefused},
+	{ops: []string{opDeploy.name}, status: http.StatusConflict, text: "belonging to another user", kind: fault.Conflict, reason: fault.ReasonNameTaken},
+
+	{ops: []string{opPower.name}, status: http.StatusServiceUnavailable, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+	{ops: []string{opPower.name}, status: http.StatusInternalServerError, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	{ops: []string{opPower.name}, status: http.StatusServiceUnavailable, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	{ops: []string{opPower.name}, status: http.StatusGatewayTimeout, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+
+	{ops: []string{opAnnotate.name}, status: http.StatusInternalServerError, text: "Invalid character in key name", kind: fault.Invalid, reason: fault.ReasonBadRequest},
+	{ops: onMachine, status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
+	{ops: []string{opLink.name}, status: http.StatusConflict, text: "reserved", kind: fault.Invalid, reason: fault.ReasonStaticIPTaken},
+	{ops: onMachine, status: http.StatusConflict, text: ownBody, kind: fault.Busy, reason: fault.ReasonNotReady},
+}
+
+var networkRules = []rule{
+	{ops: onMachine, status: http.StatusServiceUnavailable, text: "address exhaustion", kind: fault.NoRoom, reason: fault.ReasonAddressesExhausted},
+	{ops: onLinks, status: http.StatusNotFound, text: "IP address is already in use", kind: fault.Invalid, reason: fault.ReasonStaticIPTaken},
+	{ops: onLinks, status: http.StatusNotFound, text: "No Interface matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
+	{ops: onLinks, status: http.StatusBadRequest, text: "None found with id=", kind: fault.Invalid, reason: fault.ReasonSubnetNotFound},
+	{ops: onLinks, status: http.StatusBadRequest, text: "inside a dynamic range", kind: fault.Invalid, reason: fault.ReasonStaticIPInvalid},
+	{ops: onLinks, status: http.StatusBadRequest, text: "not in the given subnet", kind: fault.Invalid, reason: fault.ReasonStaticIPInvalid},
+	{ops: onLinks, status: http.StatusBadRequest, text: "Enter a valid IPv4 or IPv6 address", kind: fault.Invalid, reason: fault.ReasonStaticIPInvalid},
+	{ops: onLinks, status: http.StatusBadRequest, text: "Cannot set as default gateway", kind: fault.Invalid, reason: fault.ReasonStaticIPGatewayMismatch},
+	{status: http.StatusNotFound, text: "No Subnet matches", kind: fault.Invalid, reason: fault.ReasonSubnetNotFound},
+}
+
+var recordRules = []rule{
+	// MAAS reads the addresses before it writes anything.
+	{ops: onRecords, status: http.StatusInternalServerError, text: "failed to detect a valid IP address", kind: fault.Invalid, reason: fault.ReasonBadRequest},
+	{status: http.StatusNotFound, text: "No Domain matches", kind: fault.Invalid, reason: fault.ReasonDomainNotFound},
+	{status: http.StatusNotFound, text: "No DNSResource matches", kind: fault.NotFound, reason: fault.ReasonEndpointNotFound},
+	{ops: []string{opRecordCreate.name}, status: http.StatusBadRequest, text: "Labels must be unique within their zone", kind: fault.Conflict, reason: fault.ReasonNameTaken},
+	{status: http.StatusBadRequest, text: "CNAME present", kind: fault.Conflict, reason: fault.ReasonNameTaken},
+	{ops: []string{opAddressFree.name}, status: http.StatusBadRequest, text: "does not exist, is not the correct type of address", kind: fault.NotFound, reason: fault.ReasonEndpointNotFound},
+}
+
+// What stands in a rule's text for more than words.
+const (
+	// emptyBody is the absence of a body.
+	emptyBody = "\x00empty"
+	// plainBody is a text that MAAS itself wrote.
+	plainBody = "\x00plain"
+	// ownBody is anything but a page of a proxy: a text, a form's errors, or nothing.
+	ownBody = "\x00own"
+	// noRack is what MAAS says before it has asked a rack controller for anything.
+	noRack = "no connections available"
+)
+
+func (r *rule) matches(ex *exchange) bool {
+	if r.status != 0 && r.status != ex.status || r.again && ex.retryAfter == 0 {
+		return false
+	}
+	if len(r.ops) > 0 && !slices.Contains(r.ops, ex.op.name) {
+		return false
+	}
+	switch r.text {
+	case "":
+		return true
+	case emptyBody:
+		return strings.TrimSpace(ex.refusal) == ""
+	case ownBody:
+		return !ex.isPage()
+	case plainBody:
+		return strings.HasPrefix(ex.contentType, "text/plain")
+	default:
+		return !ex.isPage() && strings.Contains(ex.refusal, r.text)
+	}
+}

@@ -1,0 +1,74 @@
+package maas_test
+
+// some are a read, a change that MAAS rolls back by itself, and two that work on LXD.
+const some = "machines.read machines.claim machines.deploy vm-hosts.compose vm-hosts.refresh machines.delete dnsresources.update"
+
+// anySentences may be said to every request.
+var anySentences = []sentence{
+	{"any_key_unknown_consumer", some, []int{6}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_key_unknown_token", some, []int{7}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_key_wrong_secret_with_the_real_one_in_the_body", some, []int{8}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_clock_behind", some, []int{9}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_nonce_used", some, []int{10}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_no_Authorization_header", some, []int{5, 11}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_no_Authorization_header_in_other_words", some, nil, answer{401, plain, "", "Unauthorized"}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_parameter_of_OAuth_missing_3.5", some, nil, answer{400, plain, "", "Bad Request: Missing parameter oauth_nonce"}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_header_dropped_where_anonymous_handlers_are", "machines.list machines.find", []int{13}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_operation_unknown", some, []int{16, 17, 171, 521}, answer{}, "Unsupported NOT_SUPPORTED", undone},
+	{"any_method_not_taken", some, []int{18, 19, 520}, answer{}, "Unsupported NOT_SUPPORTED", undone},
+	{"X4.5_any_Unknown_API_endpoint_is_no_absence", some, []int{21, 22}, answer{}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_user_inactive", "machines.read machines.claim", nil, answer{403, plain, "", "User is not allowed access to this API."}, "Denied MAAS_RIGHTS_MISSING", undone},
+	{"any_reserved_for_admins", "vm-hosts.parameters vm-hosts.compose vm-hosts.refresh dnsresources.create machines.delete", []int{46, 71, 226}, answer{}, "Denied MAAS_RIGHTS_MISSING", undone},
+
+	{
+		"any_database_conflict_asks_to_come_again", "machines.read machines.claim machines.allocate machines.deploy machines.release machines.delete machines.annotate interfaces.link_subnet dnsresources.update", nil,
+		answer{409, page, "5", "<h1>Conflict error. Try your request again, as it will most likely succeed.</h1>"},
+		"Busy MAAS_BUSY", undone,
+	},
+	{
+		"any_database_conflict_after_LXD_has_worked", "vm-hosts.compose vm-hosts.refresh", nil,
+		answer{409, page, "5", "<h1>Conflict error. Try your request again, as it will most likely succeed.</h1>"},
+		"Unavailable OUTCOME_UNKNOWN", unknown,
+	},
+	{
+		"any_program_of_MAAS_failed_before_the_transaction_ended", "machines.read machines.deploy dnsresources.update machines.delete", nil,
+		answer{503, plain, "10", "Command `rndc` returned non-zero exit status 1"},
+		"Busy MAAS_BUSY", undone,
+	},
+	{
+		"any_program_of_MAAS_failed_when_LXD_has_worked", "vm-hosts.compose vm-hosts.refresh", nil,
+		answer{503, plain, "10", "Command `rndc` returned non-zero exit status 1"},
+		"Unavailable OUTCOME_UNKNOWN", unknown,
+	},
+	{
+		"any_no_rack_connected", "machines.deploy machines.delete machines.release machines.query_power_state vm-hosts.refresh", nil,
+		answer{503, plain, "10", "Unable to connect to any rack controller ; no connections available."},
+		"Busy MAAS_BUSY", undone,
+	},
+	{"any_read_times_out_in_the_region", "machines.read machines.list vm-hosts.list", nil, answer{504, plain, "", "timed out"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_change_times_out_in_the_region", "machines.deploy machines.release machines.delete vm-hosts.compose vm-hosts.refresh", nil, answer{504, plain, "", "timed out"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"any_500_of_a_read", "machines.read machines.list", nil, answer{500, plain, "", ""}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{
+		"X3.6_any_500_after_the_commit", "machines.deploy machines.release machines.delete machines.abort machines.claim interfaces.link_subnet vm-hosts.compose vm-hosts.refresh dnsresources.delete", nil,
+		answer{500, plain, "", "Failed to connect to the power driver"},
+		"Unavailable OUTCOME_UNKNOWN", unknown,
+	},
+
+	{"any_redirect_to_TLS", some, nil, answer{301, page, "", ""}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_wants_a_password", some, nil, answer{407, page, "", "<html>407</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_limits_a_read", "machines.read", nil, answer{429, page, "", "<html>429</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_without_region_and_a_read", "machines.read machines.list", nil, answer{502, page, "", "<html>502 Bad Gateway nginx</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_without_region_and_a_change", "vm-hosts.compose machines.claim machines.deploy machines.delete vm-hosts.refresh", nil, answer{502, page, "", "<html>502 Bad Gateway nginx</html>"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"any_proxy_gives_up_a_read", "machines.read machines.query_power_state", nil, answer{504, page, "", "<html>504</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_gives_up_a_change", "vm-hosts.compose machines.deploy machines.delete machines.annotate", nil, answer{504, page, "", "<html>504</html>"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{
+		"any_proxy_is_busy_and_says_when_to_come_again", "vm-hosts.compose vm-hosts.refresh machines.claim machines.deploy machines.delete", nil,
+		answer{503, page, "30", "<html>503 Service Unavailable</html>"},
+		"Unavailable OUTCOME_UNKNOWN", unknown,
+	},
+	{"any_page_of_a_proxy_with_403", "machines.read", nil, answer{403, page, "", "<html>Blocked by policy</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X9.1_any_page_of_a_proxy_is_no_refusal", "vm-hosts.compose", nil, answer{400, page, "", "<html>400 Request Header Or Cookie Too Large</html>"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X9.1_any_page_of_a_proxy_is_no_proof", "machines.deploy machines.delete machines.claim machines.allocate", nil, answer{409, page, "", "<html>409</html>"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X4.5_any_page_is_no_absence", "machines.read vm-hosts.read", nil, answer{404, page, "", "<html>No Machine matches the given query. Not Found</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X4.5_any_404_in_strange_words_is_no_absence", "machines.read machines.delete vm-hosts.read", nil, answer{404, plain, "", "gone fishing"}, "Unavailable MAAS_UNAVAILABLE", undone},
+}

@@ -1,0 +1,58 @@
+package maas_test
+
+const composing = "vm-hosts.compose"
+
+// composeSentences: "Refused", which lets a controller try another host at once, is said of the
+// answers that protocol.md 2.4 names.
+var composeSentences = []sentence{
+	{"X2.4_name_exists_in_MAAS", composing, []int{54, 55, 274, 497}, answer{}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_name_exists_in_LXD", composing, []int{276, 488}, answer{}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_address_in_use_after_the_VM_was_made", composing, []int{69}, answer{}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_driver_failed_in_words_that_no_rule_knows", composing, []int{70}, answer{}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_driver_timed_out", composing, nil, answer{503, plain, "", "Unable to compose a machine because 'lxd' driver timed out after 120 seconds."}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_no_parent_for_the_NIC", composing, nil, answer{503, plain, "", "Unable to compose machine because: No host network to attach VM interfaces to"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_LXD_is_too_old", composing, nil, answer{503, plain, "", "Unable to compose machine because: Please upgrade your LXD host to 4.16 or higher to use this driver"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_commissioning_could_not_start", composing, nil, answer{500, plain, "", "Failed to power on: no rack"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_a_404_in_strange_words", composing, nil, answer{404, plain, "", "nothing here"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X2.4_a_409_without_a_word", composing, nil, answer{409, plain, "", ""}, "Unavailable OUTCOME_UNKNOWN", unknown},
+
+	{"X2.4_more_cores_or_memory_than_the_host_has", composing, []int{58, 290}, answer{}, "Refused HOST_OVERCOMMITTED", undone},
+	{"X2.4_the_host_is_not_inventoried_yet", composing, nil, answer{400, form, "", `{"cores": ["Ensure this value is less than or equal to 0."]}`}, "Refused HOST_OVERCOMMITTED", undone},
+	{"X2.4_less_than_MAAS_composes", composing, []int{60}, answer{}, "Invalid BAD_RESOURCES", undone},
+	{"X2.4_CPU_overcommit", composing, []int{56}, answer{}, "Refused HOST_OVERCOMMITTED", undone},
+	{"X2.4_memory_overcommit", composing, []int{57}, answer{}, "Refused HOST_OVERCOMMITTED", undone},
+	{"X2.4_CPU_and_memory_overcommit", composing, nil, answer{503, plain, "", "Unable to compose KVM instance in 'h'. CPU overcommit ratio is 1.0 and there are 2 available resources; 4 requested.Memory overcommit ratio is 1.0 and there are 1024 available resources; 2048 requested."}, "Refused HOST_OVERCOMMITTED", undone},
+	{"X2.4_no_storage_in_the_named_pools", composing, nil, answer{503, plain, "", "Unable to compose machine because: Not enough storage space on storage pools: p1"}, "Refused STORAGE_EXHAUSTED", undone},
+	{"X2.4_no_storage_in_the_default_pool", composing, nil, answer{503, plain, "", "Unable to compose machine because: Not enough space in default storage pool: x"}, "Refused STORAGE_EXHAUSTED", undone},
+	{"X2.4_no_such_default_pool", composing, nil, answer{503, plain, "", "Unable to compose machine because: Default storage pool 'x' doesn't exist."}, "Refused STORAGE_EXHAUSTED", undone},
+	{"X2.4_LXD_can_not_be_reached", composing, []int{530}, answer{}, "Refused LXD_HOST_UNAVAILABLE", undone},
+	{"X2.4_LXD_does_not_trust_MAAS", composing, nil, answer{503, plain, "", "Unable to compose machine because: VM Host 3: Certificate is not trusted and no password was given"}, "Refused LXD_HOST_UNAVAILABLE", undone},
+	{"X2.4_no_rack", composing, []int{285}, answer{}, "Refused LXD_HOST_UNAVAILABLE", undone},
+	{"X2.4_not_composable", composing, nil, answer{400, plain, "", "VM host does not support composability."}, "Refused LXD_HOST_UNAVAILABLE", undone},
+	{"X2.4_no_such_host", composing, []int{72}, answer{}, "Refused LXD_HOST_UNAVAILABLE", undone},
+	{"X2.4_no_such_host_in_other_words", composing, nil, answer{404, "text/plain", "", "Not Found"}, "Refused LXD_HOST_UNAVAILABLE", undone},
+	{"X2.4_networks_do_not_match", composing, []int{67, 310, 313, 316, 321, 326, 589}, answer{}, "Refused NETWORK_REFUSED", undone},
+	{"X2.4_host_is_no_known_machine", composing, nil, answer{400, plain, "", "Pod must be on a known host if interfaces are specified."}, "Refused NETWORK_REFUSED", undone},
+	{"X2.4_no_DHCP", composing, nil, answer{400, plain, "", "MAAS DHCP must be enabled on at least one VLAN attached to the specified interfaces."}, "Refused NETWORK_REFUSED", undone},
+	{"X2.4_the_hosts_tag_is_no_tag_name", composing, []int{522}, answer{}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_host_name_refused", composing, []int{61, 62}, answer{}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_storage_constraint_refused", composing, []int{64}, answer{}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_interfaces_constraint_refused", composing, []int{68}, answer{}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_zone_or_pool_refused", composing, []int{65, 281}, answer{}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_architecture_refused", composing, []int{66}, answer{}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_commissioning_image_missing", composing, nil, answer{400, plain, "", "Ephemeral operating system ubuntu focal is unavailable."}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"X2.4_forbidden_without_a_word", composing, nil, answer{403, plain, "", ""}, "Refused VM_COMPOSITION_FAILED", undone},
+	{"VM_hosts_removed_for_compose", composing, nil, answer{410, plain, "", "VM host (KVM) support has been removed from MAAS."}, "Unsupported MAAS_VMHOST_REMOVED", undone},
+}
+
+// hostSentences are said of VM hosts.
+var hostSentences = []sentence{
+	{"X4.5_VM_host_absent", "vm-hosts.read", []int{44}, answer{}, "NotFound MACHINE_NOT_FOUND", undone},
+	{"X4.5_VM_host_absent_in_other_words", "vm-hosts.read vm-hosts.refresh vm-hosts.parameters", nil, answer{404, "text/plain", "", "No Pod matches the given query."}, "NotFound MACHINE_NOT_FOUND", undone},
+	{"VM_hosts_removed", "vm-hosts.list vm-hosts.read vm-hosts.parameters vm-hosts.refresh", nil, answer{410, plain, "", "VM host (KVM) support has been removed from MAAS."}, "Unsupported MAAS_VMHOST_REMOVED", undone},
+	{"a_page_of_a_proxy_is_not_the_end_of_VM_hosts", "vm-hosts.list", nil, answer{410, page, "", "<html>410 Gone</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X4.4_refresh_host_unreachable", "vm-hosts.refresh", []int{531}, answer{}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.2_power_host_off", "machines.query_power_state", []int{533}, answer{}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.2_power_times_out", "machines.query_power_state", nil, answer{504, plain, "", "timed out"}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.2_power_problem", "machines.query_power_state", nil, answer{503, plain, "", "power driver failed"}, "Unavailable HOST_UNREACHABLE", undone},
+}
