@@ -7,6 +7,7 @@ import (
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/region"
+	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
 // What a simulated MAAS is built from. Every type's zero fields mean what their comments say.
@@ -49,6 +50,8 @@ type (
 	Effect = fault.Effect
 	// Mangle is how a fault spoils an answer.
 	Mangle = fault.Mangle
+	// Operation is one operation of the API.
+	Operation = rest.Operation
 	// Spread is a distribution of a fault's latency.
 	Spread = fault.Spread
 )

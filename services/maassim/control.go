@@ -18,7 +18,7 @@ import (
 //	GET    /_sim/lxd                    the instances in LXD
 //	GET    /_sim/machines               what MAAS believes
 //	GET    /_sim/dns                    the DNS records
-//	GET    /_sim/operations             the names of operations, as faults and counts call them
+//	GET    /_sim/operations             the operations, with the names by which faults and counts know them
 //	GET    /_sim/presets                the names of ready-made refusals for faults
 //	GET    /_sim/requests               calls by operation; DELETE starts anew
 //	GET    /_sim/load                   what is being served and waits, and the time of each operation; DELETE starts anew
@@ -43,7 +43,7 @@ func (s *Sim) controlHandler() http.Handler {
 	show("/_sim/lxd", func() any { return s.LXD() })
 	show("/_sim/machines", func() any { return s.Machines() })
 	show("/_sim/dns", func() any { return s.DNSRecords() })
-	show("/_sim/operations", func() any { return s.api.Operations() })
+	show("/_sim/operations", func() any { return s.Catalogue() })
 	show("/_sim/presets", func() any { return FaultPresets() })
 	show("/_sim/requests", func() any { return s.Requests() })
 	show("/_sim/load", func() any { return s.Load() })
@@ -80,7 +80,7 @@ var controlPaths = map[string]string{
 	"GET /_sim/lxd":                     "the instances in LXD",
 	"GET /_sim/machines":                "what MAAS believes",
 	"GET /_sim/dns":                     "the DNS records",
-	"GET /_sim/operations":              "the names of operations, as faults and counts call them",
+	"GET /_sim/operations":              "the operations, with the names by which faults and counts know them",
 	"GET /_sim/presets":                 "the names of ready-made refusals for faults",
 	"GET|DELETE /_sim/requests":         "calls by operation",
 	"GET|DELETE /_sim/load":             "what is being served and waits, and the time of each operation",

@@ -35,6 +35,9 @@ func LoadFaults(path string) ([]Fault, error) {
 // FaultPresets returns the names that Fault.Preset takes.
 func FaultPresets() []string { return fault.Presets() }
 
+// Catalogue returns the operations of the API, with the names by which faults and counts know them.
+func (s *Sim) Catalogue() []Operation { return s.api.Catalogue() }
+
 // AddFaults adds faults to the plan. It fails for a fault that could never do anything, and then adds none.
 func (s *Sim) AddFaults(faults ...Fault) error {
 	world := fault.World{Operations: s.api.Operations(), Hosts: s.lxd.Hosts(), Users: s.users}

@@ -49,6 +49,7 @@ func parse(args []string, out, logs io.Writer) (options, error) {
 	var w world
 	var configFile, faultFile string
 	var faults []string
+	var realCost bool
 	f := &flagSet{FlagSet: flag.NewFlagSet("maassim", flag.ContinueOnError)}
 	f.SetOutput(logs)
 	f.Usage = func() {}
@@ -60,6 +61,7 @@ func parse(args []string, out, logs io.Writer) (options, error) {
 		faults = append(faults, text)
 		return nil
 	})
+	f.BoolVar(&realCost, "real-cost", false, "let calls take what they took on a real MAAS, in simulated time")
 	f.BoolVar(&o.quiet, "quiet", false, "print nothing about how to reach it")
 	f.BoolVar(&o.showVersion, "version", false, "print the version and exit")
 	f.world(&w)
@@ -77,6 +79,9 @@ func parse(args []string, out, logs io.Writer) (options, error) {
 	var err error
 	if o.cfg, err = f.config(configFile, w); err != nil {
 		return o, err
+	}
+	if realCost {
+		o.cfg.Cost = maassim.RealCost()
 	}
 	return o, addFaults(&o.cfg, faultFile, faults)
 }
@@ -108,6 +113,7 @@ func (f *flagSet) service() {
 	field(f, f.StringVar, "user-api-key", maassim.DefaultUserAPIKey, "`key` of the plain user alice, consumer:token:secret", func(c *maassim.Config) *string { return &c.UserAPIKey })
 	field(f, f.BoolVar, "vmhosts-gone", false, "answer 410 to everything about VM hosts, as the MAAS after 3.8 does", func(c *maassim.Config) *bool { return &c.VMHostsGone })
 	field(f, f.Float64Var, "speed", 1, "`factor` by which simulated time runs faster", func(c *maassim.Config) *float64 { return &c.Speed })
+	field(f, f.IntVar, "workers", 0, "`number` of regiond processes, each of which serves four calls at once; 0: no limit", func(c *maassim.Config) *int { return &c.Workers })
 	field(f, f.Uint64Var, "seed", 1, "`number` that makes what is random repeat", func(c *maassim.Config) *uint64 { return &c.Seed })
 }
 
@@ -125,9 +131,17 @@ func (f *flagSet) durations() {
 		{"commission", 3 * time.Minute, "from Commissioning to Ready", func(d *maassim.Durations) *time.Duration { return &d.Commission }},
 		{"deploy", 4 * time.Minute, "from Deploying to Deployed", func(d *maassim.Durations) *time.Duration { return &d.Deploy }},
 		{"release", 20 * time.Second, "from Releasing to Ready", func(d *maassim.Durations) *time.Duration { return &d.Release }},
+		{"test", 0, "how long Testing lasts; commissioning passes through it when it is not 0", func(d *maassim.Durations) *time.Duration { return &d.Test }},
+		{"erase", 0, "from Disk erasing to Releasing", func(d *maassim.Durations) *time.Duration { return &d.Erase }},
+		{"rescue", 0, "into rescue mode and out of it", func(d *maassim.Durations) *time.Duration { return &d.Rescue }},
+		{"inventory", 0, "from the discovery of a host until MAAS knows its size", func(d *maassim.Durations) *time.Duration { return &d.Inventory }},
+		{"allocate", 0, "how long allocate takes, under MAAS's lock", func(d *maassim.Durations) *time.Duration { return &d.Allocate }},
+		{"deploy-call", 0, "how long deploy takes until it commits", func(d *maassim.Durations) *time.Duration { return &d.DeployCall }},
+		{"power", 0, "how long switching a machine takes where MAAS waits for it", func(d *maassim.Durations) *time.Duration { return &d.Power }},
 	} {
 		field(f, f.DurationVar, d.name+"-duration", d.fallback, d.help, func(c *maassim.Config) *time.Duration { return d.at(&c.Durations) })
 	}
+	field(f, f.Float64Var, "duration-spread", 0, "`part` by which each single duration may differ: with 0.2, 10 s are 8 to 12 s", func(c *maassim.Config) *float64 { return &c.Durations.Spread })
 }
 
 // config makes the configuration: of the file if there is one, with the flags that were given; else of the flags.

@@ -21,6 +21,7 @@ Examples:
   maassim --hosts 3 --zones 1 --speed 60        a small MAAS where a minute lasts a second
   maassim --maas-version 3.8 --lxd-version 6.7  hosts whose LXD refuses what MAAS sends
   maassim --vmhosts-gone                        the MAAS after 3.8, without VM hosts
+  maassim --real-cost --workers 2               as slow and as narrow as two processes of a real MAAS
   maassim --config world.json                   hosts, networks, images, users and faults as the file says
   maassim --tls-listen 127.0.0.1:5443 --ca-file ca.pem    TLS, and a plain port that redirects
 

@@ -27,7 +27,7 @@ const (
 	PostCommit Effect = "post-commit"
 	// Slow adds Fault.Latency to the time that the operation goes on after its answer, instead of to the answer.
 	Slow Effect = "slow"
-	// Stuck operations go on for ever after their answer.
+	// Stuck operations go on after their answer until somebody ends them; MAAS itself gives up on a release after five minutes.
 	Stuck Effect = "stuck"
 	// HostOffline makes the VM host that the request is about unreachable, for everybody, until the request is answered.
 	HostOffline Effect = "host-offline"

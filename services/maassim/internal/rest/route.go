@@ -122,8 +122,7 @@ func (r *route) dispatch(method string, req *Request, suffix string) (*Action, *
 var absent = []string{
 	"account", "agents", "boot-sources", "commissioning-results", "commissioning-scripts", "describe", "devices", "dhcp-snippets", "discovery", "files",
 	"images-sync-progress", "installation-results", "license-key", "license-keys", "networks", "notifications", "openapi.yaml",
-	"package-repositories", "regioncontrollers", "scripts", "sslkeys", "static-routes", "vm-clusters", "virtual-machines",
-	"vmfs-datastores",
+	"package-repositories", "regioncontrollers", "scripts", "static-routes",
 }
 
 // absentOf are further ones that belong to a node.

@@ -4,6 +4,7 @@
 package rest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -86,18 +87,41 @@ func NewServer(cfg Config, resources []Resource) *Server {
 	return s
 }
 
+// Operation is one operation of the API as it is asked for.
+type Operation struct {
+	Name   string `json:"name"` // as faults and counts call it
+	Method string `json:"method"`
+	Path   string `json:"path"` // with variables in braces
+	Op     string `json:"op,omitempty"`
+}
+
 // Operations returns the names of all operations, in order.
 func (s *Server) Operations() []string {
 	var names []string
+	for _, o := range s.Catalogue() {
+		names = append(names, o.Name)
+	}
+	return slices.Compact(names)
+}
+
+// Catalogue returns all operations by name. One that is served at several paths is there several times.
+func (s *Server) Catalogue() []Operation {
+	var all []Operation
 	for _, routes := range s.routes {
 		for _, r := range routes {
+			slash := "/"
+			if r.NoSlash {
+				slash = ""
+			}
 			for _, a := range r.Actions {
-				names = append(names, a.Name)
+				all = append(all, Operation{Name: a.Name, Method: a.Method, Path: Root + strings.Trim(r.Path, "/") + slash, Op: a.Op})
 			}
 		}
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	slices.SortFunc(all, func(a, b Operation) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Path, b.Path), strings.Compare(a.Op, b.Op))
+	})
+	return all
 }
 
 // ServeHTTP answers one request.
