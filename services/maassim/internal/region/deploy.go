@@ -131,10 +131,10 @@ func (r *Region) checkHostDeploy(host bool, d deployment, user *rest.User) error
 // checkDeployable: a machine needs a network, and before 3.5 a disk.
 func (r *Region) checkDeployable(m *machine) error {
 	if !slices.ContainsFunc(m.links(), func(l *link) bool { return l.mode != "link_up" && l.subnet != nil }) {
-		return rest.Invalid("network", "Node must be configured to use a network")
+		return raised("network", "Node must be configured to use a network")
 	}
 	if len(m.disks) == 0 && r.minor == 4 {
-		return rest.Invalid("storage", "There are currently no storage devices.  Please add a storage device to be able to deploy this node.")
+		return raised("storage", "There are currently no storage devices.  Please add a storage device to be able to deploy this node.")
 	}
 	return nil
 }

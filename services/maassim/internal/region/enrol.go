@@ -21,7 +21,7 @@ func (r *Region) enrol(h *vmHost, spec vmSpec, inst lxd.Instance, q *rest.Reques
 	}
 	for _, name := range h.tags {
 		if !validTag.MatchString(name) {
-			return nil, rest.Invalid("name", "Enter a valid value.")
+			return nil, raised("name", "Enter a valid value.")
 		}
 	}
 	for _, n := range spec.nics {

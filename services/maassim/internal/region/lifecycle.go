@@ -77,7 +77,7 @@ func (r *Region) annotate(q *rest.Request) (any, error) {
 	names := slices.DeleteFunc(slices.Clone(q.Form.Names()), func(n string) bool { return n == "op" })
 	for _, key := range names {
 		if n := utf8.RuneCountInString(key); n > 255 {
-			return nil, rest.Invalid("key", "Ensure this value has at most 255 characters (it has %d).", n)
+			return nil, raised("key", "Ensure this value has at most 255 characters (it has %d).", n)
 		}
 		if !annotationKey.MatchString(key) {
 			return nil, rest.Text(http.StatusInternalServerError, "Invalid character in key name")

@@ -2,6 +2,8 @@ package region
 
 import (
 	"github.com/capmaas/capmaas/services/maassim/internal/network"
+	"slices"
+	"strings"
 )
 
 // object is a JSON object of the API.
@@ -31,7 +33,7 @@ func (r *Region) machineJSON(m *machine) object {
 	o := object{
 		"system_id": m.systemID, "hostname": m.hostname, "fqdn": m.fqdn(), "domain": r.domainJSON(m.domain),
 		"zone": r.zoneJSON(m.zone), "pool": r.poolJSON(m.pool), "status": int(m.status), "status_name": m.status.String(),
-		"status_message": m.message, "status_action": emptyWhen(m.message != nil), "owner": orNull(m.ownerName()), "locked": m.locked,
+		"status_message": m.message, "status_action": statusAction(m), "owner": orNull(m.ownerName()), "locked": m.locked,
 		"description": m.description, "architecture": m.arch, "cpu_count": m.cores, "cpu_speed": m.speed(), "memory": m.memory,
 		"storage": megabytes(m.storage()), "swap_size": m.swap, "tag_names": list(m.tags), "node_type": 0, "node_type_name": "Machine",
 		"power_type": m.powerType, "power_state": m.powerState(), "netboot": m.netboot, "osystem": m.osystem, "distro_series": m.series,
@@ -197,7 +199,7 @@ func (m *machine) gateways() object {
 
 func (r *Region) ifaceJSON(i *iface) object {
 	links := []object{}
-	for _, l := range i.links {
+	for _, l := range slices.SortedStableFunc(slices.Values(i.links), addressedFirst) {
 		links = append(links, r.linkJSON(l))
 	}
 	children := []string{}
@@ -223,6 +225,17 @@ func (i *iface) numa() any {
 		return nil
 	}
 	return 0
+}
+
+// addressedFirst puts the STATIC links before the others (recording 358).
+func addressedFirst(a, b *link) int {
+	rank := func(l *link) int {
+		if l.mode == "static" {
+			return 0
+		}
+		return 1
+	}
+	return rank(a) - rank(b)
 }
 
 func (r *Region) linkJSON(l *link) object {
@@ -274,12 +287,15 @@ func orNull(s string) any {
 	return s
 }
 
-// emptyWhen is "" when there is something, else null.
-func emptyWhen(there bool) any {
-	if there {
-		return ""
+// statusAction is what the last event of a machine did: nothing, mostly (recording 570).
+func statusAction(m *machine) any {
+	switch {
+	case m.message == nil:
+		return nil
+	case strings.HasPrefix(*m.message, failedEvent):
+		return "mark_failed"
 	}
-	return nil
+	return ""
 }
 
 // list is never null.

@@ -168,7 +168,7 @@ func (h *vmHost) defaultParent() *iface {
 func (r *Region) matchParent(h *vmHost, c nicConstraint, ips []netip.Addr) *iface {
 	for _, kind := range []string{"bridge", "bond", ""} {
 		for _, i := range slices.Backward(h.machine.interfaces) {
-			if (kind == "" || i.kind == kind) && r.parentMatches(i, c) && r.holdsAll(i, ips) {
+			if (kind == "" || i.kind == kind) && parentMatches(i, c) && r.holdsAll(i, ips) {
 				return i
 			}
 		}
@@ -184,13 +184,13 @@ func (r *Region) holdsAll(i *iface, ips []netip.Addr) bool {
 }
 
 // parentMatches tests all keys: one of the values of a key must hold, and none of a not_ key.
-func (r *Region) parentMatches(i *iface, c nicConstraint) bool {
+func parentMatches(i *iface, c nicConstraint) bool {
 	for key, values := range c.by {
 		plain, negated := strings.CutPrefix(key, "not_")
 		if plain == "mode" || key == "ip" {
 			continue
 		}
-		if slices.ContainsFunc(values, func(v string) bool { return r.parentHas(i, plain, v) }) == negated {
+		if slices.ContainsFunc(values, func(v string) bool { return parentHas(i, plain, v) }) == negated {
 			return false
 		}
 	}
@@ -199,7 +199,7 @@ func (r *Region) parentMatches(i *iface, c nicConstraint) bool {
 
 // parentHas tests one key. A subnet matches only where the host has an address on it (recording 310); a bare number of a vlan is its VID
 // (recording 321).
-func (r *Region) parentHas(i *iface, key, value string) bool {
+func parentHas(i *iface, key, value string) bool {
 	switch key {
 	case "id":
 		return strconv.Itoa(i.id) == value

@@ -32,3 +32,10 @@ func lostRace() error {
 			"<body><h2>Conflict error. Try your request again, as it will most likely succeed.</h2></body>\n</html>\n"),
 	}
 }
+
+// raised is an error of a field that MAAS raises outside a form: its middleware makes the answer, which names no charset.
+func raised(field, format string, args ...any) error {
+	e, _ := rest.Invalid(field, format, args...).(*rest.Error) //nolint:errorlint // it is never another
+	e.ContentType = "application/json"
+	return e
+}
