@@ -88,6 +88,10 @@ demo: build ## Show the main job on real processes: API server, simulator, servi
 bench: ## Run the benchmarks (BENCH='Place')
 	@$(ASSETS) set -x; KUBEBUILDER_ASSETS="$$assets" go test -run '^$$' -bench '$(BENCH)' -benchmem $(PACKAGES) $(ARGS)
 
+.PHONY: performance
+performance: ## Write the figures of docs/performance.md anew
+	go test -run '^TestPerformance_' -count=1 -timeout 30m ./services/lxdprovisioner/internal/placement -args -performance
+
 .PHONY: tidy
 tidy: ## Tidy each module on its own
 	@for module in $(MODULES); do echo "go mod tidy in $$module"; (cd $$module && GOWORK=off GOFLAGS=-mod=mod go mod tidy) || exit 1; done

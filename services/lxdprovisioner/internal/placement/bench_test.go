@@ -1,11 +1,16 @@
 package placement_test
 
 import (
+	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
 
 // fleet is n hosts in six zones and two pools, all unlike each other, of which most fit.
@@ -49,36 +54,171 @@ func plainRequest() placement.Request {
 	return req
 }
 
+// fleetSizes are the numbers of hosts that are measured. The first is the baseline of the others.
+var fleetSizes = []int{100, 1000, 10000}
+
+// placeKinds are the requests that are measured.
+var placeKinds = []struct {
+	name    string
+	request func() placement.Request
+}{{"plain", plainRequest}, {"busy", busyRequest}}
+
+// BenchmarkPlace chooses from an index, as the service does, which makes one index a reading of the hosts.
+// x/100-hosts is the time compared with that for 100 hosts, measured in the same run.
 func BenchmarkPlace(b *testing.B) {
-	requests := map[string]placement.Request{"plain": plainRequest(), "busy": busyRequest()}
-	for _, hosts := range []int{100, 1000, 10000} {
-		for _, kind := range []string{"plain", "busy"} {
-			b.Run(fmt.Sprintf("%s/hosts=%d", kind, hosts), func(b *testing.B) {
-				snap := fleet(hosts)
+	for _, kind := range placeKinds {
+		for _, hosts := range fleetSizes {
+			b.Run(fmt.Sprintf("%s/hosts=%d", kind.name, hosts), func(b *testing.B) {
+				call := placing(hosts, kind.request())
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := placement.Place(requests[kind], snap); err != nil {
-						b.Fatal(err)
-					}
+					call()
 				}
+				reportRatio(b, call, placing(fleetSizes[0], kind.request()), "x/100-hosts")
 			})
 		}
 	}
 }
 
-func BenchmarkDistribute(b *testing.B) {
-	for _, hosts := range []int{100, 1000, 10000} {
-		b.Run(fmt.Sprintf("n=100/hosts=%d", hosts), func(b *testing.B) {
+// placing gives a call that chooses one of so many hosts.
+func placing(hosts int, req placement.Request) func() {
+	x := placement.NewIndex(fleet(hosts))
+	return func() {
+		if _, err := x.Place(req); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// BenchmarkNewIndex makes the index of a reading. x/Place is the time compared with one choice from it.
+func BenchmarkNewIndex(b *testing.B) {
+	for _, hosts := range fleetSizes {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			snap := fleet(hosts)
-			req := placement.PlanRequest{Request: busyRequest(), Count: 100}
+			call := func() { placement.NewIndex(snap) }
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := placement.Distribute(req, snap); err != nil {
-					b.Fatal(err)
-				}
+				call()
+			}
+			reportRatio(b, call, placing(hosts, plainRequest()), "x/Place")
+		})
+	}
+}
+
+// planSizes are the numbers of VMs that are planned at once. The first is the baseline of the others.
+var planSizes = []int{1, 10, 100, 1000}
+
+// BenchmarkDistribute plans VMs over 1,000 hosts. x/1-VM is the time compared with that of a plan for one.
+func BenchmarkDistribute(b *testing.B) {
+	for _, n := range planSizes {
+		b.Run(fmt.Sprintf("n=%d/hosts=1000", n), func(b *testing.B) {
+			call := planning(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				call()
+			}
+			reportRatio(b, call, planning(planSizes[0]), "x/1-VM")
+		})
+	}
+}
+
+// planning gives a call that plans so many VMs.
+func planning(n int) func() {
+	x := placement.NewIndex(fleet(1000))
+	req := placement.PlanRequest{Request: busyRequest(), Count: n}
+	return func() {
+		if _, err := x.Distribute(req); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// BenchmarkSelectHost lets callers ask the service, each for its own VMs in turns, with 256 entries in the
+// ledger. x/1-caller is the time for a choice compared with that of one caller.
+func BenchmarkSelectHost(b *testing.B) {
+	for _, hosts := range fleetSizes {
+		for _, n := range []int{1, callers} {
+			b.Run(fmt.Sprintf("callers=%d/hosts=%d", n, hosts), func(b *testing.B) {
+				d := newDesk(hosts)
+				b.ReportAllocs()
+				b.ResetTimer()
+				d.serve(n, b.N)
+				b.StopTimer()
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
+				b.ReportMetric(float64(d.perChoice(n))/float64(d.perChoice(1)), "x/1-caller")
+			})
+		}
+	}
+}
+
+// entries is how many choices the ledger holds while callers ask.
+const entries = 256
+
+// desk is a service whose ledger is full of choices, and callers that ask it.
+type desk struct {
+	lxd  *provision.LXD
+	next atomic.Int64
+}
+
+func newDesk(hosts int) *desk {
+	frozen := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	d := &desk{}
+	d.lxd, _ = service(fleet(hosts).Hosts, func() time.Time { return frozen })
+	d.serve(1, entries)
+	return d
+}
+
+func (d *desk) ask() {
+	i := int(d.next.Add(1)) % entries
+	_, err := d.lxd.SelectHost(context.Background(), provision.SelectRequest{Request: placement.Request{
+		VM: fmt.Sprintf("c%d-cp-%d", i/3, i%3), Size: sized(1, 1, 1), Group: placement.Group{Key: fmt.Sprintf("c%d", i/3)},
+	}})
+	if err != nil {
+		panic(err)
+	}
+}
+
+// serve lets callers make choices in all.
+func (d *desk) serve(asking, choices int) {
+	var left atomic.Int64
+	left.Store(int64(choices))
+	var wg sync.WaitGroup
+	for range asking {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				d.ask()
 			}
 		})
 	}
+	wg.Wait()
+}
+
+// perChoice times a choice while so many ask.
+func (d *desk) perChoice(asking int) time.Duration {
+	return perCall(func() { d.serve(asking, callers) }) / callers
+}
+
+// rounds are as many as it takes for one of them to be left alone by the machine's other work.
+const rounds = 5
+
+// perCall times a call: the best of some rounds of at least 20 ms.
+func perCall(call func()) time.Duration {
+	best := time.Hour
+	for range rounds {
+		calls, began := 0, time.Now()
+		for calls == 0 || time.Since(began) < 20*time.Millisecond {
+			call()
+			calls++
+		}
+		best = min(best, time.Since(began)/time.Duration(calls))
+	}
+	return best
+}
+
+// reportRatio reports how long a call takes compared with a baseline, both measured here and now.
+func reportRatio(b *testing.B, call, baseline func(), unit string) {
+	b.Helper()
+	b.ReportMetric(float64(perCall(call))/float64(perCall(baseline)), unit)
 }
 
 // TestPlace_allocates_nothing_per_host compares a small with a large inventory; what a decision

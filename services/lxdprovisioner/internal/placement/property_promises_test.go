@@ -3,10 +3,12 @@ package placement_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -230,5 +232,37 @@ func TestProperty_R4_3_a_summary_counts_every_rejected_host_once(t *testing.T) {
 			return
 		}
 		require.EqualValues(t, len(rejections), sum, "%s", summary)
+	})
+}
+
+// TestProperty_P3_an_index_answers holds an index that many use against a fresh look at the hosts for each.
+func TestProperty_P3_an_index_answers_every_request_as_if_it_were_the_first(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		hosts := drawHosts(t)
+		snap := inventory.Snapshot{Hosts: hosts}
+		x := placement.NewIndex(snap)
+		requests := make([]placement.PlanRequest, rapid.IntRange(1, 6).Draw(t, "requests"))
+		for i := range requests {
+			requests[i] = placement.PlanRequest{Request: drawRequest(t, hosts), Count: rapid.IntRange(1, 9).Draw(t, "n"), AsManyAsFit: true}
+		}
+		var wg sync.WaitGroup
+		failures := make([]string, len(requests))
+		for i, req := range requests {
+			wg.Go(func() {
+				plan, planErr := x.Distribute(req)
+				one, oneErr := x.Place(req.Request)
+				freshPlan, freshPlanErr := placement.Distribute(req, snap)
+				fresh, freshErr := placement.Place(req.Request, snap)
+				same := reflect.DeepEqual(plan, freshPlan) && reflect.DeepEqual(planErr, freshPlanErr) && reflect.DeepEqual(oneErr, freshErr) &&
+					reflect.DeepEqual(one.Chosen, fresh.Chosen) && reflect.DeepEqual(one.Candidates(), fresh.Candidates()) &&
+					reflect.DeepEqual(one.Rejections(), fresh.Rejections())
+				if !same {
+					failures[i] = fmt.Sprintf("request %d: %+v, fresh %+v", i, one.Chosen, fresh.Chosen)
+				}
+			})
+		}
+		wg.Wait()
+		require.Empty(t, strings.Join(failures, ""))
 	})
 }

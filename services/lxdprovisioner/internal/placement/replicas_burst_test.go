@@ -57,7 +57,7 @@ const (
 type burstResult struct {
 	attempts, refused, yielded int
 	// over are VMs beyond the limits of their hosts, sharing those that are in a zone with another of their
-	// group.
+	// group while a zone without one has room.
 	over, sharing int
 	// seconds is how long a VM took on average, spread the standard deviation of the hosts' load.
 	seconds, spread float64
@@ -290,11 +290,23 @@ func (b *burst) end() burstResult {
 	}
 	b.result.spread = math.Sqrt(max(0, squares/burstHosts-loads.mean()*loads.mean()))
 	for group := range burstVMs / burstGroup {
-		for _, n := range b.truth.byZone(fmt.Sprint(group)) {
-			b.result.sharing += max(0, n-1)
+		if zones := b.truth.byZone(fmt.Sprint(group)); b.freeZone(zones) {
+			for _, n := range zones {
+				b.result.sharing += max(0, n-1)
+			}
 		}
 	}
 	return b.result
+}
+
+// freeZone says whether a zone without a VM of the group has a host with room.
+func (b *burst) freeZone(group map[string]int) bool {
+	for i := range b.truth.hosts {
+		if group[b.truth.hosts[i].Zone.Name] == 0 && b.truth.takes(i, sized(burstCores, 8, 10)) {
+			return true
+		}
+	}
+	return false
 }
 
 // bursts sums the results of several seeds; seconds and spread become means.
