@@ -56,9 +56,35 @@ func (t *translator) compare(recorded *recordedResponse, got replayed) map[strin
 		found["text"] = fmt.Sprintf("got no JSON: %v: %.200s", err, got.body)
 		return found
 	}
+	unordered("", recorded.Body)
+	unordered("", body)
 	t.learn("", recorded.Body, body)
 	t.values("", "", recorded.Body, body, found)
 	return found
+}
+
+// unordered sorts the addresses of records, which MAAS reads without an order.
+func unordered(key string, v any) {
+	switch v := v.(type) {
+	case []any:
+		if key == "ip_addresses" {
+			slices.SortStableFunc(v, func(a, b any) int { return strings.Compare(addressIn(a), addressIn(b)) })
+		}
+		for _, item := range v {
+			unordered("", item)
+		}
+	case map[string]any:
+		for name, item := range v {
+			unordered(name, item)
+		}
+	}
+}
+
+// addressIn is the address of an element; elements that are plain addresses keep their order.
+func addressIn(v any) string {
+	o, _ := v.(map[string]any)
+	ip, _ := o["ip"].(string)
+	return ip
 }
 
 func orEmpty(v any) any {

@@ -35,6 +35,8 @@ type direction struct {
 	Send       int  `json:"send,omitempty"`
 	Background bool `json:"background,omitempty"`
 	Discard    bool `json:"discard,omitempty"`
+	// Forget forgets all ids: what follows comes from another database.
+	Forget bool `json:"forget,omitempty"`
 	// Wait waits for the answer to the request of that recording, which was sent in the background.
 	Wait int `json:"wait,omitempty"`
 }
@@ -56,6 +58,8 @@ func (p *player) stage(t *testing.T, number int) {
 	t.Helper()
 	for _, d := range p.script[number] {
 		switch {
+		case d.Forget:
+			p.forget()
 		case d.Wait != 0:
 			got := <-p.sent[d.Wait]
 			p.sent[d.Wait] <- got

@@ -13,7 +13,8 @@ type translator struct {
 	prescan
 	numbers map[string]map[string]string // kind of object, recorded id, simulated id
 	words   map[string]string            // system ids, drawn hostnames, MAC addresses
-	used    map[string]bool              // simulated ids and words that already stand for something
+	used    map[string]bool              // simulated ids that already stand for something
+	taken   map[string]bool              // simulated words that do
 	// machineNamed asks the simulator for the system id of the machine with this hostname.
 	machineNamed func(hostname string) string
 	// interfaceNamed asks it for the id of an interface.
@@ -21,7 +22,12 @@ type translator struct {
 }
 
 func newTranslator(p prescan) *translator {
-	return &translator{prescan: p, numbers: make(map[string]map[string]string), words: make(map[string]string), used: make(map[string]bool)}
+	return &translator{prescan: p, numbers: make(map[string]map[string]string), words: make(map[string]string), used: make(map[string]bool), taken: make(map[string]bool)}
+}
+
+// forget forgets every id that is a number.
+func (t *translator) forget() {
+	t.numbers, t.used = make(map[string]map[string]string), make(map[string]bool)
 }
 
 var (
@@ -51,10 +57,10 @@ func (t *translator) learnNumber(kind, recorded, got string) {
 }
 
 func (t *translator) learnWord(recorded, got string) {
-	if _, known := t.words[recorded]; known || t.used[got] || recorded == "" || got == "" {
+	if _, known := t.words[recorded]; known || t.taken[got] || recorded == "" || got == "" {
 		return
 	}
-	t.words[recorded], t.used[got] = got, true
+	t.words[recorded], t.taken[got] = got, true
 }
 
 // text translates all ids in a text.

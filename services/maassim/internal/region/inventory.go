@@ -31,7 +31,7 @@ func (r *Region) takeInventory(h *vmHost, user *rest.User) {
 		h.cores, h.memory = s.Cores, s.MemoryMiB
 		return
 	}
-	r.after(r.cfg.Durations.Inventory, h.machine, func() { r.finishInventory(h, s) })
+	r.after(r.cfg.Durations.Inventory, h.machine, func() { r.finishInventory(h) })
 }
 
 // addDiscoveredMachine makes the machine of a host that MAAS met as a VM host: Deployed, without power control, in the default zone and
@@ -50,7 +50,11 @@ func (r *Region) addDiscoveredMachine(h *vmHost, user *rest.User) {
 }
 
 // finishInventory makes MAAS know the cores, the memory and the bridges of a host.
-func (r *Region) finishInventory(h *vmHost, s server) {
+func (r *Region) finishInventory(h *vmHost) {
+	s, ok := r.serverNamed(h.server)
+	if !ok {
+		return
+	}
 	h.cores, h.memory = s.Cores, s.MemoryMiB
 	m := h.machine
 	m.cores, m.memory = s.Cores, s.MemoryMiB

@@ -70,7 +70,7 @@ func (r *Region) rackJSON() object {
 
 func rackServices() []object {
 	services := []object{}
-	for _, name := range []string{"rackd", "dhcpd", "dhcpd6", "dns_rack", "http", "ntp_rack", "proxy_rack", "syslog_rack", "tftp"} {
+	for _, name := range []string{"dns_rack", "syslog_rack", "ntp_rack", "tftp", "http", "dhcpd6", "dhcpd", "rackd", "proxy_rack"} {
 		services = append(services, object{"name": name, "status": "running", "status_info": ""})
 	}
 	return services

@@ -115,8 +115,11 @@ func timedOut(operation status, d time.Duration) string {
 	return fmt.Sprintf("Node operation '%s' timed out after %d minutes.", operation, int(d.Minutes()))
 }
 
+// failedEvent is the type of the event of a machine that failed.
+const failedEvent = "Marking node failed"
+
 // failed notes why a machine failed.
 func (r *Region) failed(m *machine, why string) {
 	m.errorText = why
-	r.note(m, "ERROR", "Marking node failed", why)
+	r.note(m, "ERROR", failedEvent, why)
 }
