@@ -252,109 +252,177 @@ func (r *reference) ranked() (ids []inventory.HostID, terms map[inventory.HostID
 	return ids, terms
 }
 
-// drawAny gives hosts and a request of which every field matters now and then.
-func drawAny(t *rapid.T) ([]inventory.Host, placement.Request) {
-	one := func(label string, words ...string) string { return rapid.SampledFrom(words).Draw(t, label) }
-	some := func(label string, words ...string) []string {
-		if rapid.IntRange(0, 3).Draw(t, "any "+label) > 0 {
-			return nil
-		}
-		return rapid.SliceOfNDistinct(rapid.SampledFrom(words), 1, 2, rapid.ID).Draw(t, label)
+// draws makes what a test needs of random choices. The common choice comes first.
+type draws struct{ *rapid.T }
+
+func (d draws) word(label string, words ...string) string {
+	return rapid.SampledFrom(words).Draw(d.T, label)
+}
+
+func (d draws) number(label string, low, high int) int {
+	return rapid.IntRange(low, high).Draw(d.T, label)
+}
+
+// rarely is true once in ten times.
+func (d draws) rarely(label string) bool {
+	return rapid.Uint64Range(1, 1<<60).Draw(d.T, label)%10 == 9
+}
+
+// some gives one or two of the words, once in three times.
+func (d draws) some(label string, words ...string) []string {
+	if rapid.Uint64Range(1, 1<<60).Draw(d.T, "any "+label)%3 != 2 {
+		return nil
 	}
-	number := func(label string, low, high int) int { return rapid.IntRange(low, high).Draw(t, label) }
-	hosts := make([]inventory.Host, number("hosts", 1, 10))
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(words), 1, 2, rapid.ID).Draw(d.T, label)
+}
+
+func (d draws) size(label string) inventory.VMSize {
+	return inventory.VMSize{Cores: d.number(label+" cores", 1, 4), MemoryMiB: int64(d.number(label+" GiB", 1, 6)) * 1024, Disks: []inventory.Disk{
+		{SizeGB: int64(d.number(label+" root", 1, 60)), StoragePool: d.word(label+" pool", "", "", "ssd")},
+		{SizeGB: int64(d.number(label+" data", 1, 90)), StoragePool: d.word(label+" pool", "", "ssd", "hdd")},
+	}}
+}
+
+// hosts gives hosts of which most could take a VM, and each of the others lacks something else.
+func (d draws) hosts() []inventory.Host {
+	hosts := make([]inventory.Host, d.number("hosts", 1, 10))
 	for i := range hosts {
 		h := newHost(fmt.Sprintf("lxd-%d", i), i)
-		h.Type, h.Project, h.LXDVersion = one("type", "lxd", "lxd", "lxd", "virsh"), one("project", "maas", "maas", "other", ""), one("LXD", "5.21.4", "6.6", "6.7", "")
-		h.Zone.Name, h.Pool.Name = one("zone", "a", "a", "b", "c", ""), one("pool", "cp", "batch")
-		h.Tags, h.Bridges = some("tags", "ssd", "gpu", "rack.7", placement.TagNoSchedule), some("bridges", "br0", "br1")
-		h.Architectures = []string{one("architecture", "amd64/generic", "amd64/ga-24.04", "arm64/generic")}
-		h.Total.Cores, h.Used.Cores = int64(number("cores", 0, 16)), int64(number("used cores", 0, 12))
-		h.Total.MemoryMiB, h.Used.MemoryMiB = int64(number("GiB", 1, 32))*1024, int64(number("used GiB", 0, 24))*1024
-		h.CPURatio, h.MemoryRatio = float64(number("CPU ratio", 0, 6))/2, float64(number("memory ratio", 1, 6))/4
-		h.StoragePools = []inventory.StoragePool{newPool("ssd", int64(number("ssd", 0, 300)), 300, number("no default", 0, 5) > 0)}
-		if number("hdd", 0, 1) == 1 {
-			h.StoragePools = append(h.StoragePools, newPool("hdd", int64(number("hdd free", 0, 300)), 300, false))
+		h.Zone.Name, h.Pool.Name = d.word("zone", "a", "b", "c"), d.word("pool", "cp", "batch")
+		h.Project, h.LXDVersion = d.word("project", "maas", "maas", "other", ""), d.word("LXD", "5.21.4", "6.6", "")
+		h.Tags, h.Bridges = d.some("tags", "ssd", "gpu"), d.some("bridges", "br0", "br1")
+		h.Architectures = []string{d.word("architecture", "amd64/generic", "amd64/ga-24.04", "arm64/generic")}
+		h.Total.Cores, h.Used.Cores = int64(d.number("cores", 2, 16)), int64(d.number("used cores", 0, 12))
+		h.Total.MemoryMiB, h.Used.MemoryMiB = int64(d.number("GiB", 2, 24))*1024, int64(d.number("used GiB", 0, 20))*1024
+		h.CPURatio, h.MemoryRatio = float64(d.number("CPU ratio", 1, 6))/2, float64(d.number("memory ratio", 2, 6))/4
+		h.StoragePools = []inventory.StoragePool{newPool("ssd", int64(d.number("ssd", 0, 300)), int64(d.number("ssd in all", 50, 300)), !d.rarely("no default"))}
+		if d.number("hdd", 0, 1) == 1 {
+			h.StoragePools = append(h.StoragePools, newPool("hdd", int64(d.number("hdd free", 0, 300)), 300, false))
 		}
-		h.VMs = number("VMs", -1, 4)
-		h.Machine = &inventory.HostMachine{Status: inventory.Status(number("deployed", 5, 6)), Power: inventory.PowerOn}
-		if number("power", 0, 5) == 0 {
-			h.Machine.Power = inventory.PowerOff
-		}
+		h.VMs = d.number("VMs", -1, 4)
+		d.spoil(&h)
 		hosts[i] = h
 	}
+	return hosts
+}
+
+func (d draws) spoil(h *inventory.Host) {
+	if !d.rarely("spoilt") {
+		return
+	}
+	h.Machine = &inventory.HostMachine{Status: inventory.StatusDeployed, Power: inventory.PowerOn}
+	switch d.number("how", 0, 9) {
+	case 0:
+		h.Type = "virsh"
+	case 1:
+		h.Capabilities = nil
+	case 2:
+		h.Zone.Name = ""
+	case 3:
+		h.LXDVersion = "6.7"
+	case 4:
+		h.Total.Cores = 0
+	case 5:
+		h.Machine.Status = inventory.StatusReady
+	case 6:
+		h.Machine.Power = inventory.PowerOff
+	case 7:
+		h.Machine.Tags = []string{placement.TagMaintenance}
+	case 8:
+		h.Tags = []string{placement.TagNoSchedule}
+	default:
+		h.Tags = []string{"rack.7"}
+	}
+}
+
+// request gives a request of which every field matters now and then.
+func (d draws) request(hosts []inventory.Host) placement.Request {
 	id := func(label string) inventory.HostID {
-		return inventory.HostID(fmt.Sprintf("vmhost/%d", number(label, 1, len(hosts))))
+		return inventory.HostID(fmt.Sprintf("vmhost/%d", d.number(label, 1, len(hosts))))
 	}
-	size := func(label string) inventory.VMSize {
-		return inventory.VMSize{Cores: number(label+" cores", 1, 4), MemoryMiB: int64(number(label+" GiB", 1, 4)) * 1024, Disks: []inventory.Disk{
-			{SizeGB: int64(number(label+" root", 1, 60)), StoragePool: one(label+" pool", "", "", "ssd")},
-			{SizeGB: int64(number(label+" data", 1, 60)), StoragePool: one(label+" pool", "", "ssd", "hdd")},
-		}}
-	}
-	req := placement.Request{VM: "vm-0", Size: size("VM"), Constraints: placement.Constraints{
-		Zone: one("wanted zone", "", "", "a"), Zones: some("zones", "a", "b"), Pools: some("pools", "cp", "batch"), Tags: some("wanted tags", "ssd", "gpu"),
-		AllowedHosts: some("allowed", "lxd-0", "vmhost/2", "lxd-3"), PreferredHosts: some("preferred", "lxd-1", "vmhost/3"),
-		Project: one("wanted project", "", "", "maas"), Architecture: one("wanted architecture", "", "amd64", "amd64/generic"),
-		Bridges: some("wanted bridges", "br0", "br1"), Policy: placement.Policy(number("policy", 0, 2)),
+	req := placement.Request{VM: "vm-0", Size: d.size("VM"), Constraints: placement.Constraints{
+		Zones: d.some("zones", "a", "b", "c"), Pools: d.some("pools", "cp", "batch"), Tags: d.some("wanted tags", "ssd", "gpu"),
+		PreferredHosts: d.some("preferred", "lxd-1", "vmhost/3"), Bridges: d.some("wanted bridges", "br0", "br1"),
+		Architecture: d.word("wanted architecture", "", "", "amd64", "amd64/generic"), Policy: placement.Policy(d.number("policy", 0, 2)),
 	}}
-	if number("excludes", 0, 2) == 0 {
+	if d.rarely("wants a zone") {
+		req.Constraints.Zone = "a"
+	}
+	if d.rarely("wants a project") {
+		req.Constraints.Project = "maas"
+	}
+	if d.rarely("allows") {
+		req.Constraints.AllowedHosts = []string{"lxd-0", "vmhost/2", "lxd-3"}
+	}
+	if d.rarely("excludes") {
 		req.Constraints.ExcludedHosts = []inventory.HostID{id("excluded")}
 	}
-	if number("keeps", 0, 2) == 0 {
+	if d.rarely("keeps") {
 		req.Keep = id("kept")
 	}
-	if number("shares", 0, 2) == 0 {
+	if d.rarely("shares") {
 		own := id("own")
 		req.OwnShare = func(h inventory.HostID) bool { return h == own }
 	}
-	req.Group = placement.Group{Key: one("group", "", "prod"), AntiAffinity: placement.AntiAffinity(number("apart", 0, 1))}
-	for range number("peers", 0, 3) {
-		req.Group.Peers = append(req.Group.Peers, placement.Peer{Name: one("peer", "vm-0", "vm-1", "vm-2"), Host: id("peer's host")})
+	req.Group = placement.Group{Key: d.word("group", "prod", ""), AntiAffinity: placement.AntiAffinity(d.number("apart", 0, 1))}
+	for range d.number("peers", 0, 3) {
+		req.Group.Peers = append(req.Group.Peers, placement.Peer{Name: d.word("peer", "vm-1", "vm-2", "vm-0"), Host: id("peer's host")})
 	}
-	for i := range number("pending", 0, 3) {
+	for i := range d.number("pending", 0, 3) {
 		req.Pending = append(req.Pending, placement.Reservation{
-			VM: fmt.Sprintf("vm-%d", i), Host: id("pending on"), Group: one("pending group", "", "prod"), Size: size("pending"),
+			VM: fmt.Sprintf("vm-%d", i), Host: id("pending on"), Group: d.word("pending group", "prod", ""), Size: d.size("pending"),
 		})
 	}
-	return hosts, req
+	return req
 }
+
+// requestsPerIndex is how many requests are asked of one index: they must not get into each other's
+// way.
+const requestsPerIndex = 10
 
 func TestProperty_R4_1_Place_answers_as_the_obvious_way_does(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		hosts, req := drawAny(t)
-		ref := &reference{hosts: hosts, req: req}
+		d := draws{t}
+		hosts := d.hosts()
 		index := placement.NewIndex(inventory.Snapshot{Hosts: hosts})
-		d, err := index.Place(req)
-
-		var told []string
-		for _, r := range rejectionsOf(d, err) {
-			told = append(told, fmt.Sprintf("%s %s", r.HostID, r.Reason))
-			require.NotEmpty(t, r.Message)
-		}
-		var obvious []string
-		for _, h := range hosts {
-			if why := ref.reason(h); why != "" {
-				obvious = append(obvious, fmt.Sprintf("%s %s", h.ID, why))
-			}
-		}
-		require.Equal(t, obvious, told)
-
-		ids, terms := ref.ranked()
-		require.Equal(t, len(ids) == 0, err != nil)
-		candidates := d.Candidates()
-		require.Len(t, candidates, len(ids))
-		for i, c := range candidates {
-			for j, term := range c.Terms {
-				require.InDelta(t, terms[c.HostID][j], term.Value, 0, "%s of %s", term.Name, c.HostID)
-			}
-			require.Equal(t, terms[ids[i]], terms[c.HostID], "rank %d: %s is not as good as %s", i, c.HostID, ids[i])
-		}
-		for n := range len(candidates) + 2 {
-			require.Equal(t, candidates[:min(n, len(candidates))], d.Best(n), "the best %d", n)
+		for range requestsPerIndex {
+			requireSame(t, &reference{hosts: hosts, req: d.request(hosts)}, index)
 		}
 	})
+}
+
+func requireSame(t *rapid.T, ref *reference, index *placement.Index) {
+	d, err := index.Place(ref.req)
+	var told, obvious []string
+	for _, r := range rejectionsOf(d, err) {
+		told = append(told, fmt.Sprintf("%s %s", r.HostID, r.Reason))
+		require.NotEmpty(t, r.Message)
+	}
+	for _, h := range ref.hosts {
+		if why := ref.reason(h); why != "" {
+			obvious = append(obvious, fmt.Sprintf("%s %s", h.ID, why))
+		}
+	}
+	require.Equal(t, obvious, told)
+
+	ids, terms := ref.ranked()
+	require.Equal(t, len(ids) == 0, err != nil)
+	candidates := d.Candidates()
+	require.Len(t, candidates, len(ids))
+	for i, c := range candidates {
+		for j, term := range c.Terms {
+			require.InDelta(t, terms[c.HostID][j], term.Value, 0, "%s of %s", term.Name, c.HostID)
+		}
+		require.Equal(t, terms[ids[i]], terms[c.HostID], "rank %d: %s is not as good as %s", i, c.HostID, ids[i])
+	}
+	for n := range len(candidates) + 2 {
+		require.Equal(t, candidates[:min(n, len(candidates))], d.Best(n), "the best %d", n)
+	}
+	if len(candidates) > 0 {
+		require.Equal(t, candidates[0], d.Chosen)
+		require.Equal(t, d.Chosen, d.Best(1)[0])
+	}
 }
 
 // TestProperty_R2_3_hosts_that_are_unusable_are_so_for_everybody holds Unusable, which ListHosts
@@ -362,7 +430,7 @@ func TestProperty_R4_1_Place_answers_as_the_obvious_way_does(t *testing.T) {
 func TestProperty_R2_3_hosts_that_are_unusable_are_so_for_everybody(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		hosts, _ := drawAny(t)
+		hosts := draws{t}.hosts()
 		plain := placement.Request{VM: "vm-0", Size: inventory.VMSize{Cores: 1, MemoryMiB: 1024, Disks: []inventory.Disk{{SizeGB: 1}}}}
 		told := map[inventory.HostID]placement.Rejection{}
 		d, err := placement.Place(plain, inventory.Snapshot{Hosts: hosts})
