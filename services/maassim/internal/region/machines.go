@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
@@ -101,15 +102,15 @@ func (r *Region) readMachine(q *rest.Request) (any, error) {
 // deleteMachine forgets a machine. A composed VM is removed from LXD first; whether that worked makes no difference to the row and to the
 // answer (recordings 286, 534).
 func (r *Region) deleteMachine(q *rest.Request) (any, error) {
-	m, err := r.checkDelete(q)
+	m, vm, err := r.checkDelete(q)
 	if err != nil {
 		return nil, err
 	}
-	if m.host != nil {
+	if vm != nil {
 		r.wait(r.cfg.Durations.Delete)
 		if !q.Faults.VMLeft && !q.Faults.PostCommit {
 			// An unreachable host or a VM that is gone already is only logged by MAAS.
-			_ = r.lxd.Delete(m.host.server, m.host.project, m.instance)
+			_ = r.lxd.Delete(vm.Host, vm.Project, vm.Name)
 		}
 	}
 	defer r.begin()()
@@ -119,16 +120,19 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 	return rest.NoContent, nil
 }
 
-func (r *Region) checkDelete(q *rest.Request) (*machine, error) {
+// checkDelete returns the machine and, if it was composed, where its VM is: the row may change while LXD works.
+func (r *Region) checkDelete(q *rest.Request) (m *machine, vm *lxd.Instance, err error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
+	if m, err = r.machineOf(q); err != nil {
+		return nil, nil, err
 	}
 	if !q.User.Admin || m.locked {
-		return nil, rest.Forbidden()
+		return nil, nil, rest.Forbidden()
 	}
-	return m, r.freeHosts(m, q.Query.Bool("force"))
+	if m.host != nil {
+		vm = &lxd.Instance{Host: m.host.server, Project: m.host.project, Name: m.instance}
+	}
+	return m, vm, r.freeHosts(m, q.Query.Bool("force"))
 }
 
 // machineParameters shows how MAAS reaches a machine's power; the VM's name in LXD is among it even where MAAS gave the machine another one
