@@ -286,9 +286,10 @@ type SelectHostResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The chosen host.
 	Chosen *Candidate `protobuf:"bytes,1,opt,name=chosen,proto3" json:"chosen,omitempty"`
-	// All hosts that fit, best first; the first is the chosen one.
+	// The hosts that fit, best first, at most 1000; the first is the chosen one. The summary says how
+	// many there are.
 	Candidates []*Candidate `protobuf:"bytes,2,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	// All hosts that don't.
+	// The hosts that don't, at most 1000; the summary counts all of them.
 	Rejections []*Rejection `protobuf:"bytes,3,rep,name=rejections,proto3" json:"rejections,omitempty"`
 	// One sentence of at most 200 characters.
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
@@ -466,7 +467,7 @@ type DistributeAcrossZonesResponse struct {
 	Even bool `protobuf:"varint,3,opt,name=even,proto3" json:"even,omitempty"`
 	// One sentence of at most 200 characters; says why where the plan is uneven or short.
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
-	// Hosts that can take none.
+	// Hosts that can take none, at most 1000.
 	Rejections []*Rejection `protobuf:"bytes,5,rep,name=rejections,proto3" json:"rejections,omitempty"`
 	// What the plan was made from.
 	Snapshot      *SnapshotInfo `protobuf:"bytes,6,opt,name=snapshot,proto3" json:"snapshot,omitempty"`

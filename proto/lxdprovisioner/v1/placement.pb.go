@@ -33,7 +33,8 @@ const (
 	PlacementPolicy_PLACEMENT_POLICY_BALANCED PlacementPolicy = 1
 	// The fullest host that fits.
 	PlacementPolicy_PLACEMENT_POLICY_PACK PlacementPolicy = 2
-	// The host with the fewest VMs.
+	// The host with the fewest VMs. Where MAAS does not tell how many there are, its used cores count
+	// as VMs of the size that is asked for.
 	PlacementPolicy_PLACEMENT_POLICY_SPREAD PlacementPolicy = 3
 )
 

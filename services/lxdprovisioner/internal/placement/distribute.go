@@ -60,7 +60,7 @@ func (x *Index) Distribute(req PlanRequest) (Plan, error) {
 	if s.fitting == 0 {
 		return Plan{}, s.noFit()
 	}
-	plan := Plan{Rejections: s.rejections()}
+	plan := Plan{Rejections: s.allRejections()}
 	p := newPlanner(s, req.Size)
 	plan.VMs = p.fill(req.Count)
 	if len(plan.VMs) < req.Count && !req.AsManyAsFit {

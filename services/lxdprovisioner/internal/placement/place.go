@@ -1,10 +1,6 @@
 package placement
 
-import (
-	"slices"
-
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
-)
+import "github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 
 // Decision is the answer to a request: the host and why it and not another.
 type Decision struct {
@@ -77,7 +73,15 @@ func (d Decision) Rejections() []Rejection {
 	if d.survey == nil {
 		return nil
 	}
-	return d.survey.rejections()
+	return d.FirstRejections(len(d.survey.verdicts))
+}
+
+// FirstRejections gives the first n of Rejections; all where there are no more.
+func (d Decision) FirstRejections(n int) []Rejection {
+	if d.survey == nil {
+		return nil
+	}
+	return d.survey.rejections(n)
 }
 
 func (s *survey) candidate(r rank, position int) Candidate {
@@ -92,13 +96,20 @@ func (s *survey) candidate(r rank, position int) Candidate {
 	}
 }
 
-func (s *survey) rejections() []Rejection {
-	rejected := make([]Rejection, 0, len(s.verdicts)-s.fitting)
+// rejections words the first n of the hosts that don't fit.
+func (s *survey) rejections(n int) []Rejection {
+	rejected := make([]Rejection, 0, min(n, len(s.verdicts)-s.fitting))
 	for i, v := range s.verdicts {
+		if len(rejected) == n {
+			break
+		}
 		if v != fits {
 			c := s.q.host(i, s.q.load(i))
 			rejected = append(rejected, rejection(s.q, &c, v))
 		}
 	}
-	return slices.Clip(rejected)
+	return rejected
 }
+
+// allRejections words all hosts that don't fit.
+func (s *survey) allRejections() []Rejection { return s.rejections(len(s.verdicts)) }

@@ -122,7 +122,7 @@ func (z *zonePlan) total() int { return z.existing + z.planned }
 // noFit says that only some VMs of a plan have room.
 func (p *planner) noFit(placed, wanted int) *NoFit {
 	head := fmt.Sprintf("room for %d of %s of %s", placed, count(wanted, "VM"), p.survey.size())
-	return &NoFit{Class: NoRoom, Summary: sentence(head, p.survey.tally()), Rejections: p.survey.rejections()}
+	return &NoFit{Class: NoRoom, Summary: sentence(head, p.survey.tally()), Rejections: p.survey.allRejections()}
 }
 
 // shares gives every zone's share, and whether they are even.

@@ -17,7 +17,7 @@ func (s *survey) noFit() *NoFit {
 		furthest = max(furthest, v.rule().stage)
 	}
 	class := s.class(furthest)
-	return &NoFit{Class: class, Summary: sentence(s.headline(class), s.tally()), Rejections: s.rejections()}
+	return &NoFit{Class: class, Summary: sentence(s.headline(class), s.tally()), Rejections: s.allRejections()}
 }
 
 // class is the failure's class by the furthest stage that a host came to.

@@ -35,10 +35,20 @@ func toSnapshot(s inventory.Snapshot) *lxdprovisionerv1.SnapshotInfo {
 	return &lxdprovisionerv1.SnapshotInfo{ReadAt: toTime(s.ReadAt), Hosts: toInt32(len(s.Hosts))}
 }
 
+// maxListed is how many candidates and how many rejections an answer lists. Clients take 4 MiB by
+// default, and a status travels in the trailer, which they bound too; summaries count all hosts
+// whatever their number.
+const maxListed = 1000
+
+func firstListed(rejections []placement.Rejection) []placement.Rejection {
+	return rejections[:min(len(rejections), maxListed)]
+}
+
 func toSelection(s provision.Selection) *lxdprovisionerv1.SelectHostResponse {
 	return &lxdprovisionerv1.SelectHostResponse{
-		Chosen: toCandidate(s.Chosen), Candidates: mapped(s.Candidates(), toCandidate), Rejections: mapped(s.Rejections(), toRejection),
-		Summary: s.Summary, Snapshot: toSnapshot(s.Snapshot),
+		Chosen: toCandidate(s.Chosen), Candidates: mapped(s.Best(maxListed), toCandidate),
+		Rejections: mapped(s.FirstRejections(maxListed), toRejection),
+		Summary:    s.Summary, Snapshot: toSnapshot(s.Snapshot),
 	}
 }
 
@@ -71,7 +81,7 @@ func toPlan(p provision.PlanResult) *lxdprovisionerv1.DistributeAcrossZonesRespo
 				Zone: z.Zone, Existing: toInt32(z.Existing), Planned: toInt32(z.Planned), Explanation: z.Explanation,
 			}
 		}),
-		Even: p.Even, Summary: p.Summary, Rejections: mapped(p.Rejections, toRejection), Snapshot: toSnapshot(p.Snapshot),
+		Even: p.Even, Summary: p.Summary, Rejections: mapped(firstListed(p.Rejections), toRejection), Snapshot: toSnapshot(p.Snapshot),
 	}
 }
 

@@ -23,9 +23,6 @@ const (
 	busyRetry = 5 * time.Second
 	// noRoomRetry is the same for NoRoom: room comes when somebody frees it.
 	noRoomRetry = 30 * time.Second
-	// maxRejections bounds the detail of an error. A status travels in the trailer, which clients
-	// bound; the summary counts all hosts whatever their number.
-	maxRejections = 1000
 )
 
 // codeOf is one half of the contract's table (docs/errors.md); the other half is the caller's.
@@ -113,9 +110,5 @@ func retryInfo(f *fault.Error, otherwise time.Duration) *errdetails.RetryInfo {
 }
 
 func placementFailure(n *placement.NoFit) *lxdprovisionerv1.PlacementFailure {
-	rejections := n.Rejections
-	if len(rejections) > maxRejections {
-		rejections = rejections[:maxRejections]
-	}
-	return &lxdprovisionerv1.PlacementFailure{Summary: n.Summary, Rejections: mapped(rejections, toRejection)}
+	return &lxdprovisionerv1.PlacementFailure{Summary: n.Summary, Rejections: mapped(firstListed(n.Rejections), toRejection)}
 }
