@@ -30,6 +30,7 @@ const (
 type amount struct {
 	instances, fleets, seeds int
 	fleetSizes, planSizes    []int
+	stopwatch                stopwatch
 }
 
 // TestPerformance_the_document_is_what_its_command_writes compares everything but the figures; with
@@ -42,12 +43,15 @@ func TestPerformance_the_document_is_what_its_command_writes(t *testing.T) {
 	written, after, ok := strings.Cut(rest, reportEnds)
 	require.True(t, ok, "the document has no line %q", reportEnds)
 	if *performance {
-		figures := report(t, amount{instances: 10000, fleets: 300, seeds: 20, fleetSizes: fleetSizes, planSizes: planSizes})
+		figures := report(t, amount{instances: 10000, fleets: 300, seeds: 20, fleetSizes: fleetSizes, planSizes: planSizes, stopwatch: patient})
 		require.NoError(t, os.WriteFile(performanceDocument, []byte(before+reportBegins+figures+reportEnds+after), 0o600))
 		return
 	}
 	// As many rows as the command writes, of figures that cost little.
-	small := amount{instances: 20, fleets: 1, seeds: 1, fleetSizes: []int{10, 10, 10}, planSizes: []int{1, 1, 1, 1}}
+	small := amount{
+		instances: 20, fleets: 1, fleetSizes: []int{10, 10, 10}, planSizes: []int{1, 1, 1, 1},
+		stopwatch: stopwatch{rounds: 1, least: time.Microsecond},
+	}
 	assert.Equal(t, shape(report(t, small)), shape(written), "make performance writes it anew")
 }
 
@@ -127,14 +131,14 @@ func reportReplicas(out *strings.Builder, a amount) {
 	fmt.Fprintf(out, "| what replicas do | attempts a VM | yielded before the claim | VMs over the limit of their host | VMs in a zone with another of their group while a zone is free | seconds to a VM | standard deviation of the hosts' load |\n|---|---|---|---|---|---|---|\n")
 	for _, rule := range burstRules {
 		r := bursts(rule, a.seeds)
-		fmt.Fprintf(out, "| %s | %.2f | %s | %s | %s | %.1f | %.3f |\n", rule.name, float64(r.attempts)/float64(a.seeds*burstVMs), grouped(r.yielded),
+		fmt.Fprintf(out, "| %s | %.2f | %s | %s | %s | %.1f | %.3f |\n", rule.name, float64(r.attempts)/float64(max(a.seeds, 1)*burstVMs), grouped(r.yielded),
 			part(r.over, a.seeds*burstVMs), part(r.sharing, a.seeds*burstVMs), r.seconds, r.spread)
 	}
 }
 
 func reportSpeed(out *strings.Builder, a amount) {
 	fmt.Fprintf(out, "\n### Speed\n\nRatios compare with the first line of their column, measured in the same run; times are the best of %d rounds on a machine with two cores. "+
-		"A plain request has no group and no ledger, a busy one has two peers and 30 entries of the ledger.\n\n", rounds)
+		"A plain request has no group and no ledger, a busy one has two peers and 30 entries of the ledger.\n\n", patient.rounds)
 	fmt.Fprintf(out, "| hosts | plain: ratio | time | allocations | busy: ratio | time | allocations | the index of a reading: choices that cost as much | choices a second, %d callers, %d entries in the ledger | – compared with one caller |\n"+
 		"|---|---|---|---|---|---|---|---|---|---|\n", callers, entries)
 	base := map[string]time.Duration{}
@@ -143,7 +147,7 @@ func reportSpeed(out *strings.Builder, a amount) {
 		var plain time.Duration
 		for _, kind := range placeKinds {
 			call := placing(hosts, kind.request())
-			took := perCall(call)
+			took := a.stopwatch.perCall(call)
 			if base[kind.name] == 0 {
 				base[kind.name], plain = took, took
 			}
@@ -153,14 +157,14 @@ func reportSpeed(out *strings.Builder, a amount) {
 			fmt.Fprintf(out, " %.1f | %s | %.0f |", float64(took)/float64(base[kind.name]), rounded(took), testing.AllocsPerRun(5, call))
 		}
 		snap, d := fleet(hosts), newDesk(hosts)
-		index := perCall(func() { placement.NewIndex(snap) })
-		many, one := d.perChoice(callers), d.perChoice(1)
+		index := a.stopwatch.perCall(func() { placement.NewIndex(snap) })
+		many, one := d.perChoice(a.stopwatch, callers), d.perChoice(a.stopwatch, 1)
 		fmt.Fprintf(out, " %.0f | %s | %.2f |\n", float64(index)/float64(plain), grouped(int(time.Second/many)), float64(one)/float64(many))
 	}
 	fmt.Fprintf(out, "\n| VMs of a plan over 1,000 hosts | ratio | time |\n|---|---|---|\n")
 	first := time.Duration(0)
 	for _, n := range a.planSizes {
-		took := perCall(planning(n))
+		took := a.stopwatch.perCall(planning(n))
 		if first == 0 {
 			first = took
 		}

@@ -145,7 +145,7 @@ func BenchmarkSelectHost(b *testing.B) {
 				d.serve(n, b.N)
 				b.StopTimer()
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
-				b.ReportMetric(float64(d.perChoice(n))/float64(d.perChoice(1)), "x/1-caller")
+				b.ReportMetric(float64(d.perChoice(patient, n))/float64(d.perChoice(patient, 1)), "x/1-caller")
 			})
 		}
 	}
@@ -194,19 +194,24 @@ func (d *desk) serve(asking, choices int) {
 }
 
 // perChoice times a choice while so many ask.
-func (d *desk) perChoice(asking int) time.Duration {
-	return perCall(func() { d.serve(asking, callers) }) / callers
+func (d *desk) perChoice(w stopwatch, asking int) time.Duration {
+	return w.perCall(func() { d.serve(asking, callers) }) / callers
 }
 
-// rounds are as many as it takes for one of them to be left alone by the machine's other work.
-const rounds = 5
+// stopwatch times calls: the best of some rounds that each take at least so long.
+type stopwatch struct {
+	rounds int
+	least  time.Duration
+}
 
-// perCall times a call: the best of some rounds of at least 20 ms.
-func perCall(call func()) time.Duration {
+// patient takes as many rounds as it takes for one of them to be left alone by the machine's other work.
+var patient = stopwatch{rounds: 5, least: 20 * time.Millisecond}
+
+func (w stopwatch) perCall(call func()) time.Duration {
 	best := time.Hour
-	for range rounds {
+	for range w.rounds {
 		calls, began := 0, time.Now()
-		for calls == 0 || time.Since(began) < 20*time.Millisecond {
+		for calls == 0 || time.Since(began) < w.least {
 			call()
 			calls++
 		}
@@ -218,7 +223,7 @@ func perCall(call func()) time.Duration {
 // reportRatio reports how long a call takes compared with a baseline, both measured here and now.
 func reportRatio(b *testing.B, call, baseline func(), unit string) {
 	b.Helper()
-	b.ReportMetric(float64(perCall(call))/float64(perCall(baseline)), unit)
+	b.ReportMetric(float64(patient.perCall(call))/float64(patient.perCall(baseline)), unit)
 }
 
 // TestPlace_allocates_nothing_per_host compares a small with a large inventory; what a decision
