@@ -1,6 +1,7 @@
 package maassim_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -126,31 +127,46 @@ func TestFaults_spoil_answers(t *testing.T) {
 	assert.IsType(t, 0.0, zone["name"])
 }
 
-func TestFaults_reset_by_TCP_and_trickle(t *testing.T) {
+func TestFaults_reset_by_TCP(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 1))
 	require.NoError(t, m.AddFaults(maassim.Fault{Operation: "zones.list", Reset: true, Count: 1}))
 	_, err := m.ask("zones/")
 	assert.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF), "%v", err)
+}
 
-	const long = 200 * time.Millisecond
-	require.NoError(t, m.AddFaults(maassim.Fault{Operation: "machines.list", Trickle: long, Count: 1}))
-	began := time.Now()
-	a, err := m.ask("machines/")
-	require.NoError(t, err)
-	assert.Len(t, a.list(t), 2)
-	assert.GreaterOrEqual(t, time.Since(began), long/2, "it came in pieces")
+func TestFaults_a_trickling_answer_comes_whole(t *testing.T) {
+	t.Parallel()
+	m, hands := byHand(t, maassim.DefaultConfig(1, 1, 1))
+	require.NoError(t, m.AddFaults(maassim.Fault{Operation: "machines.list", Trickle: 20 * time.Second, Count: 1}))
+	got := make(chan answer, 1)
+	go func() { got <- m.get("machines/") }()
+	waits := 0
+	for len(got) == 0 && waits < 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if hands.AwaitWaiting(ctx, 1) == nil {
+			hands.Advance(time.Second)
+			waits++
+		}
+		cancel()
+	}
+	assert.Equal(t, 20, waits, "a wait before each piece")
+	assert.Len(t, (<-got).list(t), 2)
 }
 
 func TestFaults_latency_from_a_distribution_delays_the_answer(t *testing.T) {
 	t.Parallel()
-	m := start(t, maassim.Config{})
+	m, hands := byHand(t, maassim.Config{})
 	require.NoError(t, m.AddFaults(maassim.Fault{
-		Operation: "zones.list", Spread: maassim.Spread{Shape: maassim.SpreadUniform, A: 30 * time.Millisecond, B: 31 * time.Millisecond},
+		Operation: "zones.list", Spread: maassim.Spread{Shape: maassim.SpreadUniform, A: 10 * time.Second, B: 20 * time.Second},
 	}))
-	began := time.Now()
-	assert.Equal(t, 200, m.get("zones/").status)
-	assert.GreaterOrEqual(t, time.Since(began), 30*time.Millisecond)
+	got := make(chan answer, 1)
+	go func() { got <- m.get("zones/") }()
+	require.NoError(t, hands.AwaitWaiting(t.Context(), 1))
+	hands.Advance(10*time.Second - time.Nanosecond)
+	assert.Equal(t, 1, hands.Waiting(), "never less than the minimum")
+	hands.Advance(10*time.Second + time.Nanosecond)
+	assert.Equal(t, 200, (<-got).status)
 }
 
 func TestFaults_a_host_that_is_off_for_one_request_and_one_that_flaps(t *testing.T) {
@@ -202,9 +218,14 @@ func TestFaults_recordings_496_to_498_a_refresh_in_the_window_imports_the_VM(t *
 
 func TestFaults_a_window_closes_by_itself(t *testing.T) {
 	t.Parallel()
-	m := start(t, maassim.DefaultConfig(1, 1, 0))
-	require.NoError(t, m.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectWindow, Latency: 20 * time.Millisecond}))
-	assert.Equal(t, 200, m.post("vm-hosts/1/?op=compose", "hostname=win-1&skip_commissioning=true").status)
+	m, hands := byHand(t, maassim.DefaultConfig(1, 1, 0))
+	require.NoError(t, m.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectWindow, Latency: time.Minute}))
+	composed := make(chan answer, 1)
+	go func() { composed <- m.post("vm-hosts/1/?op=compose", "hostname=win-1&skip_commissioning=true") }()
+	require.NoError(t, hands.AwaitWaiting(t.Context(), 1))
+	assert.Equal(t, 1, m.OpenWindows())
+	hands.Advance(time.Minute)
+	assert.Equal(t, 200, (<-composed).status)
 }
 
 func TestFaults_a_compose_that_the_database_runs_twice_leaves_a_VM(t *testing.T) {

@@ -102,12 +102,12 @@ func durationsIn(v map[string]any, t reflect.Type) (any, error) {
 			}
 		}
 	case reflect.Struct:
-		for i := range t.NumField() {
-			name := fieldNamed(v, t.Field(i).Name)
+		for field := range t.Fields() {
+			name := fieldNamed(v, field.Name)
 			if name == "" {
 				continue
 			}
-			if v[name], err = withDurations(v[name], t.Field(i).Type); err != nil {
+			if v[name], err = withDurations(v[name], field.Type); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 		}

@@ -2,7 +2,7 @@ package maassim_test
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // OAuth 1.0's HMAC-SHA1 is what is tested
+	"crypto/sha1"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -205,28 +205,25 @@ func TestTLS_the_plain_port_redirects_except_what_machines_need(t *testing.T) {
 	require.True(t, roots.AppendCertsFromPEM(server.CA()))
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
 	t.Cleanup(transport.CloseIdleConnections)
-	ask := func(method, address string) (*http.Response, error) {
+	ask := func(method, address string) (status int, location string) {
+		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, address, nil)
 		require.NoError(t, err)
 		req.Header.Set("Authorization", sign(server.APIKey()))
 		resp, err := transport.RoundTrip(req)
-		if err == nil {
-			_ = resp.Body.Close()
-		}
-		return resp, err
-	}
-	resp, err := ask(http.MethodGet, server.TLSURL()+"/api/2.0/zones/")
-	require.NoError(t, err)
-	assert.Equal(t, 200, resp.StatusCode)
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
-		resp, err = ask(method, server.URL()+"/api/2.0/vm-hosts/1/?op=compose")
 		require.NoError(t, err)
-		assert.Equal(t, 301, resp.StatusCode)
-		assert.Equal(t, server.TLSURL()+"/api/2.0/vm-hosts/1/?op=compose", resp.Header.Get("Location"))
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode, resp.Header.Get("Location")
 	}
-	resp, err = ask(http.MethodGet, server.URL()+"/api/2.0/machines/")
-	require.NoError(t, err)
-	assert.Equal(t, 200, resp.StatusCode, "machines/ is still served there")
+	status, _ := ask(http.MethodGet, server.TLSURL()+"/api/2.0/zones/")
+	assert.Equal(t, 200, status)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		status, location := ask(method, server.URL()+"/api/2.0/vm-hosts/1/?op=compose")
+		assert.Equal(t, 301, status)
+		assert.Equal(t, server.TLSURL()+"/api/2.0/vm-hosts/1/?op=compose", location)
+	}
+	status, _ = ask(http.MethodGet, server.URL()+"/api/2.0/machines/")
+	assert.Equal(t, 200, status, "machines/ is still served there")
 	_, err = maassim.Start(t.Context(), maassim.Config{TLSListen: "127.0.0.1:0", TLSCertificate: "nosuch", TLSKey: "nosuch"})
 	require.ErrorContains(t, err, "read the certificate")
 }

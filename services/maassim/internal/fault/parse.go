@@ -19,14 +19,14 @@ func Parse(text string) (Fault, error) {
 		if !ok {
 			value = "true"
 		}
-		if err := f.set(name, value); err != nil {
+		if err := set(&f, name, value); err != nil {
 			return f, fmt.Errorf("fault %q: %s: %w", text, name, err)
 		}
 	}
 	return f, nil
 }
 
-func (f *Fault) set(name, value string) (err error) {
+func set(f *Fault, name, value string) (err error) {
 	texts := map[string]*string{
 		"operation": &f.Operation, "host": &f.Host, "machine": &f.Machine, "user": &f.User, "preset": &f.Preset, "body": &f.Body, "field": &f.Field,
 		"effect": (*string)(&f.Effect), "mangle": (*string)(&f.Mangle),

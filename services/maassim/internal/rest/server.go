@@ -168,7 +168,7 @@ func (s *Server) admit(r *http.Request, res *route, vars map[string]string, op s
 			return nil, nil, refusal
 		}
 		req.User = user
-		if user == nil && !(res.Anonymous && res.has(r.Method)) {
+		if user == nil && (!res.Anonymous || !res.has(r.Method)) {
 			return nil, nil, &Error{Status: http.StatusUnauthorized, ContentType: "text/plain", Body: []byte("Forbidden"), Resource: true}
 		}
 		if user != nil && user.Inactive {
