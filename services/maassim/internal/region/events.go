@@ -3,6 +3,7 @@ package region
 import (
 	"iter"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,16 @@ func (r *Region) queryEvents(q *rest.Request) (any, error) {
 	limit := 100
 	if text := q.Query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 1000 {
+		switch {
+		case err != nil:
 			return nil, rest.Text(http.StatusBadRequest, "Invalid limit: %s", text)
+		case n > 1000:
+			return nil, rest.Text(http.StatusBadRequest, "Requested number of events %d is greater than limit: 1000", n)
 		}
-		limit = n
+		limit = max(n, 1)
+	}
+	if q.Query.Has("after") && q.Query.Has("before") {
+		return nil, rest.Text(http.StatusBadRequest, "There is undetermined behaviour when both `after` and `before` are specified.")
 	}
 	least := slices.Index(levels, orDefault(q.Query.Get("level"), "INFO"))
 	if least < 0 {
@@ -35,7 +42,7 @@ func (r *Region) queryEvents(q *rest.Request) (any, error) {
 	}
 	all := []object{}
 	for e := range r.eventsFor(q) {
-		if len(all) == limit {
+		if len(all) == limit && !q.Query.Has("after") {
 			break
 		}
 		if r.wantsEvent(q, e) && slices.Index(levels, e.level) >= least {
@@ -45,6 +52,7 @@ func (r *Region) queryEvents(q *rest.Request) (any, error) {
 			})
 		}
 	}
+	all = all[max(0, len(all)-limit):] // after an event it is the oldest that are wanted
 	return object{"count": len(all), "events": all, "next_uri": pageURI(q, all, "after", 0), "prev_uri": pageURI(q, all, "before", len(all)-1)}, nil
 }
 
@@ -80,16 +88,21 @@ func (r *Region) wantsEvent(q *rest.Request, e *event) bool {
 	return err != nil || e.id < before
 }
 
-// pageURI is the address of the newer or older events; there is no older page of nothing.
+// pageURI is the address of the newer or older events; there is no older page of nothing. Of a parameter that repeats it names the last value
+// alone (recording 574).
 func pageURI(q *rest.Request, events []object, side string, at int) any {
-	base, _, _ := strings.Cut(q.URI, "&after=")
-	base, _, _ = strings.Cut(base, "&before=")
-	if len(events) == 0 {
-		if side == "before" {
-			return nil
-		}
-		return base
+	if len(events) == 0 && side == "before" {
+		return nil
 	}
-	id, _ := events[at]["id"].(int)
-	return base + "&" + side + "=" + strconv.Itoa(id)
+	var pairs []string
+	for _, name := range q.Query.Names() {
+		if name != "after" && name != "before" {
+			pairs = append(pairs, url.QueryEscape(name)+"="+url.QueryEscape(q.Query.Get(name)))
+		}
+	}
+	if len(events) > 0 {
+		id, _ := events[at]["id"].(int)
+		pairs = append(pairs, side+"="+strconv.Itoa(id))
+	}
+	return uri("events/") + "?" + strings.Join(pairs, "&")
 }

@@ -14,29 +14,31 @@ func (r *Region) refreshHost(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.discover(h, q); err != nil {
+	seen, err := r.discover(h, q)
+	if err != nil {
 		return nil, err
 	}
 	defer r.begin()()
-	return r.hostJSON(h), nil
+	return r.hostJSONAt(h, seen), nil
 }
 
 // discover lets MAAS take over what LXD reports of a host. It asks without a lock; when another transaction has meanwhile changed a row
-// that it would write, the whole discovery is done again (recordings 503, 607).
-func (r *Region) discover(h *vmHost, q *rest.Request) error {
+// that it would write, the whole discovery is done again (recordings 503, 607). It returns the revision that its transaction sees with its own
+// changes: what others made meanwhile lies behind it.
+func (r *Region) discover(h *vmHost, q *rest.Request) (int, error) {
 	for range maxTries {
 		began := r.now()
 		r.wait(r.cfg.Durations.Refresh)
 		instances, err := r.lxd.ListAll(h.server)
 		if err != nil {
-			return discoveryFailed(h, err)
+			return 0, discoveryFailed(h, err)
 		}
 		r.held("lxd.listed", h)
-		if r.syncHost(h, instances, began, q) {
-			return nil
+		if seen, ok := r.syncHost(h, instances, began, q); ok {
+			return seen, nil
 		}
 	}
-	return lostRace()
+	return 0, lostRace()
 }
 
 func discoveryFailed(h *vmHost, err error) error {
@@ -55,7 +57,7 @@ func (r *Region) now() int {
 // syncHost writes what a discovery found. VMs of the tracked project without a machine are imported and commissioned, machines without
 // a VM are deleted, locked or not (recordings 491, 507). It writes nothing and returns false when it conflicts with a change since the
 // revision at which it began.
-func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *rest.Request) bool {
+func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *rest.Request) (seen int, ok bool) {
 	defer r.begin()()
 	tracked := slices.DeleteFunc(slices.Clone(instances), func(i lxd.Instance) bool { return i.Project != h.project })
 	found, gone := r.match(h, tracked)
@@ -64,9 +66,10 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 	gone = slices.DeleteFunc(gone, func(m *machine) bool { return m.born > began })
 	for _, m := range append(slices.Clone(gone), found...) {
 		if m != nil && m.changedSince(began) {
-			return false
+			return 0, false
 		}
 	}
+	later := r.machinesSince(h, began)
 	r.takeInventory(h, q.User)
 	r.trackForeign(h, instances)
 	for n, inst := range tracked {
@@ -74,6 +77,7 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 			r.change(m)
 			m.host, m.instance, m.powerType = h, inst.Name, h.kind
 			m.cores, m.memory, m.powerOn = inst.Cores, inst.MemoryMiB, inst.Running
+			m.imported, m.discovered = false, true
 			continue
 		}
 		r.importInstance(h, inst, q)
@@ -82,7 +86,16 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 		_ = r.lxd.Delete(m.host.server, m.host.project, m.instance) // as for every composed machine that is deleted; failures are only logged
 		r.removeMachine(m)
 	}
-	return true
+	for _, m := range later {
+		r.revision++
+		m.born = r.revision // behind what this transaction sees
+	}
+	return r.revision - len(later), true
+}
+
+// machinesSince are the machines of a host that were made after a revision.
+func (r *Region) machinesSince(h *vmHost, revision int) []*machine {
+	return slices.DeleteFunc(r.machines.onHost.Rows(h), func(m *machine) bool { return m.born <= revision })
 }
 
 // match finds the machine of each instance by its MAC addresses, whatever host the machine is on, and the machines of the host that no
@@ -147,5 +160,6 @@ func (r *Region) importInstance(h *vmHost, inst lxd.Instance, q *rest.Request) {
 	for _, nic := range inst.NICs {
 		r.enrolNIC(m, nicWish{name: nic.Name, bridge: h.interfaceNamed(nic.Parent)}, nic.MAC, false)
 	}
+	m.imported, m.discovered = true, true
 	_ = r.startCommissioning(m, q.User, q.Faults) // a VM that cannot be started stays New
 }

@@ -18,7 +18,7 @@ func (r *Region) createHost(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = r.discover(h, q) // MAAS hides that it failed
+	_, _ = r.discover(h, q) // MAAS hides that it failed
 	defer r.begin()()
 	return r.hostJSON(h), nil
 }
@@ -72,7 +72,7 @@ func (r *Region) updateHost(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = r.discover(h, q)
+	_, _ = r.discover(h, q)
 	defer r.begin()()
 	return r.hostJSON(h), nil
 }

@@ -125,14 +125,25 @@ type usage struct {
 	byPool        map[string]int64
 }
 
-func (r *Region) used(h *vmHost) usage {
+func (r *Region) used(h *vmHost) usage { return r.usedAt(h, r.revision) }
+
+// usedAt leaves out the machines that were made after a revision. The disks of a machine that a discovery has just imported count twice, until
+// the next discovery puts that right (recordings 288, 294, 491).
+func (r *Region) usedAt(h *vmHost, revision int) usage {
 	u := usage{byPool: make(map[string]int64)}
 	for _, m := range r.machines.onHost.Rows(h) {
+		if m.born > revision {
+			continue
+		}
 		u.cores += m.cores
 		u.memory += m.memory
 		for _, d := range m.disks {
-			u.storage += d.size
-			u.byPool[d.pool] += d.size
+			size := d.size
+			if m.imported {
+				size *= 2
+			}
+			u.storage += size
+			u.byPool[d.pool] += size
 		}
 	}
 	return u
@@ -148,8 +159,11 @@ func (h *vmHost) isDefault(p StoragePool) bool {
 
 // hostJSON renders a VM host. Its total and available ignore the over-commit ratios (recording 289), and it never says whether LXD can be
 // reached (recording 528).
-func (r *Region) hostJSON(h *vmHost) object {
-	u := r.used(h)
+func (r *Region) hostJSON(h *vmHost) object { return r.hostJSONAt(h, r.revision) }
+
+// hostJSONAt renders a VM host as a transaction sees it that began at a revision (recording 500).
+func (r *Region) hostJSONAt(h *vmHost, revision int) object {
+	u := r.usedAt(h, revision)
 	var total int64
 	pools := []object{}
 	for _, p := range h.pools {
