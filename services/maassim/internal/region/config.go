@@ -27,6 +27,8 @@ type Subnet struct {
 	Unmanaged      bool
 	Dynamic        []Range
 	ReservedRanges []Range
+	// Neighbours are addresses that MAAS saw in use by something that it does not know; it hands them out last.
+	Neighbours []string
 }
 
 // Bridge is a bridge of an LXD host that MAAS knows.

@@ -117,26 +117,40 @@ func (r *Region) addSubnet(s Subnet) error {
 		}
 		sub.DNS = append(sub.DNS, a)
 	}
-	for _, kind := range []network.Kind{network.Dynamic, network.Reserved} {
-		list := s.Dynamic
-		if kind == network.Reserved {
-			list = s.ReservedRanges
+	for _, neighbour := range s.Neighbours {
+		a, err := netip.ParseAddr(neighbour)
+		if err != nil {
+			return fmt.Errorf("subnet %s: neighbour: %w", s.Name, err)
 		}
-		for _, x := range list {
-			start, err := netip.ParseAddr(x.Start)
-			if err != nil {
-				return fmt.Errorf("subnet %s: range: %w", s.Name, err)
-			}
-			end, err := netip.ParseAddr(x.End)
-			if err != nil {
-				return fmt.Errorf("subnet %s: range: %w", s.Name, err)
-			}
-			r.ids.ranges++
-			sub.Ranges = append(sub.Ranges, network.Range{ID: r.ids.ranges, Kind: kind, Start: start, End: end})
+		sub.Neighbours = append(sub.Neighbours, a)
+	}
+	for _, kind := range []network.Kind{network.Dynamic, network.Reserved} {
+		if err := r.addRanges(sub, kind, s); err != nil {
+			return fmt.Errorf("subnet %s: range: %w", s.Name, err)
 		}
 	}
 	r.subnets = append(r.subnets, sub)
 	slices.SortFunc(r.subnets, func(a, b *network.Subnet) int { return a.ID - b.ID })
+	return nil
+}
+
+func (r *Region) addRanges(sub *network.Subnet, kind network.Kind, s Subnet) error {
+	list := s.Dynamic
+	if kind == network.Reserved {
+		list = s.ReservedRanges
+	}
+	for _, x := range list {
+		start, err := netip.ParseAddr(x.Start)
+		if err != nil {
+			return err
+		}
+		end, err := netip.ParseAddr(x.End)
+		if err != nil {
+			return err
+		}
+		r.ids.ranges++
+		sub.Ranges = append(sub.Ranges, network.Range{ID: r.ids.ranges, Kind: kind, Start: start, End: end})
+	}
 	return nil
 }
 
