@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/capmaas/capmaas/services/maassim"
@@ -39,6 +40,7 @@ func start(t *testing.T, cfg maassim.Config) *maas {
 	t.Cleanup(func() {
 		sim.Close()
 		srv.Close()
+		assert.NoError(t, sim.CheckRows(), "something changed a row without touching it")
 	})
 	return &maas{Sim: sim, t: t, base: srv.URL, key: sim.APIKey()}
 }

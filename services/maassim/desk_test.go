@@ -74,7 +74,9 @@ func TestR4_4_the_speed_shortens_what_is_waited_for(t *testing.T) {
 	cfg.Speed = 60
 	cfg.Durations.Compose = time.Minute
 	m, hands := byHand(t, cfg)
-	answered := each(m, 1, func(int) answer { return m.post("vm-hosts/1/?op=compose", "cores=1&memory=1024&skip_commissioning=true") })
+	answered := each(m, 1, func(int) answer {
+		return m.post("vm-hosts/1/?op=compose", "cores=1&memory=1024&skip_commissioning=true")
+	})
 	require.NoError(t, hands.AwaitWaiting(bounded(t), 1))
 	hands.Advance(time.Second)
 	require.Equal(t, 0, <-answered)

@@ -24,8 +24,7 @@ type Table[R comparable] struct {
 
 // member is an index as its table sees it.
 type member[R comparable] interface {
-	// put indexes a row under its present keys and reports whether these are new.
-	put(row R) bool
+	put(row R)
 	drop(row R)
 	check(rows []R) error
 }
@@ -59,21 +58,24 @@ func (t *Table[R]) Remove(row R) {
 func (t *Table[R]) Touch(row R) {
 	if t.Has(row) {
 		t.touched[row] = struct{}{}
+		t.changes++
 	}
 }
 
 // Settle indexes what was touched and forgets that it was.
 func (t *Table[R]) Settle() {
+	if len(t.touched) == 0 {
+		return
+	}
 	t.refresh()
 	clear(t.touched)
+	t.changes++
 }
 
 func (t *Table[R]) refresh() {
 	for row := range t.touched {
 		for _, x := range t.indexes {
-			if x.put(row) {
-				t.changes++
-			}
+			x.put(row)
 		}
 	}
 }
@@ -139,11 +141,9 @@ func (t *Table[R]) Merge(views ...[]R) []R {
 // Visited returns how many rows were looked at since the table was made.
 func (t *Table[R]) Visited() int { return t.visited }
 
-// Changes returns a number that grows with each row that is added, removed or indexed under other keys.
-func (t *Table[R]) Changes() int {
-	t.refresh()
-	return t.changes
-}
+// Changes returns a number that grows with each row that is added, removed or touched, and once more when what was touched is settled. What was
+// worked out from settled rows holds as long as it is the same.
+func (t *Table[R]) Changes() int { return t.changes }
 
 // Check says where an index and the rows disagree, which means that a row was changed without being touched.
 func (t *Table[R]) Check() error {
@@ -214,10 +214,11 @@ func (x *Index[R, K]) Except(keys ...K) [][]R {
 	return views
 }
 
-func (x *Index[R, K]) put(row R) bool {
+// put indexes a row under its present keys.
+func (x *Index[R, K]) put(row R) {
 	x.fresh = x.keys(row, x.fresh[:0])
 	if slices.Equal(x.fresh, x.under[row]) {
-		return false
+		return
 	}
 	x.drop(row)
 	for _, key := range x.fresh {
@@ -226,7 +227,6 @@ func (x *Index[R, K]) put(row R) bool {
 	if len(x.fresh) > 0 {
 		x.under[row] = slices.Clone(x.fresh)
 	}
-	return true
 }
 
 func (x *Index[R, K]) drop(row R) {

@@ -170,3 +170,28 @@ func TestR4_6_rows_may_be_removed_while_a_list_is_gone_through(t *testing.T) {
 	s.Remove(&pet{id: 3})
 	assert.Empty(t, s.byColour.Rows("red"))
 }
+
+func TestR4_6_what_was_worked_out_holds_until_a_row_may_have_changed(t *testing.T) {
+	t.Parallel()
+	s := newShelter()
+	p := &pet{id: 1, colour: "red"}
+	seen := s.Changes()
+	differs := func(step string) {
+		t.Helper()
+		require.NotEqual(t, seen, s.Changes(), step)
+		seen = s.Changes()
+	}
+	s.Add(p)
+	differs("added")
+	s.Settle()
+	differs("settled")
+	s.byColour.Rows("red")
+	s.Settle()
+	require.Equal(t, seen, s.Changes())
+	s.Touch(p)
+	differs("touched")
+	s.Settle()
+	differs("changed since it was touched")
+	s.Remove(p)
+	differs("removed")
+}

@@ -66,9 +66,9 @@ func (r *Region) finishInventory(h *vmHost) {
 }
 
 func (r *Region) serverNamed(name string) (server, bool) {
-	for _, s := range r.servers {
-		if s.Name == name {
-			return s, true
+	for n := range r.servers {
+		if r.servers[n].Name == name {
+			return r.servers[n], true
 		}
 	}
 	return server{}, false

@@ -18,12 +18,8 @@ func (r *Region) poolJSON(p *pool) object {
 }
 
 func (r *Region) domainJSON(d *domain) object {
-	count := 0
-	for _, rec := range r.records.byDomain.View(d) {
-		count += len(rec.addresses) + len(rec.data)
-	}
 	return object{
-		"id": d.id, "name": d.name, "ttl": d.ttl, "authoritative": !d.foreign, "is_default": d.id == 0, "resource_record_count": count,
+		"id": d.id, "name": d.name, "ttl": d.ttl, "authoritative": !d.foreign, "is_default": d.id == 0, "resource_record_count": r.recordCount(d),
 		"resource_uri": uri("domains/%d/", d.id),
 	}
 }
@@ -42,6 +38,9 @@ func (r *Region) machineJSON(m *machine) object {
 		"owner_data": m.annotations, "workload_annotations": m.annotations, "ip_addresses": m.ips(),
 		"parent": nil, "pod": nil, "virtualmachine_id": nil, "enable_hw_sync": m.hwSync, "last_sync": nil, "next_sync": nil,
 		"sync_interval": nil, "default_gateways": m.gateways(),
+	}
+	if m.uefi {
+		o["bios_boot_method"] = "uefi"
 	}
 	if m.host != nil {
 		o["pod"] = object{"id": m.host.id, "name": m.host.name, "resource_uri": uri("pods/%d/", m.host.id)}

@@ -20,6 +20,7 @@ type tables struct {
 	addresses addressRows
 	records   recordRows
 	events    eventRows
+	counts    domainCounts
 }
 
 type machineRows struct {
@@ -196,6 +197,26 @@ func (r *Region) addressAt(ip netip.Addr) *address {
 func (r *Region) recordNamed(in *domain, name string) *record {
 	rec, ok := r.records.byName.First(recordKey{in, name})
 	return found(r.records.Table, rec, ok)
+}
+
+// domainCounts are the numbers of the domains' DNS data, which every machine shows, as of a state of the records.
+type domainCounts struct {
+	changes int
+	of      map[*domain]int
+}
+
+func (r *Region) recordCount(d *domain) int {
+	if now := r.records.Changes(); r.counts.of == nil || r.counts.changes != now {
+		r.counts = domainCounts{changes: now, of: make(map[*domain]int)}
+	}
+	count, known := r.counts.of[d]
+	if !known {
+		for _, rec := range r.records.byDomain.View(d) {
+			count += len(rec.addresses) + len(rec.data)
+		}
+		r.counts.of[d] = count
+	}
+	return count
 }
 
 // settleTables ends a call's right to change the rows that it touched.
