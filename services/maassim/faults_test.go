@@ -160,4 +160,6 @@ func TestStart_serves_until_the_context_ends(t *testing.T) {
 	require.ErrorContains(t, err, `zone "nowhere"`)
 	_, err = maassim.New(maassim.Config{Version: "2.9"})
 	require.ErrorContains(t, err, "2.9")
+	_, err = maassim.New(maassim.Config{Version: "3.9"})
+	require.ErrorContains(t, err, "3.8 is the newest")
 }

@@ -70,6 +70,9 @@ func (r *Region) seedNames() {
 	}
 }
 
+// newestMinor is n of the newest MAAS 3.n whose behaviour is known; of the one after it only that VM hosts are gone (Config.VMHostsGone).
+const newestMinor = 8
+
 func (r *Region) parseVersion() error {
 	parts := strings.SplitN(r.cfg.Version, ".", 3)
 	if len(parts) < 2 || parts[0] != "3" {
@@ -78,6 +81,9 @@ func (r *Region) parseVersion() error {
 	minor, err := strconv.Atoi(parts[1])
 	if err != nil || minor < 4 {
 		return fmt.Errorf("MAAS version %q: 3.4 is the oldest that is simulated", r.cfg.Version)
+	}
+	if minor > newestMinor {
+		return fmt.Errorf("MAAS version %q: 3.%d is the newest that is simulated", r.cfg.Version, newestMinor)
 	}
 	r.minor = minor
 	return nil
