@@ -106,7 +106,7 @@ type machine struct {
 	dynamic     bool   // made by allocate, deleted by release
 	tested      bool   // has passed commissioning: a release ends in Ready
 	uefi        bool   // it is known to boot by UEFI; every VM does
-	imported    bool   // the last discovery made it
+	diskTwice   bool   // MAAS counts its disks twice
 	discovered  bool   // a discovery has written it: its disks name no storage pool any more
 	skipNetwork bool   // commissioning keeps the network as composed
 

@@ -75,9 +75,9 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 	for n, inst := range tracked {
 		if m := found[n]; m != nil {
 			r.change(m)
+			m.noteDiscovery(h)
 			m.host, m.instance, m.powerType = h, inst.Name, h.kind
 			m.cores, m.memory, m.powerOn = inst.Cores, inst.MemoryMiB, inst.Running
-			m.imported, m.discovered = false, true
 			continue
 		}
 		r.importInstance(h, inst, q)
@@ -160,6 +160,15 @@ func (r *Region) importInstance(h *vmHost, inst lxd.Instance, q *rest.Request) {
 	for _, nic := range inst.NICs {
 		r.enrolNIC(m, nicWish{name: nic.Name, bridge: h.interfaceNamed(nic.Parent)}, nic.MAC, false)
 	}
-	m.imported, m.discovered = true, true
+	m.diskTwice = true
 	_ = r.startCommissioning(m, q.User, q.Faults) // a VM that cannot be started stays New
+}
+
+// noteDiscovery is what becomes of MAAS's book of a machine's disks. Each discovery makes an entry of its own and drops the others, the one that
+// told the disk's pool among them; that is made again for a machine that allocate composed, which then counts twice (recordings 288, 293).
+func (m *machine) noteDiscovery(h *vmHost) {
+	m.diskTwice = m.dynamic
+	if m.host == h && !m.dynamic {
+		m.discovered = true
+	}
 }

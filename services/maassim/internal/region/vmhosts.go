@@ -128,7 +128,7 @@ type usage struct {
 func (r *Region) used(h *vmHost) usage { return r.usedAt(h, r.revision) }
 
 // usedAt leaves out the machines that were made after a revision. The disks of a machine that a discovery has just imported count twice, until
-// the next discovery puts that right (recordings 288, 294, 491).
+// the next discovery puts that right (recording 491); those of one that allocate composed from its first discovery on (288).
 func (r *Region) usedAt(h *vmHost, revision int) usage {
 	u := usage{byPool: make(map[string]int64)}
 	for _, m := range r.machines.onHost.Rows(h) {
@@ -139,7 +139,7 @@ func (r *Region) usedAt(h *vmHost, revision int) usage {
 		u.memory += m.memory
 		for _, d := range m.disks {
 			size := d.size
-			if m.imported {
+			if m.diskTwice {
 				size *= 2
 			}
 			u.storage += size
