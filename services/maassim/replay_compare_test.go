@@ -16,13 +16,14 @@ var comparedHeaders = []string{"Content-Type", "Retry-After", "WWW-Authenticate"
 
 // generated are the fields whose values MAAS draws or reads off a clock. Their form is compared instead.
 var generated = map[string]*regexp.Regexp{
-	"created":       regexp.MustCompile(`^\w{3}, \d\d \w{3}\.? \d{4} \d\d:\d\d:\d\d$|^\d{4}-\d\d-\d\d`),
-	"updated":       regexp.MustCompile(`^\w{3}, \d\d \w{3}\.? \d{4} \d\d:\d\d:\d\d$|^\d{4}-\d\d-\d\d`),
-	"uuid":          uuidForm,
-	"hardware_uuid": uuidForm,
+	"created": timeForm, "updated": timeForm, "uuid": uuidForm, "hardware_uuid": uuidForm, "certificate": pemForm, "key": pemForm,
 }
 
-var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+var (
+	timeForm = regexp.MustCompile(`^\w{3}, \d\d \w{3}\.? \d{4} \d\d:\d\d:\d\d$|^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}$`)
+	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	pemForm  = regexp.MustCompile(`^-----BEGIN [A-Z ]+-----\n`)
+)
 
 // noise is what the recorder's object factory filled in at random; a real MAAS has it from commissioning.
 var noise = regexp.MustCompile(`^(product|vendor|model)-\w{6}$`)

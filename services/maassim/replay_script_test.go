@@ -1,7 +1,6 @@
 package maassim_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,10 +22,12 @@ type direction struct {
 
 	// Call is a request to the control endpoint ("POST /_sim/machines/cp-0/finish", with a JSON body) or one to MAAS by the administrator that
 	// was not recorded ("DELETE machines/{cp-0}/", with a form). Ids are those of the recordings; {cp-0} stands for the system id of the
-	// machine of that name, {nic:cp-0} and {mac:cp-0} for its first interface, {host:lxd-11} for a VM host and {dns:api} for a record.
+	// machine of that name, {nic:cp-0} and {mac:cp-0} for its first interface, {host:lxd-11} for a VM host, {dns:api} for a record and
+	// {link:72} for a recorded link.
 	Call string          `json:"call,omitempty"`
 	Body json.RawMessage `json:"body,omitempty"`
 	Form string          `json:"form,omitempty"`
+	As   string          `json:"as,omitempty"` // "alice" for a call by the plain user
 	// Learn says what the answer's object is called in the recordings: "xnfmtx" or "vm-hosts/14".
 	Learn string `json:"learn,omitempty"`
 
@@ -97,6 +98,8 @@ func (p *player) resolve(t *testing.T, s string) string {
 func (p *player) lookUp(kind, name string) string {
 	list, by, want := "", "name", "id"
 	switch kind {
+	case "link":
+		return p.number("links", name)
 	case "host":
 		list = "vm-hosts/"
 	case "dns":
@@ -126,10 +129,13 @@ func (p *player) call(t *testing.T, d direction) {
 	require.True(t, ok, "direction before %d: %q", d.Before, d.Call)
 	path = p.resolve(t, path)
 	var a answer
-	if strings.HasPrefix(path, "/_sim/") {
-		a = p.control(t, method, path, []byte(p.resolve(t, string(d.Body))))
-	} else {
-		a = p.do(method, path, form, []byte(p.resolve(t, d.Form)))
+	switch {
+	case strings.HasPrefix(path, "/_sim/"):
+		a = p.do(t, method, path, "", p.resolve(t, string(d.Body)))
+	case d.As == "alice":
+		a = p.do(t, method, "/MAAS/api/2.0/"+path, p.UserAPIKey(), p.resolve(t, d.Form))
+	default:
+		a = p.do(t, method, "/MAAS/api/2.0/"+path, p.APIKey(), p.resolve(t, d.Form))
 	}
 	if a.status >= 300 {
 		t.Errorf("direction before %d: %s: %d %.300s", d.Before, d.Call, a.status, a.body)
@@ -146,13 +152,17 @@ func (p *player) call(t *testing.T, d direction) {
 	}
 }
 
-// control calls the control endpoint.
-func (p *player) control(t *testing.T, method, path string, body []byte) answer {
+// do sends a request of the script, signed unless there is no key.
+func (p *player) do(t *testing.T, method, path, key, body string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, p.base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, p.base+path, strings.NewReader(body))
 	require.NoError(t, err)
+	if key != "" {
+		req.Header.Set("Authorization", sign(key))
+		req.Header.Set("Content-Type", form)
+	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	require.NoError(t, err, path)
 	defer func() { _ = resp.Body.Close() }()

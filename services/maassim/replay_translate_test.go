@@ -108,7 +108,11 @@ func (t *translator) request(s string) string {
 	}
 	for _, m := range regexp.MustCompile(`nodes/(\w+)/interfaces/(\d+)/`).FindAllStringSubmatch(s, -1) {
 		if _, known := t.numbers["interfaces"][m[2]]; !known {
-			t.learnNumber("interfaces", m[2], t.interfaceNamed(t.text(m[1]), t.interfaces[m[1]+"/"+m[2]]))
+			name, shown := t.interfaces[m[1]+"/"+m[2]]
+			if !shown {
+				name = "eth0" // what every VM has
+			}
+			t.learnNumber("interfaces", m[2], t.interfaceNamed(t.text(m[1]), name))
 		}
 	}
 	return t.text(s)

@@ -125,7 +125,8 @@ func (r *Region) published(d *domain) []*implicitName {
 			n.user, n.ips = a.owner, append(n.ips, a)
 		}
 	}
-	for m := range r.machines.All() {
+	byName := func(a, b *machine) int { return strings.Compare(a.hostname, b.hostname) }
+	for _, m := range slices.SortedFunc(r.machines.All(), byName) {
 		if m.domain == d {
 			publishMachine(names, m)
 		}
