@@ -5,11 +5,13 @@ PACKAGES := $(MODULES:%=./%/...)
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, KEEP to demo.
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
 BENCH ?= .
+FUZZ ?= .
+FUZZTIME ?= 20s
 KEEP ?=
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
@@ -91,6 +93,15 @@ bench: ## Run the benchmarks (BENCH='Place')
 .PHONY: performance
 performance: ## Write the figures of docs/performance.md anew
 	go test -run '^TestPerformance_' -count=1 -timeout 30m ./services/lxdprovisioner/internal/placement -args -performance
+
+.PHONY: fuzz
+fuzz: ## Fuzz each parser of foreign input for FUZZTIME (FUZZ='FuzzMachine' FUZZTIME=20s); what is found becomes a seed in testdata/fuzz
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' $(MODULES) | xargs -n1 dirname | sort -u); do \
+		for target in $$(go test -list '$(FUZZ)' "./$$package" | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 200x $(ARGS) "./$$package" || exit 1; \
+		done; \
+	done
 
 .PHONY: tidy
 tidy: ## Tidy each module on its own

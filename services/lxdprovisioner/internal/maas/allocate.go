@@ -46,7 +46,11 @@ func (c *Client) Claim(ctx context.Context, systemID, agentName string) (invento
 	if err := checkSystemID(systemID); err != nil {
 		return inventory.Machine{}, err
 	}
-	return c.allocate(ctx, opClaim, agentName, url.Values{"system_id": {systemID}})
+	m, err := c.allocate(ctx, opClaim, agentName, url.Values{"system_id": {systemID}})
+	if err == nil && m.SystemID != systemID {
+		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not machine %s", opClaim.name, systemID)
+	}
+	return m, err
 }
 
 // AllocateMetal takes a Ready bare-metal machine that meets the constraints. A repeat takes another

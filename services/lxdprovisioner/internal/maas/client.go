@@ -9,6 +9,7 @@ package maas
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -154,20 +155,22 @@ func (t Timeouts) withDefaults() Timeouts {
 	}
 }
 
+// errURL doesn't say what was found: it may hold a password, or be the key in the wrong place.
+var errURL = errors.New("MAAS URL: want one like https://maas.example:5443/MAAS")
+
 // checkURL gives the base URL without a trailing slash.
 func checkURL(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		// The parser's error repeats the text, which may hold a password.
-		return "", fmt.Errorf("MAAS URL: want one like https://maas.example:5443/MAAS")
+		return "", errURL
 	}
 	switch {
 	case u.User != nil:
-		return "", fmt.Errorf("MAAS URL: it must not hold a user or password")
+		return "", errors.New("MAAS URL: it must not hold a user or password")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return "", fmt.Errorf("MAAS URL %q: want one like https://maas.example:5443/MAAS", raw)
+		return "", errURL
 	case u.RawQuery != "", u.Fragment != "":
-		return "", fmt.Errorf("MAAS URL %q: it must not have a query or fragment", raw)
+		return "", errors.New("MAAS URL: it must not have a query or fragment")
 	}
 	u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/api/2.0")
 	if u.Path == "" {

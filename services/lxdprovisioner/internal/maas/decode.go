@@ -107,6 +107,9 @@ func under(parent string, err error) error {
 func explain(err error) error {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		found, _, _ := strings.Cut(wrong.Value, " ")
+		if found == "number" && wrong.Type == reflect.TypeFor[number]() {
+			return &unfit{wrong.Field, "is too large"}
+		}
 		return &unfit{wrong.Field, fmt.Sprintf("is %s, want %s", article(found), wanted(wrong.Type))}
 	}
 	if broken, ok := errors.AsType[*json.SyntaxError](err); ok {
