@@ -117,12 +117,25 @@ func (r *Region) imageJSON(i *image) object {
 	if i.Uploaded {
 		o["type"], o["title"] = "Uploaded", i.Title
 	} else {
-		o["platform"], o["supported_platforms"] = "generic", "generic"
+		o["platform"], o["supported_platforms"], o["subarches"] = "generic", "generic", subarches(i.Architecture)
 	}
 	if r.minor >= 5 {
 		o["base_image"] = i.base
 	}
 	return o
+}
+
+// subarches are the kernels that a synced image serves besides its own.
+func subarches(architecture string) string {
+	_, kernel, _ := strings.Cut(architecture, "/")
+	switch kernel {
+	case "ga-22.04":
+		return "generic,hwe-p,hwe-q,hwe-20.04,ga-22.04"
+	case "ga-24.04":
+		return "generic,hwe-p,hwe-q,hwe-20.04,ga-22.04,hwe-22.04,ga-24.04"
+	default:
+		return "generic," + kernel
+	}
 }
 
 // imageFile is a file of an image's version.
