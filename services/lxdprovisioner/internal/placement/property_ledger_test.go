@@ -29,6 +29,8 @@ type shelf struct {
 	hosts []inventory.Host
 	made  map[string]inventory.Machine
 	next  outcomeOfMake
+	// lasts is called while a composition runs.
+	lasts func()
 }
 
 // outcomeOfMake is what the next composition does.
@@ -62,6 +64,9 @@ func (s *shelf) Host(_ context.Context, id inventory.HostID) (inventory.Host, er
 }
 
 func (s *shelf) Make(_ context.Context, spec provision.VMSpec) (string, error) {
+	if s.lasts != nil {
+		s.lasts()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	outcome := s.next
@@ -230,6 +235,8 @@ func (m *ledgerModel) compose(t *rapid.T) {
 		t.Skip("a VM whose outcome is not known counts twice there")
 	}
 	m.shelf.next = rapid.SampledFrom([]outcomeOfMake{makes, makes, refuses, makesAndBreaks, breaks}).Draw(t, "outcome")
+	duration := rapid.SampledFrom([]time.Duration{time.Second, 2 * time.Minute}).Draw(t, "duration")
+	m.shelf.lasts = func() { m.clock.advance(duration) }
 	_, err := m.lxd.ComposeVM(t.Context(), provision.ComposeRequest{
 		Attempt: provision.Attempt{Number: 1, Name: name, HostID: p.host, HostName: m.hostName(p.host)}, Size: p.size,
 	})
