@@ -137,6 +137,7 @@ func BenchmarkR4_6_changes_at_10000_machines_and_2000_hosts(b *testing.B) {
 }
 
 func measure(b *testing.B, call func()) {
+	b.Helper()
 	b.ReportAllocs()
 	for b.Loop() {
 		call()
@@ -146,6 +147,7 @@ func measure(b *testing.B, call func()) {
 // compare measures a call on the big site and reports how many times longer it takes there than on one of 100 machines. The two take turns, so that
 // whatever else the computer does slows both down.
 func compare(b *testing.B, call func(*site)) {
+	b.Helper()
 	big, small := bigSite(), smallSite()
 	var onBig, onSmall time.Duration
 	b.ReportAllocs()

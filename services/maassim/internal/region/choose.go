@@ -55,7 +55,7 @@ func (r *Region) candidates(values *rest.Values, u *rest.User, allocate bool, al
 	}
 	for _, name := range values.Names() {
 		find, ok := indexed[name]
-		if given := splitValues(name, values.All(name)); ok && len(given) > 0 && !(allocate && name == "agent_name") {
+		if given := splitValues(name, values.All(name)); ok && len(given) > 0 && (!allocate || name != "agent_name") {
 			consider(find(t, r, given))
 		}
 	}
