@@ -1,18 +1,20 @@
 // Package placement chooses LXD hosts for VMs: values in, a decision out.
 //
-//	decision, err := placement.Place(placement.Request{
+//	index := placement.NewIndex(snapshot)
+//	decision, err := index.Place(placement.Request{
 //		VM:          "cp-0-x7k2p",
 //		Size:        inventory.VMSize{Cores: 4, MemoryMiB: 8192, Disks: []inventory.Disk{{SizeGB: 60}}},
 //		Constraints: placement.Constraints{Pools: []string{"cp"}},
 //		Group:       placement.Group{Key: "prod/kcp", Peers: peers},
 //		Pending:     ledger,
-//	}, snapshot)
+//	})
 //	if noFit, ok := errors.AsType[*placement.NoFit](err); ok {
 //		// noFit.Class, noFit.Summary, and noFit.Rejections: every host and why it is out.
 //	}
 //	// decision.Chosen, decision.Candidates() and decision.Rejections() say where and why.
 //
-// Distribute plans several VMs at once. Unusable and Usage serve those who list hosts.
+// Index.Distribute plans several VMs at once. The functions Place and Distribute make an index for
+// one question. Unusable and Usage serve those who list hosts.
 //
 // # Design
 //
@@ -35,9 +37,33 @@
 // A disk without a storage pool goes to the host's default pool, by name: MAAS itself would fall
 // back to any pool with room. A host that names no default pool is rejected for such a disk.
 //
-// To add a rule: write it in a file of its own as the others are, put it into its place in rules.go,
-// and add a scenario to testdata.
+// # Adding a rule
 //
-// Place is linear in the hosts. It keeps one byte for each host; messages are written and candidates
-// are sorted only when somebody asks for them.
+// A rule is one file, one line and one story. To keep VMs off hosts with a tag of one's own, for
+// example, write rule_unreliable.go as the other rules are,
+//
+//	// unreliableRule keeps hosts out that an operator has marked.
+//	var unreliableRule = rule{
+//		reason:  HostMaintenance,
+//		stage:   stageUsable,
+//		alone:   func(h *inventory.Host) bool { return slices.Contains(h.Tags, "unreliable") },
+//		explain: func(_ *query, _ *host) string { return "has the tag unreliable" },
+//	}
+//
+// put unreliableRule into its place in the list in rules.go, behind the last of its stage, and tell a
+// story in testdata in which it matters, with a line "expect …" that says what must come out. Then
+// go test -rewrite . fills in the rest of the answer, for reading.
+//
+// What decides is written in alone, alike or rejects, by what it looks at: a host alone (asked once
+// a snapshot), the request and what a kind of hosts has in common (asked once a kind), or anything
+// (asked of every host; when in doubt take this). A rule that looks at the request says in asked
+// whether the request wants it. A reason that does not exist yet is a constant in the rule's file, with
+// the phrase for summaries, and a value of RejectionReason in the contract's reason.proto.
+//
+// # Cost
+//
+// Index.Place is linear in the hosts and allocates nothing for a host but one byte in one slice.
+// What no request changes is in the index; a host's numbers are in one cache line there, and nearly
+// every host is settled by host.roomy alone. Messages are written and candidates are sorted only
+// when somebody asks for them.
 package placement

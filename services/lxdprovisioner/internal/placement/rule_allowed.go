@@ -5,9 +5,13 @@ import (
 	"slices"
 )
 
+// NotAllowed is NOT_ALLOWED of the contract.
+const NotAllowed Reason = "NOT_ALLOWED"
+
 // allowedRule keeps to the hosts that the request names, by name or id.
 var allowedRule = rule{
 	reason: NotAllowed,
+	phrase: [2]string{"is not allowed", "are not allowed"},
 	stage:  stageMatch,
 	asked:  func(q *query) bool { return len(q.want.AllowedHosts) > 0 },
 	rejects: func(q *query, c *host) bool {

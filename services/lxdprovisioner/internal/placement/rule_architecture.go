@@ -6,9 +6,13 @@ import (
 	"strings"
 )
 
+// OtherArchitecture is OTHER_ARCHITECTURE of the contract.
+const OtherArchitecture Reason = "OTHER_ARCHITECTURE"
+
 // architectureRule wants the architecture; "amd64" stands for every "amd64/…".
 var architectureRule = rule{
 	reason: OtherArchitecture,
+	phrase: [2]string{"has another architecture", "have another architecture"},
 	stage:  stageMatch,
 	asked:  func(q *query) bool { return q.want.Architecture != "" },
 	alike: func(q *query, k *kind) bool {

@@ -2,9 +2,13 @@ package placement
 
 import "fmt"
 
+// InsufficientCores is INSUFFICIENT_CORES of the contract.
+const InsufficientCores Reason = "INSUFFICIENT_CORES"
+
 // largestCoresRule keeps to MAAS's limit for one VM: the physical total, whatever the ratio.
 var largestCoresRule = rule{
 	reason:  InsufficientCores,
+	phrase:  [2]string{"lacks cores", "lack cores"},
 	stage:   stageSize,
 	counted: true,
 	rejects: func(q *query, c *host) bool { return q.need.Cores > c.totalCores },

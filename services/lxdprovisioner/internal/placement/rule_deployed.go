@@ -6,9 +6,13 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
+// HostNotDeployed is HOST_NOT_DEPLOYED of the contract.
+const HostNotDeployed Reason = "HOST_NOT_DEPLOYED"
+
 // deployedRule wants the host's own machine Deployed, where MAAS knows the machine.
 var deployedRule = rule{
 	reason: HostNotDeployed,
+	phrase: [2]string{"is not deployed", "are not deployed"},
 	stage:  stageUsable,
 	alone: func(h *inventory.Host) bool {
 		return h.Machine != nil && h.Machine.Status != inventory.StatusDeployed

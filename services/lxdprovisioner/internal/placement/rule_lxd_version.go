@@ -10,10 +10,14 @@ import (
 // always sends it.
 const tooNewMajor, tooNewMinor = 6, 7
 
+// LXDTooNewForMAAS is LXD_TOO_NEW_FOR_MAAS of the contract.
+const LXDTooNewForMAAS Reason = "LXD_TOO_NEW_FOR_MAAS"
+
 // lxdVersionRule keeps LXD versions out on which MAAS can't compose. A version that MAAS does not
 // tell, or that is no version, passes: the composition will show.
 var lxdVersionRule = rule{
 	reason: LXDTooNewForMAAS,
+	phrase: [2]string{"has an LXD too new for MAAS", "have an LXD too new for MAAS"},
 	stage:  stageUsable,
 	alone: func(h *inventory.Host) bool {
 		major, minor := version(h.LXDVersion)

@@ -12,9 +12,13 @@ const (
 	TagNoSchedule  = "maas-lxd-host-noschedule"
 )
 
+// HostMaintenance is HOST_MAINTENANCE of the contract.
+const HostMaintenance Reason = "HOST_MAINTENANCE"
+
 // maintenanceRule keeps hosts out that an operator works on.
 var maintenanceRule = rule{
 	reason:  HostMaintenance,
+	phrase:  [2]string{"is under maintenance", "are under maintenance"},
 	stage:   stageUsable,
 	alone:   func(h *inventory.Host) bool { return maintenanceTag(h) != "" },
 	explain: func(_ *query, c *host) string { return fmt.Sprintf("has the tag %s", maintenanceTag(c.Host)) },

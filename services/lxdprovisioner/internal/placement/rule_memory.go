@@ -2,9 +2,13 @@ package placement
 
 import "fmt"
 
+// InsufficientMemory is INSUFFICIENT_MEMORY of the contract.
+const InsufficientMemory Reason = "INSUFFICIENT_MEMORY"
+
 // largestMemoryRule keeps to MAAS's limit for one VM: the physical total, whatever the ratio.
 var largestMemoryRule = rule{
 	reason:  InsufficientMemory,
+	phrase:  [2]string{"lacks memory", "lack memory"},
 	stage:   stageSize,
 	counted: true,
 	rejects: func(q *query, c *host) bool { return q.need.MemoryMiB > c.totalMemory },

@@ -5,10 +5,14 @@ import (
 	"slices"
 )
 
+// NetworkMissing is NETWORK_MISSING of the contract.
+const NetworkMissing Reason = "NETWORK_MISSING"
+
 // networkRule wants all bridges. A host whose machine MAAS doesn't know has none that MAAS could
 // attach a NIC to: interfaces are chosen among those of the machine.
 var networkRule = rule{
 	reason: NetworkMissing,
+	phrase: [2]string{"lacks the network", "lack the network"},
 	stage:  stageMatch,
 	asked:  func(q *query) bool { return len(q.want.Bridges) > 0 },
 	alike:  func(q *query, k *kind) bool { return lacksAny(k.Bridges, q.want.Bridges) },

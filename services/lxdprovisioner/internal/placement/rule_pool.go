@@ -5,9 +5,13 @@ import (
 	"slices"
 )
 
+// OtherPool is OTHER_POOL of the contract.
+const OtherPool Reason = "OTHER_POOL"
+
 // poolRule keeps to the resource pools. They go by name: the id 0 is a pool, not the lack of one.
 var poolRule = rule{
 	reason: OtherPool,
+	phrase: [2]string{"is in another pool", "are in another pool"},
 	stage:  stagePool,
 	asked:  func(q *query) bool { return len(q.want.Pools) > 0 },
 	alike:  func(q *query, k *kind) bool { return !slices.Contains(q.want.Pools, k.Pool) },

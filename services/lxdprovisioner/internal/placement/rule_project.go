@@ -2,10 +2,14 @@ package placement
 
 import "fmt"
 
+// OtherProject is OTHER_PROJECT of the contract.
+const OtherProject Reason = "OTHER_PROJECT"
+
 // projectRule wants the LXD project that is named. None named is the host's own, known or not; a
 // project that MAAS does not tell never is the one that was asked for.
 var projectRule = rule{
 	reason: OtherProject,
+	phrase: [2]string{"has another project", "have another project"},
 	stage:  stageProject,
 	asked:  func(q *query) bool { return q.want.Project != "" },
 	alike:  func(q *query, k *kind) bool { return k.Project != q.want.Project },

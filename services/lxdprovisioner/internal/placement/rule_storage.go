@@ -2,9 +2,13 @@ package placement
 
 import "fmt"
 
+// InsufficientStorage is INSUFFICIENT_STORAGE of the contract.
+const InsufficientStorage Reason = "INSUFFICIENT_STORAGE"
+
 // largestStorageRule wants storage pools that could hold the disks when empty.
 var largestStorageRule = rule{
 	reason:  InsufficientStorage,
+	phrase:  [2]string{"lacks storage", "lack storage"},
 	stage:   stageSize,
 	counted: true,
 	rejects: func(_ *query, c *host) bool { return c.shortPool((*host).totalBytes) != nil },

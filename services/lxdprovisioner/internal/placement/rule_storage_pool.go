@@ -2,10 +2,14 @@ package placement
 
 import "fmt"
 
+// NoStoragePool is STORAGE_POOL_MISSING of the contract.
+const NoStoragePool Reason = "STORAGE_POOL_MISSING"
+
 // storagePoolRule wants every storage pool that a disk names, and a default pool for disks that name
 // none. MAAS drops a name that it doesn't know and takes another pool, without a word.
 var storagePoolRule = rule{
 	reason: NoStoragePool,
+	phrase: [2]string{"lacks the storage pool", "lack the storage pool"},
 	stage:  stageStoragePool,
 	alike: func(q *query, k *kind) bool {
 		for i := range q.disks {

@@ -6,10 +6,14 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
+// BadTag is BAD_TAG of the contract.
+const BadTag Reason = "BAD_TAG"
+
 // tagNamesRule keeps hosts out whose own tags MAAS can't give to a VM: with any name that is not
 // [A-Za-z0-9_-]+ every composition there fails, after the VM was made.
 var tagNamesRule = rule{
 	reason: BadTag,
+	phrase: [2]string{"has a bad tag", "have a bad tag"},
 	stage:  stageUsable,
 	alone:  func(h *inventory.Host) bool { return badTag(h.Tags) >= 0 },
 	explain: func(_ *query, c *host) string {

@@ -2,9 +2,13 @@ package placement
 
 import "slices"
 
+// MissingTags is MISSING_TAGS of the contract.
+const MissingTags Reason = "MISSING_TAGS"
+
 // tagsRule wants all tags that are asked for, on the VM host itself.
 var tagsRule = rule{
 	reason: MissingTags,
+	phrase: [2]string{"lacks a tag", "lack a tag"},
 	stage:  stageMatch,
 	asked:  func(q *query) bool { return len(q.want.Tags) > 0 },
 	alike:  func(q *query, k *kind) bool { return lacksAny(k.Tags, q.want.Tags) },

@@ -5,9 +5,13 @@ import (
 	"slices"
 )
 
+// OtherZone is OTHER_ZONE of the contract.
+const OtherZone Reason = "OTHER_ZONE"
+
 // zoneRule keeps to the zone and to the zones; where both are named both must hold.
 var zoneRule = rule{
 	reason: OtherZone,
+	phrase: [2]string{"is in another zone", "are in another zone"},
 	stage:  stageZone,
 	asked:  func(q *query) bool { return q.want.Zone != "" || len(q.want.Zones) > 0 },
 	alike: func(q *query, k *kind) bool {

@@ -36,6 +36,9 @@ const (
 // asked. None of them may allocate.
 type rule struct {
 	reason Reason
+	// phrase is what a summary says of one host and of several that are out for the reason; one rule
+	// of a reason says it.
+	phrase [2]string
 	stage  stage
 	// asked says whether the request asks for what the rule looks at; nil where every request does.
 	asked func(q *query) bool

@@ -141,11 +141,7 @@ func tallied(counts map[Reason]int) []string {
 	})
 	parts := make([]string, len(reasons))
 	for i, r := range reasons {
-		phrase := phrases[r][1]
-		if counts[r] == 1 {
-			phrase = phrases[r][0]
-		}
-		parts[i] = fmt.Sprintf("%d %s", counts[r], phrase)
+		parts[i] = fmt.Sprintf("%d %s", counts[r], r.phrased(counts[r]))
 	}
 	return parts
 }

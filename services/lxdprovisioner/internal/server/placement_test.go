@@ -188,7 +188,7 @@ func TestSelectHost_over_gRPC_spreads_a_control_plane(t *testing.T) {
 	assert.Equal(t, lxdprovisionerv1.RejectionReason_REJECTION_REASON_ANTI_AFFINITY, reasons(failure.GetRejections())["lxd-1"], "R3.2 required fails closed")
 
 	group.AntiAffinity = lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_PREFERRED
-	req.Placement.Zone = proto.String("az2")
+	req.Placement.Zone = new("az2")
 	answer, err := s.SelectHost(t.Context(), req)
 	require.NoError(t, err)
 	assert.Equal(t, "lxd-2", answer.GetChosen().GetHostName(), "R3.1 the failure domain is a must, preferred gives way")
@@ -263,7 +263,7 @@ func TestDistributeAcrossZones_over_gRPC(t *testing.T) {
 	})
 	t.Run("R3.4_peers_are_counted_and_an_uneven_plan_explained", func(t *testing.T) {
 		answer, err := plan(2, func(r *lxdprovisionerv1.DistributeAcrossZonesRequest) {
-			hosts, err := s.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{Zone: proto.String("az1"), ResourcePool: proto.String("cp")})
+			hosts, err := s.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{Zone: new("az1"), ResourcePool: new("cp")})
 			require.NoError(t, err)
 			r.Group = &lxdprovisionerv1.Group{Key: "prod"}
 			for i := range 4 {
@@ -285,7 +285,7 @@ func TestDistributeAcrossZones_over_gRPC(t *testing.T) {
 		assert.Contains(t, answer.GetSummary(), "room for 24 of 25 VMs, then 3 lack cores")
 	})
 	t.Run("P3_a_plan_is_not_noted", func(t *testing.T) {
-		hosts, err := s.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{ResourcePool: proto.String("cp")})
+		hosts, err := s.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{ResourcePool: new("cp")})
 		require.NoError(t, err)
 		for _, h := range hosts.GetHosts() {
 			assert.Equal(t, h.GetTotal().GetCores(), h.GetAvailable().GetCores(), h.GetName())
@@ -313,9 +313,9 @@ func TestListHosts_over_gRPC(t *testing.T) {
 		"strange-1": lxdprovisionerv1.RejectionReason_REJECTION_REASON_NOT_COMPOSABLE,
 	}, unusable, "R2.2")
 
-	_, err = s.SelectHost(t.Context(), selectVM("cp-0", &lxdprovisionerv1.Placement{Zone: proto.String("az2"), ResourcePools: []string{"cp"}}))
+	_, err = s.SelectHost(t.Context(), selectVM("cp-0", &lxdprovisionerv1.Placement{Zone: new("az2"), ResourcePools: []string{"cp"}}))
 	require.NoError(t, err)
-	some, err := s.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{Zone: proto.String("az2"), ResourcePool: proto.String("cp")})
+	some, err := s.ListHosts(t.Context(), &lxdprovisionerv1.ListHostsRequest{Zone: new("az2"), ResourcePool: new("cp")})
 	require.NoError(t, err)
 	require.Len(t, some.GetHosts(), 1, "P3 by zone and pool")
 	h := some.GetHosts()[0]
