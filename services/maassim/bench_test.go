@@ -1,6 +1,7 @@
 package maassim_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -50,7 +51,7 @@ func newSite(hosts, vms int) *site {
 
 // call sends one signed request and returns the size of the answer.
 func (s *site) call(method, path, body string) (status, size int) {
-	req := httptest.NewRequest(method, "/MAAS/api/2.0/"+path, strings.NewReader(body))
+	req := httptest.NewRequestWithContext(context.Background(), method, "/MAAS/api/2.0/"+path, strings.NewReader(body))
 	req.Header.Set("Authorization", sign(s.sim.APIKey()))
 	if body != "" {
 		req.Header.Set("Content-Type", form)

@@ -65,8 +65,9 @@ type Deps struct {
 
 // New returns a region as the configuration describes it, with its hosts in LXD. It fails when the configuration contradicts itself.
 func New(cfg Config, deps Deps) (*Region, error) {
+	random := rand.New(rand.NewPCG(cfg.Seed, 0)) //nolint:gosec // it spreads durations, and must repeat
 	r := &Region{
-		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, random: rand.New(rand.NewPCG(cfg.Seed, 0)), gate: deps.Gate,
+		cfg: cfg, users: deps.Users, lxd: deps.LXD, clock: deps.Clock, random: random, gate: deps.Gate,
 		tables: newTables(), strays: make(map[string]*stray),
 	}
 	r.wait = func(d time.Duration) { deps.Wait(r.spread(d)) }
