@@ -37,7 +37,7 @@ func (r *Region) checkCompose(q *rest.Request) (*vmHost, vmSpec, error) {
 		return nil, vmSpec{}, rest.Text(http.StatusBadRequest, "VM host does not support composability.")
 	}
 	if h.kind != "lxd" {
-		return nil, vmSpec{}, rest.Text(http.StatusNotImplemented, "maassim does not simulate composing on a host of type %q", h.kind)
+		return nil, vmSpec{}, unsimulated("composing on a host of type " + h.kind)
 	}
 	spec, err := r.composeForm(h, q)
 	return h, spec, err

@@ -105,7 +105,7 @@ func (r *Region) deployForm(m *machine, q *rest.Request) (deployment, error) {
 		return d, rest.Text(http.StatusBadRequest, "Ephemeral deployments only supported on Ubuntu Bionic 18.04+")
 	}
 	if host {
-		return d, rest.Text(http.StatusNotImplemented, "maassim does not simulate deploying a VM host")
+		return d, unsimulated("deploying a VM host")
 	}
 	if f.Has("user_data") {
 		data := f.Get("user_data") // MAAS stores what it gets, base64 or not (recording 131)

@@ -24,7 +24,7 @@ func (r *Region) createMachine(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	if q.Form.Bool("deployed") {
-		return nil, rest.Text(http.StatusNotImplemented, "maassim does not simulate enlisting a deployed machine")
+		return nil, unsimulated("enlisting a deployed machine")
 	}
 	m := r.newMachine(orDefault(f.hostname, r.freeName()))
 	m.powerUnknown = true

@@ -28,7 +28,7 @@ func (r *Region) releaseOne(q *rest.Request) (answer any, waits bool, err error)
 		return nil, false, rest.Forbidden()
 	}
 	if r.minor >= 5 && len(q.Form.All("scripts")) > 0 {
-		return nil, false, rest.Text(http.StatusNotImplemented, "maassim does not simulate release scripts")
+		return nil, false, unsimulated("release scripts")
 	}
 	if m.status.in(statusReady, statusReleasing) {
 		return r.machineJSON(m), false, nil
@@ -68,6 +68,9 @@ func (r *Region) freeHosts(m *machine, force bool) error {
 			r.removeMachine(vm)
 		}
 		r.hosts.Remove(h)
+		if h.power != nil {
+			r.removeAddress(h.power)
+		}
 	}
 	m.hostOf = nil
 	return nil
