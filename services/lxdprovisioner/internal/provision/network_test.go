@@ -106,8 +106,7 @@ func TestComposeVM_puts_the_network_right(t *testing.T) {
 		req.Network.PreferredSubnets = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), data}
 		_, err := w.lxd.ComposeVM(w.ctx(), req)
 		require.NoError(t, err)
-		vm, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
-		require.NoError(t, err)
+		vm := w.deploy(req)
 		require.Len(t, vm.Addresses, 1)
 		assert.True(t, data.Contains(vm.Addresses[0]), "%v", vm.Addresses)
 	})
@@ -124,9 +123,7 @@ func TestComposeVM_puts_the_network_right(t *testing.T) {
 		again, err := w.lxd.ComposeVM(w.ctx(), req)
 		require.NoError(t, err)
 		assert.Len(t, links(again.Machine), 2, "X3.4 compare first: a repeat adds no link")
-		deployed, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
-		require.NoError(t, err)
-		assert.Len(t, deployed.Addresses, 2)
+		assert.Len(t, w.deploy(req).Addresses, 2)
 	})
 	t.Run("X2.2_a_NIC_on_a_named_bridge_and_one_on_a_named_subnet", func(t *testing.T) {
 		t.Parallel()

@@ -21,10 +21,19 @@ var endpoint = provision.EndpointRef{Name: "prod", Domain: "cluster.example"}
 func (w *world) deployed(machine, host string) (provision.ComposeRequest, netip.Addr) {
 	w.t.Helper()
 	req := w.composed(machine, host)
-	vm, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
-	require.NoError(w.t, err)
+	vm := w.deploy(req)
 	require.NotEmpty(w.t, vm.Addresses)
 	return req, vm.Addresses[0]
+}
+
+// deploy deploys a VM and reads it: MAAS gives AUTO links their addresses after it has answered.
+func (w *world) deploy(req provision.ComposeRequest) provision.VM {
+	w.t.Helper()
+	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
+	require.NoError(w.t, err)
+	vm, err := w.lxd.GetVM(w.ctx(), provision.GetRequest{Attempt: req.Attempt})
+	require.NoError(w.t, err)
+	return vm
 }
 
 func TestEnsureEndpoint(t *testing.T) {
