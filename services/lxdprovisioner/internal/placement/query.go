@@ -17,6 +17,8 @@ type query struct {
 	apart    AntiAffinity
 	keep     inventory.HostID
 	ownShare func(inventory.HostID) bool
+	// bySharesAlone says that within a zone, the group apart, only the share that is left free decides.
+	bySharesAlone bool
 	// checks are the rules that the request asks of every host, uncounted those of them that
 	// host.roomy does not answer.
 	checks, uncounted []check
@@ -59,6 +61,7 @@ func newQuery(x *Index, r Request) *query {
 		ownShare: r.OwnShare,
 		seed:     hashName(r.VM),
 	}
+	q.bySharesAlone = q.want.Policy == Balanced && q.keep == "" && len(q.want.PreferredHosts) == 0
 	q.checks = checksOf(q, func(r *rule) bool { return r.rejects != nil })
 	q.uncounted = checksOf(q, func(r *rule) bool { return r.rejects != nil && !r.counted })
 	q.askKinds()

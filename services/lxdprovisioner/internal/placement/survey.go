@@ -46,10 +46,14 @@ func look(q *query) *survey {
 		c := q.host(i, l)
 		v := s.verdict(&c, i)
 		s.verdicts[i] = v
-		if v == fits {
-			s.fitting++
+		if v != fits {
+			continue
+		}
+		s.fitting++
+		zone := q.index.kinds[c.kind].zone
+		if !q.outdone(&c, &s.best[zone]) {
 			q.rate(&r, i, &c)
-			s.note(&r, q.index.kinds[c.kind].zone)
+			s.note(&r, zone)
 		}
 	}
 	s.fewest = s.fewestInZone()
@@ -83,6 +87,20 @@ func judge(checks []check, q *query, c *host, so verdict) verdict {
 		}
 	}
 	return so
+}
+
+// roundingMargin is far more than what rounding could move a share by.
+const roundingMargin = 0.01
+
+// outdone says whether a glance at the host's cores and memory shows that it is not better than the
+// best so far. Most hosts of a large region need no more than that.
+func (q *query) outdone(c *host, best *rank) bool {
+	if !q.bySharesAlone || best.host < 0 || best.terms[termHostSpread] < 1 {
+		return false
+	}
+	least := best.terms[termPolicy] - roundingMargin
+	return float64(c.coresLeft()-q.need.Cores) < least*float64(c.allowedCores) ||
+		float64(c.memoryLeft()-q.need.MemoryMiB) < least*float64(c.allowedMemory)
 }
 
 // rate makes r the rank of the host that c shows, among those of its zone.
