@@ -35,7 +35,7 @@ func NewHandClock(start time.Time) *HandClock {
 	return &HandClock{now: start, changed: make(chan struct{})}
 }
 
-// Now returns what the clock shows.
+// Now is the time that the clock shows.
 func (c *HandClock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
