@@ -45,7 +45,11 @@ func (r *Region) machineJSON(m *machine) object {
 	if m.host != nil {
 		o["pod"] = object{"id": m.host.id, "name": m.host.name, "resource_uri": uri("pods/%d/", m.host.id)}
 		o["virtualmachine_id"], o["bios_boot_method"] = m.vmID, "uefi"
-		if p := m.host.machine; p != nil {
+		p := m.host.machine
+		if m.parent != nil && r.machines.Has(m.parent) {
+			p = m.parent
+		}
+		if p != nil {
 			o["parent"] = object{"system_id": p.systemID, "resource_uri": uri("machines/%s/", p.systemID), "__incomplete__": true}
 		}
 	}

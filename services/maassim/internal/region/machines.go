@@ -107,7 +107,9 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	if vm != nil {
-		r.held("lxd.deleting", m.host)
+		if r.gate != nil {
+			r.gate("lxd.deleting", vm.Host)
+		}
 		r.wait(r.cfg.Durations.Delete)
 		if !q.Faults.VMLeft && !q.Faults.PostCommit {
 			// An unreachable host or a VM that is gone already is only logged by MAAS.

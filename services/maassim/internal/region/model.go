@@ -54,10 +54,11 @@ type vmHost struct {
 	machine            *machine // the host's own machine, if MAAS knows it
 	macvlan            *string
 
-	server           string // its name among the LXD servers; one that is not there cannot be reached
-	address          string // power_address as it was given
-	certificate, key string // PEM, as it was given; empty for the one that MAAS makes
-	defaultPool      string // name of the storage pool for disks that name none; empty for LXD's own default
+	server           string   // its name among the LXD servers; one that is not there cannot be reached
+	address          string   // power_address as it was given
+	power            *address // that, as one in use
+	certificate, key string   // PEM, as it was given; empty for the one that MAAS makes
+	defaultPool      string   // name of the storage pool for disks that name none; empty for LXD's own default
 	foreign          []*vmRow
 }
 
@@ -99,8 +100,9 @@ type machine struct {
 	parameters map[string]string // power parameters of a machine that was added by hand
 	scripts    scripts
 
-	host        *vmHost // the VM host it was composed on
-	hostOf      *vmHost // the VM host that it is
+	host        *vmHost  // the VM host it was composed on
+	parent      *machine // the host's machine of before, if a discovery found it on another
+	hostOf      *vmHost  // the VM host that it is
 	vmID        int
 	instance    string // its name in LXD
 	dynamic     bool   // made by allocate, deleted by release

@@ -76,6 +76,9 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 		if m := found[n]; m != nil {
 			r.change(m)
 			m.noteDiscovery(h)
+			if m.host != h {
+				r.moved(m)
+			}
 			m.host, m.instance, m.powerType = h, inst.Name, h.kind
 			m.cores, m.memory, m.powerOn = inst.Cores, inst.MemoryMiB, inst.Running
 			continue
@@ -91,6 +94,16 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 		m.born = r.revision // behind what this transaction sees
 	}
 	return r.revision - len(later), true
+}
+
+// moved is what becomes of a machine that a discovery finds on another host, where an instance has its MAC address: its interfaces are lost,
+// and its parent stays (recordings 611, 612).
+func (r *Region) moved(m *machine) {
+	m.parent = m.host.machine
+	for _, l := range m.links() {
+		r.removeLink(l)
+	}
+	m.interfaces = nil
 }
 
 // machinesSince are the machines of a host that were made after a revision.

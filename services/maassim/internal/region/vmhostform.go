@@ -2,6 +2,7 @@ package region
 
 import (
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,16 @@ func (r *Region) newHost(q *rest.Request) (*vmHost, error) {
 	r.ids.host++
 	h.id = r.ids.host
 	r.hosts.Add(h)
+	r.holdPowerAddress(h)
 	return h, nil
+}
+
+// holdPowerAddress keeps the address by which MAAS reaches a host among the addresses that are in use (recording 247).
+func (r *Region) holdPowerAddress(h *vmHost) {
+	ip, err := netip.ParseAddr(bareAddress(h.address))
+	if err == nil && !r.taken(ip) {
+		h.power = r.newAddress(ip, r.subnetFor(ip), allocSticky, nil)
+	}
 }
 
 // connect finds the server behind a host's address; without one, or with one of another type, LXD cannot be reached.
@@ -214,6 +224,9 @@ func (r *Region) deleteHost(q *rest.Request) (any, error) {
 		r.removeMachine(m)
 	}
 	r.hosts.Remove(h)
+	if h.power != nil {
+		r.removeAddress(h.power)
+	}
 	if own := h.machine; own != nil {
 		own.hostOf = nil
 		if own.dynamic {
