@@ -314,7 +314,7 @@ func (r *Region) addMetal(c Metal) error {
 		return fmt.Errorf("machine %s: zone %q or pool %q does not exist", c.Name, c.Zone, c.Pool)
 	}
 	m.status, m.arch, m.cores, m.memory = s, orDefault(c.Architecture, "amd64/generic"), c.Cores, c.MemoryMiB
-	m.powerType, m.tested, m.laidOut = "ipmi", !c.Untested, true
+	m.powerType, m.tested, m.laidOut, m.uefi = "ipmi", !c.Untested, true, true
 	for _, name := range c.Tags {
 		r.ensureTag(name)
 		m.tags = append(m.tags, name)
