@@ -44,11 +44,11 @@ func TestMachines_recording_327_one_is_added_by_hand(t *testing.T) {
 	want(t, m.get("machines/?op=is_registered"), 400, text, "No provided mac_address!") // recording 465
 	id, _ := o["system_id"].(string)
 	want(t, m.post("machines/"+id+"/?op=power_off", ""), 200, asJS, "null")
-	assert.Equal(t, "unknown", m.get("machines/"+id+"/?op=query_power_state").object(t)["state"])
+	assert.Equal(t, "unknown", m.get("machines/" + id + "/?op=query_power_state").object(t)["state"])
 
 	for body, refused := range map[string]string{
-		form: `{"hostname": ["Node with this Hostname already exists."], "mac_addresses": ["MAC address 00:16:3e:00:00:01 already in use on new-0."]}`,
-		"hostname=x-0&power_type=manual":                                            `{"architecture": ["This field is required."], "mac_addresses": ["This field is required."]}`,
+		form:                             `{"hostname": ["Node with this Hostname already exists."], "mac_addresses": ["MAC address 00:16:3e:00:00:01 already in use on new-0."]}`,
+		"hostname=x-0&power_type=manual": `{"architecture": ["This field is required."], "mac_addresses": ["This field is required."]}`,
 		"hostname=x.nowhere&architecture=amd64&mac_addresses=00:16:3e:00:00:09":     `{"hostname": ["Nonexistant domain."]}`,
 		"hostname=x-1&architecture=amd64&mac_addresses=zz":                          `{"mac_addresses": ["'zz' is not a valid MAC address."]}`,
 		"hostname=x-2&architecture=amd64&mac_addresses=00:16:3e:00:00:09&zone=nope": `{"zone": ["Select a valid choice. That choice is not one of the available choices."]}`,
@@ -309,7 +309,9 @@ func TestDeploy_recordings_351_352_run_again_after_another_users_allocate(t *tes
 	var wg sync.WaitGroup
 	var deployed, allocated answer
 	wg.Go(func() { deployed = m.post("machines/"+id+"/?op=deploy", "agent_name=thief") })
-	wg.Go(func() { allocated = m.as(m.UserAPIKey()).post("machines/?op=allocate", "system_id="+id+"&agent_name=alice") })
+	wg.Go(func() {
+		allocated = m.as(m.UserAPIKey()).post("machines/?op=allocate", "system_id="+id+"&agent_name=alice")
+	})
 	wg.Wait()
 	require.Equal(t, 200, deployed.status, deployed.body)
 	vm, _ := m.Machine("va-11")
