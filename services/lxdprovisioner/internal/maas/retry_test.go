@@ -63,7 +63,8 @@ func TestRetry_of_changes_only_where_MAAS_says_that_nothing_was_done(t *testing.
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := serve(t, conflict, answer{500, plain, "", ""})
-			require.Error(t, calls[name](t.Context(), client(t, g.URL)))
+			c := client(t, g.URL, func(cfg *maas.Config) { waits(cfg) })
+			require.Error(t, calls[name](t.Context(), c))
 			require.Len(t, g.seen(), want)
 		})
 	}
