@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -85,7 +86,7 @@ type prescan struct {
 func scanRecordings(all []*recording) prescan {
 	p := prescan{hostnames: make(map[string]string), interfaces: make(map[string]string), wished: make(map[string]bool)}
 	for _, r := range all {
-		if r.Request.Body != nil && r.Request.Method != "GET" {
+		if r.Request.Body != nil && r.Request.Method != http.MethodGet {
 			for _, m := range wishedHostname.FindAllStringSubmatch(*r.Request.Body, -1) {
 				p.wished[m[1]] = true
 			}

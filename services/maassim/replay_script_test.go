@@ -96,7 +96,8 @@ func (p *player) resolve(t *testing.T, s string) string {
 
 // lookUp finds the simulator's id of what has a name.
 func (p *player) lookUp(kind, name string) string {
-	list, by, want := "", "name", "id"
+	var list string
+	by, want := "name", "id"
 	switch kind {
 	case "link":
 		return p.number("links", name)

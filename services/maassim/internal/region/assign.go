@@ -84,13 +84,14 @@ func (r *Region) claimFor(i *iface, claimed *[]*link) error {
 			continue
 		}
 		links++
-		ip, ok := netip.Addr{}, false
-		if own != nil && own.subnet == l.subnet && !used {
-			ip, ok, used = own.ip, true, true
+		ip, ok := l.subnet.Next(r.reservedIn(l.subnet)...)
+		switch {
+		case own != nil && own.subnet == l.subnet && !used:
+			ip, used = own.ip, true
 			if r.taken(ip) {
 				return rest.Text(http.StatusNotFound, "The IP address %s is already in use.", ip)
 			}
-		} else if ip, ok = l.subnet.Next(r.reservedIn(l.subnet)...); !ok {
+		case !ok:
 			return rest.Text(http.StatusServiceUnavailable, "%s: Unable to allocate static IP due to address exhaustion.", i.machine.systemID)
 		}
 		r.hold(l, ip, allocAuto)

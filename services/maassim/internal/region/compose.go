@@ -1,9 +1,11 @@
 package region
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
@@ -160,7 +162,7 @@ func (r *Region) placeDisks(h *vmHost, spec vmSpec) ([]lxd.Disk, error) {
 // overCommitted compares with what the ratios allow, and names what is left without them; both texts follow each other without a space.
 func (r *Region) overCommitted(h *vmHost, spec vmSpec) error {
 	u := r.used(h)
-	text := ""
+	var text strings.Builder
 	for _, c := range []struct {
 		what               string
 		total, used, asked int
@@ -170,20 +172,20 @@ func (r *Region) overCommitted(h *vmHost, spec vmSpec) error {
 		{"Memory", h.memory, u.memory, spec.memory, h.memRatio},
 	} {
 		if float64(c.total)*c.ratio < float64(c.used+c.asked) {
-			text += overCommitText(c.what, c.ratio, c.total-c.used, c.asked)
+			text.WriteString(overCommitText(c.what, c.ratio, c.total-c.used, c.asked))
 		}
 	}
-	if text == "" {
+	if text.Len() == 0 {
 		return nil
 	}
-	return rest.Text(http.StatusServiceUnavailable, "Unable to compose KVM instance in '%s'. %s", h.name, text)
+	return rest.Text(http.StatusServiceUnavailable, "Unable to compose KVM instance in '%s'. %s", h.name, &text)
 }
 
 func composeFailed(h *vmHost, err error) error {
-	switch err { //nolint:errorlint // package lxd returns them unwrapped
-	case lxd.ErrNoRack:
+	switch {
+	case errors.Is(err, lxd.ErrNoRack):
 		return noRack()
-	case lxd.ErrOffline:
+	case errors.Is(err, lxd.ErrOffline):
 		return rest.Text(http.StatusServiceUnavailable, "Unable to compose machine because: Pod %d: %v", h.id, err)
 	}
 	return rest.Text(http.StatusServiceUnavailable, "Unable to compose machine because: %v", err)

@@ -55,14 +55,6 @@ func (m *machine) partitionJSON(d disk, n int, size int64, fs object) object {
 	}
 }
 
-// nullable is null for no object.
-func nullable(o object) any {
-	if o == nil {
-		return nil
-	}
-	return o
-}
-
 // poolOf is the storage pool that MAAS shows for a disk; a discovery forgets it (recordings 295, 492).
 func (m *machine) poolOf(d disk) string {
 	if m.discovered {

@@ -1,9 +1,10 @@
 package region
 
 import (
-	"github.com/capmaas/capmaas/services/maassim/internal/network"
 	"slices"
 	"strings"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/network"
 )
 
 // object is a JSON object of the API.
@@ -220,14 +221,6 @@ func (r *Region) ifaceJSON(i *iface) object {
 		"vendor": nil, "product": nil, "firmware_version": nil, "sriov_max_vf": 0,
 		"resource_uri": uri("nodes/%s/interfaces/%d/", i.machine.systemID, i.id),
 	}
-}
-
-// numa is the NUMA node of a NIC; a bridge is on none.
-func (i *iface) numa() any {
-	if i.kind == "bridge" {
-		return nil
-	}
-	return 0
 }
 
 // addressedFirst puts the STATIC links before the others (recording 358).

@@ -71,7 +71,7 @@ func parseNIC(group string) (nicConstraint, error) {
 		return nicConstraint{}, fmt.Errorf("Malformed constraint: '%s' (required format: '<label>:<key>=<value>[,<key2>=<value2>[,...]]')", group) //nolint:staticcheck // MAAS's words
 	}
 	if !nicLabel.MatchString(label) {
-		return nicConstraint{}, fmt.Errorf("Invalid label name: '%s' (Must begin with an alphanumeric character, and include only alphanumeric characters, dashes, and underscores.)", label) //nolint:staticcheck,revive // MAAS's words
+		return nicConstraint{}, fmt.Errorf("Invalid label name: '%s' (Must begin with an alphanumeric character, and include only alphanumeric characters, dashes, and underscores.)", label) //nolint:staticcheck // MAAS's words
 	}
 	c := nicConstraint{label: label, by: make(map[string][]string)}
 	for pair := range strings.SplitSeq(rest, ",") {

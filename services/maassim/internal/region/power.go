@@ -1,6 +1,7 @@
 package region
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
@@ -105,10 +106,10 @@ func (r *Region) power(m *machine, on bool, faults fault.Inside) error {
 
 // powerFailed is the answer after MAAS has committed and the rack could not switch the machine.
 func powerFailed(err error) error {
-	switch err { //nolint:errorlint // package lxd returns them unwrapped
-	case lxd.ErrNoRack:
+	switch {
+	case errors.Is(err, lxd.ErrNoRack):
 		return noRack()
-	case lxd.ErrOffline:
+	case errors.Is(err, lxd.ErrOffline):
 		return rest.Text(http.StatusInternalServerError, "Pod: %v", err)
 	}
 	return rest.Text(http.StatusInternalServerError, "%v", err)
