@@ -5,7 +5,7 @@ PACKAGES := $(MODULES:%=./%/...)
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo.
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo, SEED and LIFECYCLES to faults.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
@@ -13,6 +13,8 @@ BENCH ?= .
 FUZZ ?= .
 FUZZTIME ?= 20s
 KEEP ?=
+SEED ?=
+LIFECYCLES ?=
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
 TOOLS := tools=$$(tools/ensure.sh) || exit 1;
@@ -85,6 +87,10 @@ deflake: race ## Repeat tests in random order until one fails, COUNT times at mo
 demo: build ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running)
 	@$(ASSETS) grpcurl=$$(tools/ensure.sh grpcurl) || exit 1; go build -o bin/demo ./test/demo || exit 1; \
 		KUBEBUILDER_ASSETS="$$assets" PATH="$$assets:$$grpcurl:$$PATH" exec bin/demo $(if $(KEEP),--keep)
+
+.PHONY: faults
+faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)
+	@$(ASSETS) go build -o bin/faults ./test/faults/cmd/faults || exit 1; KUBEBUILDER_ASSETS="$$assets" SEED="$(SEED)" LIFECYCLES="$(LIFECYCLES)" exec bin/faults
 
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH='Place')

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -91,13 +92,18 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 	if options.Namespace != "" {
 		watched[options.Namespace] = cache.Config{}
 	}
+	lead := leaseOf(options.Lease)
 	mgr, err := ctrl.NewManager(options.Config, ctrl.Options{
-		Scheme:                 scheme,
-		LeaderElection:         options.LeaderElect,
-		LeaderElectionID:       leaderElectionID,
-		HealthProbeBindAddress: options.HealthAddress,
-		Metrics:                server.Options{BindAddress: options.MetricsAddress},
-		WebhookServer:          webhook.NewServer(webhook.Options{Port: options.WebhookPort}),
+		Scheme:                  scheme,
+		LeaderElection:          options.LeaderElect,
+		LeaderElectionID:        leaderElectionID,
+		LeaderElectionNamespace: options.LeaseNamespace,
+		LeaseDuration:           lead.duration,
+		RenewDeadline:           lead.renew,
+		RetryPeriod:             lead.retry,
+		HealthProbeBindAddress:  options.HealthAddress,
+		Metrics:                 server.Options{BindAddress: options.MetricsAddress},
+		WebhookServer:           webhook.NewServer(webhook.Options{Port: options.WebhookPort}),
 		Cache: cache.Options{
 			DefaultNamespaces: watched, SyncPeriod: &options.SyncPeriod, DefaultTransform: cache.TransformStripManagedFields(),
 		},
@@ -115,6 +121,17 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		}
 	}
 	return mgr, nil
+}
+
+// leaseTerm is how a leader keeps its lease; nil stands for controller-runtime's own durations.
+type leaseTerm struct{ duration, renew, retry *time.Duration }
+
+// leaseOf divides a lease as Kubernetes' own components do: 15 s, renewed within 10 s, tried every 2 s.
+func leaseOf(lease time.Duration) leaseTerm {
+	if lease == 0 {
+		return leaseTerm{}
+	}
+	return leaseTerm{duration: &lease, renew: new(lease * 2 / 3), retry: new(lease * 2 / 15)}
 }
 
 // setup makes the reconcilers and registers them. shutdown ends the connections to workload clusters, which outlive the

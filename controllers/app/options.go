@@ -43,6 +43,10 @@ type Options struct {
 	Dialer Dialer
 	// Prober replaces the probe of API servers; nil for the real one.
 	Prober maascluster.Prober
+	// LeaseNamespace is where the leader's lease is; empty for the namespace of the Pod.
+	LeaseNamespace string
+	// Lease is how long a leader that fell silent keeps the others waiting, at least a second; 0 for 15 s.
+	Lease time.Duration
 	// AnyControllerName lets several managers of one process use the same controller names.
 	AnyControllerName bool
 }

@@ -26,8 +26,6 @@ const (
 	// mostAttempts is from how many on attempts are settled and forgotten before another one is opened: DeleteVM takes a
 	// hundred, and an annotation is no archive.
 	mostAttempts = 30
-	// exclusion is how long a host is left out after an attempt on it came to nothing.
-	exclusion = 30 * time.Minute
 	// longestLabel is the longest part of a name before "-" and five characters of hash: 63 together.
 	longestLabel = 57
 )
@@ -107,11 +105,11 @@ func (a attempts) forgetful() attempts {
 	return append(kept, a[last])
 }
 
-// excludedHosts are the hosts on which an attempt came to nothing lately.
-func (a attempts) excludedHosts(now time.Time) []string {
+// excludedHosts are the hosts on which an attempt that was sent after since came to nothing.
+func (a attempts) excludedHosts(since time.Time) []string {
 	var hosts []string
 	for i := range a {
-		if a[i].GivenUp && a[i].SentAt != nil && now.Sub(a[i].SentAt.Time) < exclusion {
+		if a[i].GivenUp && a[i].SentAt != nil && a[i].SentAt.After(since) {
 			hosts = append(hosts, a[i].HostID)
 		}
 	}

@@ -107,7 +107,7 @@ func (r *Reconciler) openAttempt(ctx context.Context, s *scope) (step, error) {
 	answer, err := r.Provisioner.VMs.SelectHost(ctx, &lxdprovisionerv1.SelectHostRequest{
 		VmName:    name,
 		Resources: resources,
-		Placement: placementOf(&s.machine.Spec, zone, s.record.attempts.excludedHosts(r.Clock())),
+		Placement: placementOf(&s.machine.Spec, zone, s.record.attempts.excludedHosts(r.Clock().Add(-r.Delays.Exclusion))),
 		Group:     &lxdprovisionerv1.Group{Key: group, AntiAffinity: antiAffinityOf(&s.machine.Spec), Peers: peers},
 		Network:   network,
 	})

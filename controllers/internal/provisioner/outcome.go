@@ -80,6 +80,8 @@ type Delays struct {
 	Idle time.Duration
 	// HostLost is how long a host must not have answered before the deletion of a VM on it is handed over.
 	HostLost time.Duration
+	// Exclusion is how long a host is left out after an attempt on it came to nothing.
+	Exclusion time.Duration
 }
 
 // DefaultDelays are the delays of production. A MAAS takes 2 – 5 minutes to commission and 5 – 15 to deploy, so a look
@@ -87,7 +89,7 @@ type Delays struct {
 func DefaultDelays() Delays {
 	return Delays{
 		Busy: 5 * time.Second, Working: 15 * time.Second, Slow: 2 * time.Minute,
-		Blocked: 10 * time.Minute, Idle: 10 * time.Minute, HostLost: 5 * time.Minute,
+		Blocked: 10 * time.Minute, Idle: 10 * time.Minute, HostLost: 5 * time.Minute, Exclusion: 30 * time.Minute,
 	}
 }
 
@@ -96,7 +98,7 @@ func (d Delays) Scaled(factor float64) Delays {
 	scale := func(t time.Duration) time.Duration { return time.Duration(float64(t) * factor) }
 	return Delays{
 		Busy: scale(d.Busy), Working: scale(d.Working), Slow: scale(d.Slow),
-		Blocked: scale(d.Blocked), Idle: scale(d.Idle), HostLost: scale(d.HostLost),
+		Blocked: scale(d.Blocked), Idle: scale(d.Idle), HostLost: scale(d.HostLost), Exclusion: scale(d.Exclusion),
 	}
 }
 

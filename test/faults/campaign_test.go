@@ -1,0 +1,44 @@
+package faults_test
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/test/faults"
+)
+
+// fromEnvironment gives a number from the environment, or the default.
+func fromEnvironment(t *testing.T, name string, value uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return value
+	}
+	value, err := strconv.ParseUint(text, 10, 63)
+	require.NoError(t, err, name)
+	return value
+}
+
+// TestCampaign_short is the short form of `make faults`. SEED and LIFECYCLES repeat and lengthen it.
+func TestCampaign_short_leaks_doubles_steals_and_sticks_nothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	figures, err := faults.Run(t.Context(), faults.Options{
+		Config: api.Config, Seed: fromEnvironment(t, "SEED", 1), Lifecycles: int(fromEnvironment(t, "LIFECYCLES", 120)),
+		Worlds: 2, PerRound: 20, Patience: 2 * time.Minute, Out: t.Output(),
+	})
+	t.Log(figures)
+	require.NoError(t, err)
+	assert.Zero(t, figures.Leaked, "R5.4")
+	assert.Zero(t, figures.Doubled, "R4.4")
+	assert.Zero(t, figures.Stolen, "X3.2")
+	assert.Zero(t, figures.Stuck, "P5")
+	assert.GreaterOrEqual(t, figures.Kills, 50, "hardly anything died")
+	assert.Greater(t, figures.Hit*2, figures.Known, "most boundaries were never reached")
+}

@@ -1,0 +1,108 @@
+package faults
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/capmaas/capmaas/services/maassim"
+)
+
+// maasGate is MAAS as one process of the service sees it, until that process dies. A request that MAAS has begun goes on.
+type maasGate struct {
+	sim        *maassim.Sim
+	operations operations
+	// cross is asked at each boundary whether the service dies there; it then has already called cut.
+	cross func(operation string, m moment) bool
+
+	server *httptest.Server
+	dead   atomic.Bool
+}
+
+func newMAASGate(sim *maassim.Sim, names operations, cross func(string, moment) bool) *maasGate {
+	g := &maasGate{sim: sim, operations: names, cross: cross}
+	g.server = httptest.NewServer(g)
+	return g
+}
+
+func (g *maasGate) url() string { return g.server.URL + "/MAAS" }
+
+// ServeHTTP lets MAAS answer.
+func (g *maasGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	operation := g.operations.of(r)
+	if g.dead.Load() || g.cross(operation, beforeSend) {
+		panic(http.ErrAbortHandler)
+	}
+	g.sim.ServeHTTP(&gatedAnswer{ResponseWriter: w, gate: g, operation: operation}, r)
+}
+
+// cut takes MAAS away.
+func (g *maasGate) cut() {
+	g.dead.Store(true)
+	go g.server.CloseClientConnections()
+}
+
+// close waits for what is under way.
+func (g *maasGate) close() { g.server.Close() }
+
+// gatedAnswer is the way back: when its first byte is written the request has had its effect.
+type gatedAnswer struct {
+	http.ResponseWriter
+	gate      *maasGate
+	operation string
+	once      sync.Once
+}
+
+func (a *gatedAnswer) pass() {
+	a.once.Do(func() {
+		if a.gate.dead.Load() || a.gate.cross(a.operation, afterEffect) {
+			panic(http.ErrAbortHandler)
+		}
+	})
+}
+
+// WriteHeader is a boundary.
+func (a *gatedAnswer) WriteHeader(status int) {
+	a.pass()
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write is one where no header was written.
+func (a *gatedAnswer) Write(p []byte) (int, error) {
+	a.pass()
+	return a.ResponseWriter.Write(p)
+}
+
+// Unwrap lets the simulator reach the connection.
+func (a *gatedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// operations names requests as the simulator does.
+type operations []maassim.Operation
+
+// of gives the name of a request's operation; empty where it is none.
+func (o operations) of(r *http.Request) string {
+	path := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.Path, "/MAAS/api/2.0/"), "/"), "/")
+	for _, candidate := range o {
+		if candidate.Method == r.Method && candidate.Op == r.URL.Query().Get("op") && matches(candidate.Path, path) {
+			return candidate.Name
+		}
+	}
+	return ""
+}
+
+// matches compares a path with one that has variables in braces.
+func matches(pattern string, path []string) bool {
+	pattern = strings.TrimPrefix(pattern, "/MAAS/api/2.0/")
+	parts := strings.Split(strings.Trim(pattern, "/"), "/")
+	if len(parts) != len(path) {
+		return false
+	}
+	for i := range parts {
+		if !strings.HasPrefix(parts[i], "{") && parts[i] != path[i] {
+			return false
+		}
+	}
+	return true
+}

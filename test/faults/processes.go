@@ -1,0 +1,249 @@
+package faults
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/resolver"
+	"k8s.io/client-go/rest"
+
+	managerapp "github.com/capmaas/capmaas/controllers/app"
+	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
+)
+
+const (
+	// timeScale shortens the manager's waits.
+	timeScale = 0.02
+	// startLimit bounds how long a process may take to start.
+	startLimit = time.Minute
+	// lease is how long a manager leads without renewing it.
+	lease = 3 * time.Second
+)
+
+// timing is the service's for a MAAS that does everything within a second. No fault may delay what MAAS does for longer
+// than SettleFirst allows for, or the rules of protocol.md would not hold here for reasons that are not theirs.
+func timing() serviceapp.Timing {
+	t := serviceapp.DefaultTiming()
+	t.InventoryMaxAge, t.MachinesMaxAge, t.LedgerHold = 100*time.Millisecond, time.Second, 5*time.Second
+	t.DetachedLimit, t.SettleFirst, t.SettleGap = 3*time.Second, 6*time.Second, time.Second
+	t.RefreshGap, t.YieldLook = 200*time.Millisecond, 100*time.Millisecond
+	t.WatchInterval, t.IdleInterval = 200*time.Millisecond, time.Second
+	t.WatchFullRead = time.Second
+	return t
+}
+
+// replica is one replica of the service: a place that outlives the processes which run in it.
+type replica struct {
+	world *world
+	gate  *rpcGate
+
+	mu     sync.Mutex
+	maas   *maasGate
+	stop   context.CancelFunc
+	began  time.Time
+	up     bool
+	number int
+}
+
+// start starts a process.
+func (r *replica) start() error {
+	w := r.world
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.number++
+	dir := filepath.Join(w.dir, fmt.Sprintf("%p-%d", r, r.number))
+	var gate *maasGate
+	gate = newMAASGate(w.sim, w.operations, func(operation string, m moment) bool { return w.crossMAAS(r, gate, operation, m) })
+	if err := writeCredentials(dir, map[string]string{"MAAS_ENDPOINT": gate.url(), "MAAS_API_KEY": w.sim.APIKey()}); err != nil {
+		return err
+	}
+	bound := make(chan serviceapp.Addresses, 1)
+	cfg := serviceapp.Config{
+		Clock: time.Now, Getenv: os.Getenv, Logs: w.campaign.logs(), Timing: timing(), Started: func(a serviceapp.Addresses) { bound <- a },
+	}
+	cfg.AddFlags(flag.NewFlagSet("lxdprovisioner", flag.ContinueOnError))
+	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir, cfg.DrainTimeout = "127.0.0.1:0", "127.0.0.1:0", dir, time.Second
+	cfg.ShortCalls, cfg.ListCalls = 8, 2
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	w.campaign.zombies.Go(func() {
+		ended <- serviceapp.Run(ctx, cfg)
+		gate.close()
+	})
+	select {
+	case a := <-bound:
+		r.maas, r.stop, r.began, r.up = gate, cancel, time.Now(), true
+		return r.gate.connect(a.GRPC.String())
+	case err := <-ended:
+		cancel()
+		return fmt.Errorf("start the service: %w", errors.Join(err, errors.New("it ended at once")))
+	case <-time.After(startLimit):
+		cancel()
+		return errors.New("start the service: it listens nowhere")
+	}
+}
+
+func writeCredentials(dir string, files map[string]string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the credentials directory: %w", err)
+	}
+	for name, value := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
+			return fmt.Errorf("write the credentials: %w", err)
+		}
+	}
+	return nil
+}
+
+// kill cuts the running process off, and says whether there was one.
+func (r *replica) kill() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.up {
+		return false
+	}
+	r.up = false
+	r.maas.cut()
+	r.gate.disconnect()
+	r.stop()
+	return true
+}
+
+// age is how long the process has run; ok is false where none runs.
+func (r *replica) age() (age time.Duration, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.began), r.up
+}
+
+// seat is where one manager runs at a time.
+type seat struct {
+	world *world
+
+	mu    sync.Mutex
+	api   *apiGate
+	calls *connections
+	from  map[string]bool // the addresses from which the manager has called
+	stop  context.CancelFunc
+	began time.Time
+	up    bool
+}
+
+// start starts a manager.
+func (s *seat) start() error {
+	w := s.world
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	api, err := newAPIGate(context.Background(), w.campaign.apiAddress())
+	if err != nil {
+		return err
+	}
+	calls := &connections{}
+	options := managerapp.DefaultOptions()
+	options.Config, options.Namespace = s.config(api), w.namespace
+	options.MetricsAddress, options.HealthAddress, options.WebhookPort = "0", "0", 0
+	options.ProvisionerAddress, options.ProvisionerInsecure = w.target(), true
+	options.TimeScale, options.AnyControllerName = timeScale, true
+	options.MachineConcurrency = 16
+	options.LeaderElect, options.LeaseNamespace, options.Lease = len(w.seats) > 1, w.namespace, lease
+	options.Dialer = s.dialer(calls)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.api, s.calls, s.from, s.stop, s.began, s.up = api, calls, map[string]bool{}, cancel, time.Now(), true
+	w.campaign.zombies.Go(func() {
+		err := managerapp.Run(ctx, options)
+		api.close()
+		if ctx.Err() == nil {
+			// It gave up by itself, as one does that can't renew its lease; whoever runs it starts it again.
+			w.story("manager ended by itself: %v", err)
+			if s.kill() {
+				w.revive(s)
+			}
+		}
+	})
+	return nil
+}
+
+// config is the way to the API server through the manager's own gate.
+func (s *seat) config(api *apiGate) *rest.Config {
+	config := rest.CopyConfig(s.world.campaign.config)
+	config.Host = "https://" + api.address()
+	return config
+}
+
+func (s *seat) dialer(calls *connections) managerapp.Dialer {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return nil, fmt.Errorf("call the service: %w", err)
+		}
+		if !calls.add(conn) {
+			return nil, io.ErrClosedPipe
+		}
+		s.mu.Lock()
+		s.from[conn.LocalAddr().String()] = true
+		s.mu.Unlock()
+		return conn, nil
+	}
+}
+
+// kill cuts the manager off, and says whether there was one.
+func (s *seat) kill() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.up {
+		return false
+	}
+	s.up = false
+	s.api.close()
+	s.calls.cut()
+	s.stop()
+	return true
+}
+
+// calledFrom says whether the manager called from this address.
+func (s *seat) calledFrom(address string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.up && s.from[address]
+}
+
+func (s *seat) age() (age time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.began), s.up
+}
+
+// replicas resolves targets of the form replicas:///host:port,host:port, as DNS resolves a headless Service.
+type replicas struct{}
+
+// replicaScheme is the one that replicas resolves.
+const replicaScheme = "replicas"
+
+// Scheme is the scheme of the targets.
+func (replicas) Scheme() string { return replicaScheme }
+
+// Build tells the connection all addresses at once; they never change.
+func (replicas) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	var state resolver.State
+	for _, address := range splitList(target.Endpoint()) {
+		state.Addresses = append(state.Addresses, resolver.Address{Addr: address})
+	}
+	return nothingMore{}, cc.UpdateState(state)
+}
+
+// nothingMore is a resolver that has said everything.
+type nothingMore struct{}
+
+// ResolveNow does nothing.
+func (nothingMore) ResolveNow(resolver.ResolveNowOptions) {}
+
+// Close does nothing.
+func (nothingMore) Close() {}
