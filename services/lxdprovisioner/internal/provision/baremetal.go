@@ -109,13 +109,15 @@ func (b *BareMetal) mayAppear(sentAt time.Time) (time.Duration, bool) {
 	return age.Round(time.Second), age < b.cfg.Timing.DetachedLimit
 }
 
-// held reads the machines that are allocated under the agent name, the lowest system id first.
+// held reads the machines that are allocated under the agent name, the lowest system id first. One
+// without an owner is not: MAAS keeps the agent name of a machine that leaves its owner by another way
+// than a release, for example by a commissioning.
 func (b *BareMetal) held(ctx context.Context, agent string) ([]inventory.Machine, error) {
 	found, err := b.cfg.MAAS.Machines(ctx, MachineFilter{AgentNames: []string{agent}})
 	if err != nil {
 		return nil, fmt.Errorf("look for machines of %s: %w", agent, err)
 	}
-	found = slices.DeleteFunc(found, inventory.Machine.IsVM)
+	found = slices.DeleteFunc(found, func(m inventory.Machine) bool { return m.IsVM() || m.Owner == "" })
 	slices.SortFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
 	return found, nil
 }

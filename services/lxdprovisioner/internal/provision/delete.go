@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -118,8 +119,9 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 }
 
 // ours says whether a machine of the attempt's name is the attempt's VM (protocol.md 3.2): on its
-// host and either without an owner, or marked for the same MaasMachine, or claimed by us. A VM that
-// is being commissioned bears the name of the user that composed or refreshed.
+// host and either without an owner, or marked for the same MaasMachine, or claimed by us. In some states
+// an owner is no claim, and in others MAAS has taken the agent name away; where only time tells whose
+// the VM will be, the answer is Busy.
 func (d *deletion) ours(ctx context.Context, m inventory.Machine, a Attempt) (bool, error) {
 	if !a.onHost(m) {
 		return false, nil
@@ -127,15 +129,31 @@ func (d *deletion) ours(ctx context.Context, m inventory.Machine, a Attempt) (bo
 	if mark := ownerOf(m); mark != nil {
 		return mark.same(d.req.Owner), nil
 	}
-	switch m.Status {
-	case inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusFailedCommissioning,
-		inventory.StatusTesting, inventory.StatusFailedTesting:
-		us, err := d.user.get(ctx)
-		return m.Owner == "" || m.Owner == us, err
-	default:
-	}
-	if m.Owner == "" {
+	if m.Owner == "" || unclaimable(m.Status) {
 		return true, nil
 	}
+	us, err := d.user.get(ctx)
+	if err != nil {
+		return false, err
+	}
+	switch m.Status {
+	case inventory.StatusFailedTesting, inventory.StatusFailedReleasing, inventory.StatusFailedDiskErasing:
+		if m.Owner == us {
+			return true, nil
+		}
+	case inventory.StatusTesting, inventory.StatusReleasing, inventory.StatusDiskErasing:
+		if m.Owner == us {
+			return true, nil
+		}
+		return false, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s on %s is %s for %q; whether it is ours shows when that has ended",
+			m.Hostname, m.HostName, m.StatusName, m.Owner).WithRetryAfter(time.Minute)
+	default:
+	}
 	return d.proved(ctx, m)
+}
+
+// unclaimable says whether nobody can have claimed a machine in this state: its owner, if there is one,
+// is who composed, refreshed or commissioned (protocol.md 5.1).
+func unclaimable(s inventory.Status) bool {
+	return s == inventory.StatusNew || s == inventory.StatusCommissioning || s == inventory.StatusFailedCommissioning
 }

@@ -59,15 +59,19 @@ const (
 	listingHosts = 20
 )
 
-// unownedStatuses are the states in which a composed VM has no owner.
+// unownedStatuses are the states in which a composed VM may have no owner. An operator may have marked it
+// broken, which takes the owner away and leaves the mark, or brought it into rescue mode.
 var unownedStatuses = []inventory.Status{
 	inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusFailedCommissioning, inventory.StatusReady,
-	inventory.StatusTesting, inventory.StatusFailedTesting,
+	inventory.StatusTesting, inventory.StatusFailedTesting, inventory.StatusBroken, inventory.StatusMissing, inventory.StatusRetired,
+	inventory.StatusRescueMode, inventory.StatusEnteringRescueMode, inventory.StatusFailedEnteringRescue,
+	inventory.StatusExitingRescueMode, inventory.StatusFailedExitingRescue,
 }
 
 // ListVMs lists composed VMs that bear our mark or our shape of name, by system id; the second value
-// is the token of the next page, empty on the last. VMs without an owner are among them unless a
-// cluster is asked for: what a crash leaves is one without owner and mark.
+// is the token of the next page, empty on the last. VMs without an owner are among them: what a crash
+// leaves is one without owner and mark, which no cluster's list holds, and what is marked broken is one
+// with its mark.
 func (l *LXD) ListVMs(ctx context.Context, req ListRequest) ([]VM, string, error) {
 	size := req.PageSize
 	if size <= 0 {
@@ -102,12 +106,8 @@ func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine
 	if err != nil {
 		return nil, err
 	}
-	filters := []MachineFilter{{Owners: []string{us}}}
-	if req.ClusterID == "" {
-		filters = append(filters, MachineFilter{Statuses: unownedStatuses})
-	}
 	var found []inventory.Machine
-	for _, filter := range filters {
+	for _, filter := range []MachineFilter{{Owners: []string{us}}, {Statuses: unownedStatuses}} {
 		if req.Zone != "" {
 			filter.Zones = []string{req.Zone}
 		}

@@ -16,8 +16,17 @@ func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machin
 		return VM{}, err
 	}
 	switch m.Status {
-	case inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusTesting:
+	case inventory.StatusNew, inventory.StatusCommissioning:
 		return l.settleCommissioning(ctx, req, m)
+	case inventory.StatusTesting:
+		// Somebody may test a machine that is claimed, by us or by others.
+		claimed, err := l.mayBeClaimed(ctx, m)
+		if err != nil {
+			return VM{}, err
+		}
+		if !claimed {
+			return l.settleCommissioning(ctx, req, m)
+		}
 	case inventory.StatusReady:
 		host, err := l.homeOf(ctx, m)
 		if err != nil {
@@ -29,17 +38,29 @@ func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machin
 		}
 		return l.claim(ctx, req, m)
 	case inventory.StatusFailedCommissioning, inventory.StatusFailedTesting:
-		// MAAS may still show the user that composed, which is no claim.
-		us, err := l.user.get(ctx)
+		claimed, err := l.mayBeClaimed(ctx, m)
 		if err != nil {
 			return VM{}, err
 		}
-		if ownerOf(m) == nil && (m.Owner == "" || m.Owner == us) {
+		if !claimed {
 			return VM{}, l.discard(ctx, m, req.Owner, fault.ReasonVMDeploymentFailed, l.why(ctx, m))
 		}
 	default:
 	}
 	return l.settleClaimed(ctx, req.Attempt, req.Owner, req.Network, m)
+}
+
+// mayBeClaimed says whether the owner of a VM that MAAS commissions or tests may stand for a claim. It
+// does not where it is the user that composed, or where nobody can claim a machine in that state.
+func (l *LXD) mayBeClaimed(ctx context.Context, m inventory.Machine) (bool, error) {
+	if ownerOf(m) != nil {
+		return true, nil
+	}
+	if m.Owner == "" || unclaimable(m.Status) {
+		return false, nil
+	}
+	us, err := l.user.get(ctx)
+	return m.Owner != us, err
 }
 
 // settleCommissioning tells a VM that we let MAAS commission from one that a refresh imported: where
