@@ -50,8 +50,8 @@ func (b boundary) String() string {
 	return fmt.Sprintf("%s %s: %s dies %s", b.layer, b.name, b.victim, b.moment)
 }
 
-// boundaries counts how often a process died at each known boundary. RPCs are known from their descriptors; what is
-// asked of MAAS is known once it was asked.
+// boundaries counts how often a process died at each known boundary. RPCs are known from their descriptors; which of them
+// the manager calls, and what is asked of MAAS, is known once it was done.
 type boundaries struct {
 	mu    sync.Mutex
 	hits  map[boundary]int
@@ -64,7 +64,6 @@ func newBoundaries(seed uint64) *boundaries {
 	for _, name := range rpcNames() {
 		for _, m := range []moment{beforeSend, afterEffect, afterAnswer} {
 			b.hits[boundary{rpcLayer, name, m, service}] = 0
-			b.hits[boundary{rpcLayer, name, m, manager}] = 0
 		}
 	}
 	return b
@@ -88,16 +87,33 @@ func rpcNames() []string {
 	return names
 }
 
-// learn notes that the product asks this of MAAS.
-func (b *boundaries) learn(operation string) {
+// learnRequest notes that the service asks this of MAAS.
+func (b *boundaries) learnRequest(operation string) {
+	b.learn(operation, func() {
+		for _, m := range []moment{beforeSend, afterEffect} {
+			b.hits[boundary{maasLayer, operation, m, service}] = 0
+		}
+	})
+}
+
+// learnCall notes that the manager makes this call; health checks and the like are no part of the contract.
+func (b *boundaries) learnCall(method string) {
+	b.learn(method, func() {
+		if _, ours := b.hits[boundary{rpcLayer, method, beforeSend, service}]; !ours {
+			return
+		}
+		for _, m := range []moment{beforeSend, afterEffect, afterAnswer} {
+			b.hits[boundary{rpcLayer, method, m, manager}] = 0
+		}
+	})
+}
+
+func (b *boundaries) learn(name string, enter func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.asked[operation] {
-		return
-	}
-	b.asked[operation] = true
-	for _, m := range []moment{beforeSend, afterEffect} {
-		b.hits[boundary{maasLayer, operation, m, service}] += 0
+	if !b.asked[name] {
+		b.asked[name] = true
+		enter()
 	}
 }
 

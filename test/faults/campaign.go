@@ -105,7 +105,7 @@ func Run(ctx context.Context, options Options) (Figures, error) {
 	reports.Wait()
 	c.zombies.Wait()
 	for _, b := range c.boundaries.missed() {
-		c.print("never hit: %s", b)
+		c.print("nothing died here: %s", b)
 	}
 	return c.figures(), errors.Join(c.errs...)
 }
@@ -196,6 +196,8 @@ const (
 	clustersPerWorld = 3
 	// renewEvery is after how many rounds a cluster is deleted and another made.
 	renewEvery = 3
+	// longestDisturbance bounds how long everything is disturbed at a stretch.
+	longestDisturbance = 30 * time.Second
 )
 
 // rounds runs rounds until there were enough, and then leaves nothing; it ends early after something was wrong.
@@ -214,8 +216,10 @@ func (w *world) rounds(ctx context.Context) error {
 		if !last {
 			born = w.plan(round, w.campaign.options.PerRound)
 		}
-		w.disturbed(ctx, append(born, there...))
-		var err error
+		err := w.disturbed(ctx, append(born, there...))
+		if err != nil {
+			return err
+		}
 		var ok bool
 		if there, ok, err = w.settle(ctx, append(born, there...)); err != nil || !ok {
 			return err
@@ -224,7 +228,7 @@ func (w *world) rounds(ctx context.Context) error {
 			return w.leaveNothing(ctx)
 		}
 		if len(there) == 0 || round%renewEvery == renewEvery-1 {
-			if there, err = w.renewCluster(ctx, round, there); err != nil {
+			if there, ok, err = w.renewCluster(ctx, round, there); err != nil || !ok {
 				return err
 			}
 		}
@@ -233,18 +237,30 @@ func (w *world) rounds(ctx context.Context) error {
 }
 
 // disturbed leads the machines through a round in which everything dies and fails.
-func (w *world) disturbed(ctx context.Context, lives []*life) {
-	bounded, end := context.WithCancel(ctx)
+func (w *world) disturbed(ctx context.Context, lives []*life) error {
+	return w.whileDisturbed(ctx, func(ctx context.Context) error {
+		w.live(ctx, lives)
+		return nil
+	})
+}
+
+// whileDisturbed does something while everything dies and fails. What has not ended by itself after a while ends in peace.
+func (w *world) whileDisturbed(ctx context.Context, do func(context.Context) error) error {
+	bounded, end := context.WithTimeout(ctx, longestDisturbance)
 	var actors sync.WaitGroup
 	w.rest(false)
 	for _, act := range []func(context.Context){w.trouble, w.unsettle, w.alice.work, w.operate} {
 		actors.Go(func() { act(bounded) })
 	}
-	w.live(ctx, lives)
+	actors.Go(func() {
+		<-bounded.Done()
+		w.rest(true)
+	})
+	err := do(ctx)
 	end()
-	w.rest(true)
 	actors.Wait()
 	w.revival.Wait()
+	return err
 }
 
 // settle waits until nothing is wrong any more. It gives the machines that are there, and says whether all is well.
@@ -267,6 +283,7 @@ func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bo
 		return nil, false, ctx.Err()
 	}
 	for _, v := range wrong {
+		v.what += "\n  events:\n    " + w.eventsOf(ctx, v.object)
 		w.campaign.count(w, v)
 	}
 	if len(wrong) > 0 {

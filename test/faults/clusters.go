@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// renewCluster deletes one cluster with its machines, and makes another. It gives the machines that are left.
-func (w *world) renewCluster(ctx context.Context, round int, there []*life) ([]*life, error) {
+// renewCluster deletes one cluster with its machines, and makes another. It gives the machines that are left, and says
+// whether all is well.
+func (w *world) renewCluster(ctx context.Context, round int, there []*life) (left []*life, ok bool, err error) {
 	n := round / renewEvery % len(w.clusters)
 	old := w.clusters[n]
 	var going []*life
-	var left []*life
 	for _, l := range there {
 		if l.cluster == old {
 			going = append(going, l)
@@ -23,22 +23,27 @@ func (w *world) renewCluster(ctx context.Context, round int, there []*life) ([]*
 	for _, l := range going {
 		l.ending, l.deleted, l.edited, l.paused = inBetween, 0, false, false
 	}
-	w.disturbed(ctx, going)
-	still, ok, err := w.settle(ctx, going)
-	if err != nil || !ok || len(still) > 0 {
-		return nil, fmt.Errorf("delete the machines of %s: %d are left: %w", old.name, len(still), err)
+	if err := w.disturbed(ctx, going); err != nil {
+		return nil, false, err
 	}
-	if err := old.delete(ctx); err != nil {
-		return nil, err
+	still, ok, err := w.settle(ctx, append(slices.Clone(going), left...))
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	if len(still) > len(left) {
+		return nil, false, fmt.Errorf("delete the machines of %s: %d are left", old.name, len(still)-len(left))
+	}
+	if err := w.whileDisturbed(ctx, old.delete); err != nil {
+		return nil, false, err
 	}
 	w.clusters[n], err = w.makeCluster(ctx, fmt.Sprintf("%s-c%d-r%d", w.name, n, round))
-	return left, err
+	return still, true, err
 }
 
 // leaveNothing deletes the clusters and compares what is left with nothing.
 func (w *world) leaveNothing(ctx context.Context) error {
 	for _, c := range w.clusters {
-		if err := c.delete(ctx); err != nil {
+		if err := w.whileDisturbed(ctx, c.delete); err != nil {
 			return err
 		}
 	}

@@ -69,7 +69,7 @@ func (w *world) crossMAAS(r *replica, gate *maasGate, operation string, m moment
 	if operation == "" {
 		return false
 	}
-	w.campaign.boundaries.learn(operation)
+	w.campaign.boundaries.learnRequest(operation)
 	r.mu.Lock()
 	current := r.maas == gate
 	r.mu.Unlock()
@@ -82,15 +82,16 @@ func (w *world) crossMAAS(r *replica, gate *maasGate, operation string, m moment
 
 // crossRPC decides at a boundary between a manager, or an operator, and the service.
 func (w *world) crossRPC(g *rpcGate, method, caller string, m moment) bool {
-	if w.resting() {
-		return false
-	}
 	var mayDie []victim
 	var calling *seat
 	for _, s := range w.seats {
 		if s.calledFrom(caller) {
 			calling = s
+			w.campaign.boundaries.learnCall(method)
 		}
+	}
+	if w.resting() {
+		return false
 	}
 	if calling != nil && mortal(calling, managerGap) {
 		mayDie = append(mayDie, manager)

@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -185,7 +186,7 @@ func stateOf(m *infrav1.MaasMachine) state {
 		return lost
 	case deployed.Status == metav1.ConditionTrue && ptr.Deref(m.Status.Initialization.Provisioned, false):
 		return ready
-	case condition(infrav1.LXDHostSelectedCondition).Reason == "VM_DEPLOYMENT_FAILED":
+	case strings.Contains(deployed.Message, "delete the Machine to have"):
 		return failed
 	default:
 		return under

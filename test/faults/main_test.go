@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/capmaas/capmaas/test/apiserver"
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 
 func runTests(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard()) // client-go complains of every connection that is cut
 	var err error
 	api, err = apiserver.Start(context.Background())
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
 // rpcGate stands before one replica of the service, at an address that stays when the process behind it is replaced. It
@@ -94,6 +96,11 @@ func (g *rpcGate) close() {
 	g.server.Stop()
 }
 
+// streaming are the calls with many answers: the first of them is what a process dies after.
+var streaming = map[string]bool{
+	lxdprovisionerv1.LXDProvisioner_WatchVMs_FullMethodName: true, lxdprovisionerv1.BareMetalProvisioner_WatchMachines_FullMethodName: true,
+}
+
 var errCut = status.Error(codes.Unavailable, "the connection is cut")
 
 // forward passes a call on: one request, any number of answers.
@@ -132,6 +139,9 @@ func (g *rpcGate) forward(_ any, in grpc.ServerStream) error {
 		if err := in.SendMsg(answer); err != nil {
 			return err
 		}
+		if first && streaming[method] {
+			g.disturb.crossRPC(g, method, caller, afterAnswer)
+		}
 	}
 	in.SetTrailer(out.Trailer())
 	if errors.Is(trouble, io.EOF) {
@@ -139,7 +149,9 @@ func (g *rpcGate) forward(_ any, in grpc.ServerStream) error {
 	} else if g.disturb.crossRPC(g, method, caller, afterEffect) {
 		return errCut
 	}
-	g.disturb.crossRPC(g, method, caller, afterAnswer)
+	if !streaming[method] {
+		g.disturb.crossRPC(g, method, caller, afterAnswer)
+	}
 	return trouble
 }
 

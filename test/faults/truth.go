@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -109,7 +110,7 @@ func (t *truth) machine(m *infrav1.MaasMachine) {
 	switch now := stateOf(m); now {
 	case ready:
 		if m.Spec.Mode() == infrav1.ModeLXD {
-			t.readyVM(name, m)
+			t.readyVM(name, m, attempts)
 		} else {
 			t.readyMetal(name, m)
 		}
@@ -124,7 +125,7 @@ func (t *truth) machine(m *infrav1.MaasMachine) {
 }
 
 // readyVM finds exactly one VM, the one that the object names.
-func (t *truth) readyVM(name string, m *infrav1.MaasMachine) {
+func (t *truth) readyVM(name string, m *infrav1.MaasMachine, attempts []attempt) {
 	var mine []string
 	for _, i := range t.instances {
 		if t.ours(m, i.Name) {
@@ -133,16 +134,16 @@ func (t *truth) readyVM(name string, m *infrav1.MaasMachine) {
 	}
 	switch {
 	case len(mine) > 1:
-		t.add(doubled, name, "LXD has %v for it; attempts %s", mine, m.Annotations[infrav1.ComposeAttemptsAnnotation])
+		t.add(doubled, name, "LXD has %v for it; attempts %s\n    %s", mine, m.Annotations[infrav1.ComposeAttemptsAnnotation], t.aboutVMs(attempts))
 	case len(mine) == 0 || mine[0] != m.Status.VMName:
 		t.add(stuck, name, "lost: it is ready with VM %s, and LXD has %v; attempts %s", m.Status.VMName, mine, m.Annotations[infrav1.ComposeAttemptsAnnotation])
 	}
 	t.held(name, m, func(row maassim.Machine) bool { return row.Hostname == m.Status.VMName })
 }
 
-// ours says whether an attempt of the object names the VM, and alice never had it.
+// ours says whether the object names the VM, or an attempt of it does and alice never had it: what she gave back is nobody's.
 func (t *truth) ours(m *infrav1.MaasMachine, vm string) bool {
-	return strings.Contains(m.Annotations[infrav1.ComposeAttemptsAnnotation], `"`+vm+`"`) && !t.world.alice.tookVM(vm)
+	return vm == m.Status.VMName || strings.Contains(m.Annotations[infrav1.ComposeAttemptsAnnotation], `"`+vm+`"`) && !t.world.alice.tookVM(vm)
 }
 
 // readyMetal finds exactly one machine, the one that the object names.
@@ -285,4 +286,20 @@ func conditionsOf(m *infrav1.MaasMachine) string {
 		all = append(all, fmt.Sprintf("%s=%s/%s %q", c.Type, c.Status, c.Reason, c.Message))
 	}
 	return strings.Join(all, ", ")
+}
+
+// eventsOf are the events of an object, for its story.
+func (w *world) eventsOf(ctx context.Context, object string) string {
+	_, name, _ := strings.Cut(object, " ")
+	var events eventsv1.EventList
+	if err := w.client.List(ctx, &events, client.InNamespace(w.namespace)); err != nil {
+		return err.Error()
+	}
+	var all []string
+	for i := range events.Items {
+		if e := &events.Items[i]; e.Regarding.Name == name {
+			all = append(all, fmt.Sprintf("%s %s: %s", e.CreationTimestamp.Format(time.TimeOnly), e.Reason, e.Note))
+		}
+	}
+	return strings.Join(all, "\n    ")
 }
