@@ -215,8 +215,14 @@ func (t *translator) same(recorded, got string) bool {
 	return t.text(recorded) == got
 }
 
+// sameNumber compares numbers with their form: to Python 8000 and 8000.0 are of two types.
 func sameNumber(a, b json.Number) bool {
+	if isFloat(a) != isFloat(b) {
+		return false
+	}
 	x, err := a.Float64()
 	y, wrong := b.Float64()
 	return a == b || err == nil && wrong == nil && x == y
 }
+
+func isFloat(n json.Number) bool { return strings.ContainsAny(string(n), ".eE") }

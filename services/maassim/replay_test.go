@@ -203,17 +203,19 @@ func TestReplay_comparison_sees_every_kind_of_difference(t *testing.T) {
 	t.Parallel()
 	recorded := recordedResponse{
 		Status: 200, Headers: map[string]string{"Content-Type": asJS}, IsJSON: true,
-		Body: map[string]any{"system_id": "wqhbg4", "hostname": "cp-0", "tags": []any{"a"}, "links": []any{map[string]any{"id": json.Number("7")}}},
+		Body: map[string]any{"system_id": "wqhbg4", "hostname": "cp-0", "tags": []any{"a"}, "storage": json.Number("8000.0"),
+			"links": []any{map[string]any{"id": json.Number("7")}}},
 	}
-	same := `{"system_id": "abcdef", "hostname": "cp-0", "tags": ["a"], "links": [{"id": 3}]}`
+	same := `{"system_id": "abcdef", "hostname": "cp-0", "tags": ["a"], "storage": 8000.0, "links": [{"id": 3}]}`
 	for name, tt := range map[string]struct{ body, at string }{
 		"nothing":                  {same, ""},
 		"another_value":            {strings.Replace(same, "cp-0", "cp-1", 1), "hostname"},
 		"another_type":             {strings.Replace(same, `"cp-0"`, "null", 1), "hostname"},
+		"an_integer_for_a_float":   {strings.Replace(same, "8000.0", "8000", 1), "storage"},
 		"a_missing_field":          {strings.Replace(same, `"hostname": "cp-0", `, "", 1), "hostname"},
 		"a_field_too_many":         {strings.Replace(same, "{", `{"extra": 1, `, 1), "extra"},
 		"a_shorter_list":           {strings.Replace(same, `["a"]`, "[]", 1), "tags[]"},
-		"an_id_that_was_another's": {strings.Replace(same, "3", "4", 1), "links[0].id"},
+		"an_id_that_was_another's": {strings.Replace(same, `"id": 3`, `"id": 4`, 1), "links[0].id"},
 		"no_JSON":                  {"oops", "text"},
 	} {
 		t.Run(name, func(t *testing.T) {

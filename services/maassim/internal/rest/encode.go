@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -13,7 +14,7 @@ import (
 // indentation is what each level of MAAS's JSON is moved right by.
 const indentation = "    "
 
-// encode writes JSON as json.MarshalIndent does, with the keys in order. A machine has hundreds of values: what handlers make of them is written
+// encode writes JSON as json.MarshalIndent does, with the keys in order and floats as Python writes them. A machine has hundreds of values: what handlers make of them is written
 // without reflection and in one go.
 func encode(value any) ([]byte, error) {
 	e, _ := encoders.Get().(*encoder)
@@ -53,6 +54,8 @@ func (e *encoder) value(value any, depth int) error {
 		e.out = strconv.AppendBool(e.out, v)
 	case int:
 		e.out = strconv.AppendInt(e.out, int64(v), 10)
+	case float64:
+		return e.float(v)
 	case map[string]any:
 		return e.object(v, depth)
 	case []map[string]any:
@@ -168,6 +171,22 @@ func (e *encoder) newline(depth int) {
 	for range depth {
 		e.out = append(e.out, indentation...)
 	}
+}
+
+// float writes a float as Python does: 8000.0, 1.5, 3e+20. Clients that look for a dot tell it from an integer.
+func (e *encoder) float(f float64) error {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return fmt.Errorf("encode %v: JSON has no such number", f)
+	}
+	if size := math.Abs(f); size >= 1e16 || size < 1e-4 && size != 0 {
+		e.out = strconv.AppendFloat(e.out, f, 'e', -1, 64)
+		return nil
+	}
+	e.out = strconv.AppendFloat(e.out, f, 'f', -1, 64)
+	if f == math.Trunc(f) {
+		e.out = append(e.out, ".0"...)
+	}
+	return nil
 }
 
 // text writes a string; package json writes those that need more than quotes.
