@@ -3,8 +3,9 @@ package maassim_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -131,8 +132,13 @@ func TestFaults_reset_by_TCP(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 1))
 	require.NoError(t, m.AddFaults(maassim.Fault{Operation: "zones.list", Reset: true, Count: 1}))
-	_, err := m.ask("zones/")
-	assert.True(t, errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF), "%v", err)
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(m.base, "http://"))
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = fmt.Fprintf(conn, "GET /MAAS/api/2.0/zones/ HTTP/1.1\r\nHost: maas\r\nAuthorization: %s\r\n\r\n", sign(m.key))
+	require.NoError(t, err)
+	_, err = conn.Read(make([]byte, 1))
+	assert.ErrorIs(t, err, syscall.ECONNRESET, "a connection that is merely closed ends in EOF")
 }
 
 func TestFaults_a_trickling_answer_comes_whole(t *testing.T) {
@@ -167,6 +173,34 @@ func TestFaults_latency_from_a_distribution_delays_the_answer(t *testing.T) {
 	assert.Equal(t, 1, hands.Waiting(), "never less than the minimum")
 	hands.Advance(10*time.Second + time.Nanosecond)
 	assert.Equal(t, 200, (<-got).status)
+}
+
+func TestFaults_latency_comes_before_the_effect_or_after_it(t *testing.T) {
+	t.Parallel()
+	m, hands := byHand(t, maassim.DefaultConfig(1, 1, 0))
+	for name, tt := range map[string]struct {
+		fault  maassim.Fault
+		status int
+		done   bool // while the client waits
+	}{
+		"before":                       {maassim.Fault{}, 200, false},
+		"after":                        {maassim.Fault{After: true}, 200, true},
+		"after_and_the_answer_is_lost": {maassim.Fault{After: true, Preset: "gateway-timeout"}, 504, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := tt.fault
+			f.Operation, f.Latency, f.Count = "zones.create", time.Minute, 1
+			require.NoError(t, m.AddFaults(f))
+			zone := strings.ReplaceAll(name, "_", "-")
+			got := make(chan answer, 1)
+			go func() { got <- m.post("zones/", "name="+zone) }()
+			require.NoError(t, hands.AwaitWaiting(t.Context(), 1))
+			assert.Equal(t, tt.done, m.get("zones/"+zone+"/").status == 200)
+			hands.Advance(time.Minute)
+			assert.Equal(t, tt.status, (<-got).status)
+			assert.Equal(t, 200, m.get("zones/"+zone+"/").status)
+		})
+	}
 }
 
 func TestFaults_a_host_that_is_off_for_one_request_and_one_that_flaps(t *testing.T) {

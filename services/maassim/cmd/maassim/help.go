@@ -31,7 +31,7 @@ Examples:
 
 A fault names what it disturbs (operation, host, machine, user: patterns with *, several with | between them; skip, count, probability) and how:
   latency=1s, uniform:A:B, normal:MEAN:DEVIATION, exponential:MEAN or pareto:MINIMUM:TAIL
-  status=N with body=TEXT and retry-after=N, or preset=NAME; reset; each before the effect, or with "after" behind it
+  status=N with body=TEXT and retry-after=N, or preset=NAME; reset; each, like latency, before the effect, or with "after" behind it
   mangle=garbage, truncated, empty, nulls, wrong-types or html; nulls and wrong-types may name a field=NAME; trickle=DURATION
   effect=compose-lost, compose-again, window, vm-left, fail, post-commit, slow, stuck or host-offline
 Presets: %s.

@@ -74,7 +74,7 @@ type Fault struct {
 	// Probability is the share of matching requests that are disturbed, of 1; 0 disturbs all.
 	Probability float64 `json:"probability,omitempty"`
 
-	// Latency delays the answer; with Effect Slow, the end of the operation; with Effect Window, how long it is open.
+	// Latency delays the operation and its answer, with After the answer alone; with Effect Slow, the end of the operation; with Effect Window, how long it is open.
 	Latency time.Duration `json:"latency,omitempty"`
 	// Spread draws the latency from a distribution instead.
 	Spread Spread `json:"-"`
@@ -86,7 +86,7 @@ type Fault struct {
 	Header map[string]string `json:"header,omitempty"`
 	// Reset breaks the connection instead of answering.
 	Reset bool `json:"reset,omitempty"`
-	// After lets the operation take effect before the answer is replaced or the connection broken.
+	// After lets the operation take effect before Latency passes, the answer is replaced or the connection broken.
 	After bool `json:"after,omitempty"`
 	// Mangle spoils the answer.
 	Mangle Mangle `json:"mangle,omitempty"`
@@ -109,7 +109,7 @@ type Request struct {
 // Replaces reports whether the fault answers instead of MAAS, or not at all.
 func (f Fault) Replaces() bool { return f.Status != 0 || f.Reset }
 
-// DelaysAnswer reports whether the fault's latency comes before the answer, rather than inside.
+// DelaysAnswer reports whether the fault's latency delays the answer, rather than what is inside: before the effect, or behind it with After.
 func (f Fault) DelaysAnswer() bool { return f.Latency > 0 && f.Effect != Slow && f.Effect != Window }
 
 // Inside is what the faults of one request do inside MAAS.

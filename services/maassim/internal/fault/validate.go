@@ -60,8 +60,8 @@ func (f Fault) Validate() error {
 		return errors.New("a fault either answers or resets the connection")
 	case f.Mangle != Intact && (answers || f.Reset):
 		return errors.New("a fault either spoils MAAS's answer or replaces it")
-	case f.After && !answers && !f.Reset:
-		return errors.New(`"after" needs a status, a preset or a reset that comes after the effect`)
+	case f.After && !answers && !f.Reset && (!latency || f.Effect == Slow || f.Effect == Window):
+		return errors.New(`"after" needs a latency of the answer, a status, a preset or a reset that comes after the effect`)
 	case (f.Body != "" || len(f.Header) > 0) && !answers:
 		return errors.New("a body or a header needs a status")
 	case f.Field != "" && f.Mangle != Nulls && f.Mangle != WrongTypes:

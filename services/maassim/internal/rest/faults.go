@@ -54,15 +54,12 @@ func (s *Server) run(w http.ResponseWriter, a *Action, req *Request, open bool) 
 		defer s.cfg.Disturb(about, faults)()
 	}
 	wire := wireOf(faults)
-	for _, f := range faults {
-		if f.DelaysAnswer() {
-			s.cfg.Wait(f.Latency)
-		}
-	}
+	s.delay(faults, false)
 	var out *reply
 	if wire.instead == nil || wire.instead.After {
 		out = s.handle(a, req, faults)
 	}
+	s.delay(faults, true)
 	if wire.instead == nil {
 		if open && out.status < http.StatusBadRequest {
 			out.header.Set("Vary", "Authorization")
@@ -75,6 +72,15 @@ func (s *Server) run(w http.ResponseWriter, a *Action, req *Request, open bool) 
 		return
 	}
 	s.transmit(w, replacement(wire.instead), wire)
+}
+
+// delay passes the latencies that come before the effect, or those after it.
+func (s *Server) delay(faults []fault.Fault, after bool) {
+	for _, f := range faults {
+		if f.DelaysAnswer() && f.After == after {
+			s.cfg.Wait(f.Latency)
+		}
+	}
 }
 
 // handle runs the operation and checks the format that the answer is asked for, in this order, as piston does.
