@@ -189,17 +189,6 @@ func TestCompose_an_address_asked_for_is_taken_or_found_taken_too_late(t *testin
 	want(t, m.post("vm-hosts/1/?op=compose", asForm("interfaces=eth0:ip=192.0.2.9")), 400, text, "This pod does not match the specified networks.")
 }
 
-func TestCompose_after_120_seconds_MAAS_gives_up_and_the_VM_is_there(t *testing.T) {
-	t.Parallel()
-	cfg := maassim.DefaultConfig(1, 1, 0)
-	cfg.Durations.Compose, cfg.Speed = 10*time.Minute, 1000
-	m := start(t, cfg)
-	want(t, m.post("vm-hosts/1/?op=compose", "hostname=slow-0"), 503, text, "Unable to compose a machine because 'lxd' driver timed out after 120 seconds.")
-	_, inLXD := m.instance("slow-0")
-	_, inMAAS := m.Machine("slow-0")
-	assert.Equal(t, []bool{true, false}, []bool{inLXD, inMAAS})
-}
-
 func TestCompose_recording_285_without_a_rack_controller(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))

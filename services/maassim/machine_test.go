@@ -1,7 +1,6 @@
 package maassim_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
@@ -297,29 +296,5 @@ func TestDeploy_images_and_networks_that_are_lacking(t *testing.T) {
 		m.claim(id, "a")
 		a := m.post("machines/"+id+"/?op=power_on", "")
 		assert.Equal(t, `{"network": ["Node must be configured to use a network"]}`, a.body)
-	}
-}
-
-func TestDeploy_recordings_351_352_run_again_after_another_users_allocate(t *testing.T) {
-	t.Parallel()
-	cfg := maassim.DefaultConfig(1, 1, 0)
-	cfg.Durations.DeployCall, cfg.Durations.Deploy = 200*time.Millisecond, time.Hour
-	m := start(t, cfg)
-	id := m.compose("va-11", "")
-	var wg sync.WaitGroup
-	var deployed, allocated answer
-	wg.Go(func() { deployed = m.post("machines/"+id+"/?op=deploy", "agent_name=thief") })
-	wg.Go(func() {
-		allocated = m.as(m.UserAPIKey()).post("machines/?op=allocate", "system_id="+id+"&agent_name=alice")
-	})
-	wg.Wait()
-	require.Equal(t, 200, deployed.status, deployed.body)
-	vm, _ := m.Machine("va-11")
-	assert.Equal(t, "deploying", vm.Status)
-	if allocated.status == 200 {
-		assert.Equal(t, []string{"alice", "alice"}, []string{vm.Owner, vm.AgentName}, "the allocate came first, and its machine is deployed")
-	} else {
-		assert.Equal(t, 409, allocated.status, "recording 353: the deployment came first")
-		assert.Equal(t, []string{"admin", "thief"}, []string{vm.Owner, vm.AgentName})
 	}
 }

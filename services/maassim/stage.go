@@ -19,9 +19,10 @@ type Ending = region.Ending
 
 // Places where calls can be held besides the operations of the API, whose names are places too: there a call was admitted and has not begun.
 const (
-	PlaceLXDCreated = "lxd.created"  // LXD has the VM, MAAS has no row of it
-	PlaceLXDListed  = "lxd.listed"   // a discovery has LXD's list and has not acted on it
-	PlaceDeleting   = "lxd.deleting" // MAAS has found the machine to delete and LXD still has its VM
+	PlaceLXDCreated = region.PlaceCreated    // LXD has the VM, MAAS has no row of it
+	PlaceLXDListed  = region.PlaceListed     // a discovery has LXD's list and has not acted on it
+	PlaceDeleting   = region.PlaceDeleting   // MAAS has found the machine to delete and LXD still has its VM
+	PlaceDeployRead = region.PlaceDeployRead // a deploy has read the machine and has not written it
 )
 
 // AnyName holds a call at a place whatever host or machine it is about.
@@ -96,8 +97,8 @@ func (s *Sim) stopAtPlaces(resources []rest.Resource) []rest.Resource {
 }
 
 // stageRoutes are the control endpoint's stage directions, which controlPaths lists. Bodies are JSON and optional; answers are 204, or 400
-// with the reason in plain text. Places to hold calls at are the operations (machines.deploy), lxd.created, lxd.listed and
-// lxd.deleting.
+// with the reason in plain text. Places to hold calls at are the operations (machines.deploy), lxd.created, lxd.listed,
+// lxd.deleting and deploy.read.
 func (s *Sim) stageRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /_sim/machines/{name}/finish", direct(func(r *http.Request, end Ending) error {
 		return s.Finish(r.PathValue("name"), end)

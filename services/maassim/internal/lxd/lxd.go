@@ -60,6 +60,7 @@ type World struct {
 	order []string
 
 	disconnected bool // no rack controller is there to reach them
+	late         []arrival
 }
 
 type host struct {
@@ -82,16 +83,14 @@ func NewWorld() *World {
 
 // AddHost adds a host with its storage pools; a host of that name must not exist.
 func (w *World) AddHost(name string, pools []Pool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	w.hosts[name] = &host{pools: slices.Clone(pools), instances: make(map[key]*Instance), used: make(map[string]int64)}
 	w.order = append(w.order, name)
 }
 
 // SetOffline makes a host unreachable, or reachable again. Its instances go on existing. It reports whether there is such a host.
 func (w *World) SetOffline(name string, offline bool) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, ok := w.hosts[name]
 	if ok {
 		h.offline = offline
@@ -99,43 +98,58 @@ func (w *World) SetOffline(name string, offline bool) bool {
 	return ok
 }
 
-// Online reports whether the host can be reached.
-func (w *World) Online(name string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	h, ok := w.hosts[name]
-	return ok && h.reachable()
+// Reach says why the host cannot be reached: ErrNoRack, ErrOffline, or nil when it can.
+func (w *World) Reach(name string) error {
+	defer w.begin()()
+	_, err := w.reach(name)
+	return err
 }
 
 // Create makes an instance. It fails with ErrOffline, or with LXD's words when the name is taken in that project.
 func (w *World) Create(inst Instance) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	h, err := w.reach(inst.Host)
+	defer w.begin()()
+	h, err := w.accept(inst)
 	if err != nil {
 		return err
 	}
+	h.add(inst)
+	return nil
+}
+
+// accept returns the host that is to make an instance, or says why it does not.
+func (w *World) accept(inst Instance) (*host, error) {
+	h, err := w.reach(inst.Host)
+	if err != nil {
+		return nil, err
+	}
 	if err := h.next.failure; err != nil {
 		h.next.failure = nil
-		return err
+		return nil, err
 	}
+	if h.has(inst) {
+		return nil, fmt.Errorf("Instance %q already exists", inst.Name)
+	}
+	return h, nil
+}
+
+func (h *host) has(inst Instance) bool {
+	_, ok := h.instances[key{inst.Project, inst.Name}]
+	return ok
+}
+
+func (h *host) add(inst Instance) {
 	k := key{inst.Project, inst.Name}
-	if _, taken := h.instances[k]; taken {
-		return fmt.Errorf("Instance %q already exists", inst.Name)
-	}
 	inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
 	h.instances[k] = &inst
 	h.made = append(h.made, k)
 	for _, d := range inst.Disks {
 		h.used[d.Pool] += d.Size
 	}
-	return nil
 }
 
 // Delete removes an instance, running or not. It fails with ErrOffline or ErrNotFound.
 func (w *World) Delete(hostName, project, name string) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, err := w.reach(hostName)
 	if err != nil {
 		return err
@@ -155,8 +169,7 @@ func (w *World) Delete(hostName, project, name string) error {
 
 // SetRunning starts or stops an instance. It fails with ErrOffline or ErrNotFound.
 func (w *World) SetRunning(hostName, project, name string, running bool) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, err := w.reach(hostName)
 	if err != nil {
 		return err
@@ -171,8 +184,7 @@ func (w *World) SetRunning(hostName, project, name string, running bool) error {
 
 // Running reports whether an instance runs. It fails with ErrOffline or ErrNotFound.
 func (w *World) Running(hostName, project, name string) (bool, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, err := w.reach(hostName)
 	if err != nil {
 		return false, err
@@ -184,24 +196,22 @@ func (w *World) Running(hostName, project, name string) (bool, error) {
 	return inst.Running, nil
 }
 
-// List returns the instances of one project in the order of their creation. It fails with ErrOffline.
-func (w *World) List(hostName, project string) ([]Instance, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+// List returns the instances of every project of a host in the order of their creation. It fails with ErrOffline.
+func (w *World) List(hostName string) ([]Instance, error) {
+	defer w.begin()()
 	h, err := w.reach(hostName)
 	if err != nil {
 		return nil, err
 	}
-	return h.list(func(k key) bool { return k.project == project }), nil
+	return h.list(), nil
 }
 
 // Instances returns every instance of every host, reachable or not, host by host.
 func (w *World) Instances() []Instance {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	all := []Instance{}
 	for _, name := range w.order {
-		all = append(all, w.hosts[name].list(func(key) bool { return true })...)
+		all = append(all, w.hosts[name].list()...)
 	}
 	return all
 }
@@ -209,8 +219,7 @@ func (w *World) Instances() []Instance {
 // Place chooses a storage pool for each disk as MAAS's LXD driver does: among the pools named by the disk's tags the first with room; without
 // a tag that names a pool, the default pool. tags[i] belongs to sizes[i]; bytes.
 func (w *World) Place(hostName string, sizes []int64, tags [][]string) ([]Disk, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, err := w.reach(hostName)
 	if err != nil {
 		return nil, err
@@ -237,14 +246,12 @@ func (w *World) reach(name string) (*host, error) {
 	return h, nil
 }
 
-func (h *host) list(wanted func(key) bool) []Instance {
-	list := []Instance{}
+func (h *host) list() []Instance {
+	list := make([]Instance, 0, len(h.made))
 	for _, k := range h.made {
-		if wanted(k) {
-			inst := *h.instances[k]
-			inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
-			list = append(list, inst)
-		}
+		inst := *h.instances[k]
+		inst.Disks, inst.NICs = slices.Clone(inst.Disks), slices.Clone(inst.NICs)
+		list = append(list, inst)
 	}
 	return list
 }

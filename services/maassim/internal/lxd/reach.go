@@ -8,8 +8,7 @@ func (h *host) reachable() bool {
 
 // Interrupt makes a host unreachable until the function that it returns is called. Hosts that are not there are left alone.
 func (w *World) Interrupt(name string) (restore func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, ok := w.hosts[name]
 	if !ok {
 		return func() {}
@@ -24,8 +23,7 @@ func (w *World) Interrupt(name string) (restore func()) {
 
 // Flap lets a host come and go: it cannot be reached while down says so. nil ends it. It reports whether there is such a host.
 func (w *World) Flap(name string, down func() bool) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, ok := w.hosts[name]
 	if ok {
 		h.flapping = down
@@ -35,7 +33,6 @@ func (w *World) Flap(name string, down func() bool) bool {
 
 // Hosts returns the names of all hosts, in the order in which they were added.
 func (w *World) Hosts() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	return slices.Clone(w.order)
 }

@@ -13,15 +13,13 @@ type stage struct {
 
 // Disconnect takes every host out of reach, as when no rack controller is connected, or brings all back that are not offline.
 func (w *World) Disconnect(disconnected bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	w.disconnected = disconnected
 }
 
 // FailNext makes the next instance on a host fail with these words. It reports whether there is such a host.
 func (w *World) FailNext(hostName, words string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, ok := w.hosts[hostName]
 	if ok {
 		h.next.failure = errors.New(words)
@@ -32,8 +30,7 @@ func (w *World) FailNext(hostName, words string) bool {
 // AttachNext makes the first interface of the next instance on a host hang on this bridge or have this MAC address; what is empty is left as
 // it would be. It reports whether there is such a host.
 func (w *World) AttachNext(hostName string, nic NIC) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, ok := w.hosts[hostName]
 	if ok {
 		h.next.nic = &nic
@@ -43,8 +40,7 @@ func (w *World) AttachNext(hostName string, nic NIC) bool {
 
 // Attachment returns what AttachNext said of the next instance on a host, and whether it said anything. It is said once.
 func (w *World) Attachment(hostName string) (NIC, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	h, ok := w.hosts[hostName]
 	if !ok || h.next.nic == nil {
 		return NIC{}, false
@@ -56,8 +52,7 @@ func (w *World) Attachment(hostName string) (NIC, bool) {
 
 // StopAll stops every instance of every host.
 func (w *World) StopAll() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	defer w.begin()()
 	for _, h := range w.hosts {
 		for _, i := range h.instances {
 			i.Running = false

@@ -80,7 +80,7 @@ func (r *Region) claimFor(i *iface, claimed *[]*link) error {
 	own := r.reservedFor(i.mac)
 	used, links := false, 0
 	for _, l := range i.links {
-		if l.mode != "auto" || l.address != nil {
+		if l.mode != modeAuto || l.address != nil {
 			continue
 		}
 		links++
@@ -106,7 +106,7 @@ func (r *Region) claimFor(i *iface, claimed *[]*link) error {
 // freeAuto takes the addresses of AUTO links away.
 func (r *Region) freeAuto(m *machine) {
 	for _, l := range m.links() {
-		if l.mode == "auto" {
+		if l.mode == modeAuto {
 			r.freeAddress(l)
 		}
 	}

@@ -78,7 +78,7 @@ func (r *Region) finishCommissioning(m *machine) {
 	_ = r.power(m, false, fault.Inside{}) // an unreachable host leaves it on, the row says so
 	for n, i := range m.interfaces {
 		if sub := r.subnetOfNIC(i); sub != nil && len(i.links) == 0 && (n == 0 || m.skipNetwork) {
-			r.newLink(i, sub, "auto")
+			r.newLink(i, sub, modeAuto)
 		}
 	}
 	m.set(statusReady)

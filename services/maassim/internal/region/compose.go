@@ -12,7 +12,7 @@ import (
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-// composeTimeout is how long MAAS waits for LXD. The rack goes on after it: the VM is made.
+// composeTimeout is how long MAAS waits for LXD. The rack goes on after it: the VM is made later.
 const composeTimeout = 120 * time.Second
 
 // compose makes a VM on one host. Like MAAS it checks, lets LXD work without a lock, and only then writes its rows: whatever fails in
@@ -47,40 +47,62 @@ func (r *Region) checkCompose(q *rest.Request) (*vmHost, vmSpec, error) {
 
 // composeOn lets LXD make the VM and then makes its machine.
 func (r *Region) composeOn(h *vmHost, spec vmSpec, q *rest.Request) (*machine, error) {
-	inst, err := r.planInstance(h, &spec)
+	inst, view, err := r.planInstance(h, &spec)
 	if err != nil {
 		return nil, err
 	}
 	takes := r.cfg.Durations.Compose
 	r.wait(min(takes, composeTimeout))
-	if err := r.lxd.Create(inst); err != nil {
-		return nil, composeFailed(h, err)
+	late := max(0, takes-composeTimeout)
+	lost := late > 0 || q.Faults.ComposeLost
+	if lost {
+		late += q.Faults.Slow
 	}
-	r.held("lxd.created", h)
+	if late > 0 {
+		if err := r.lxd.CreateLater(inst, r.dueIn(late)); err != nil {
+			return nil, composeFailed(view, err)
+		}
+		return nil, timedOutCompose(view)
+	}
+	if err := r.lxd.Create(inst); err != nil {
+		return nil, composeFailed(view, err)
+	}
+	r.held(PlaceCreated, view.name)
 	if q.Faults.Window != nil {
 		q.Faults.Window()
 	}
-	if takes > composeTimeout || q.Faults.ComposeLost {
-		return nil, rest.Text(http.StatusServiceUnavailable, "Unable to compose a machine because '%s' driver timed out after 120 seconds.", h.kind)
+	if lost {
+		return nil, timedOutCompose(view)
 	}
 	defer r.begin()()
 	return r.enrol(h, spec, inst, q)
 }
 
+// dueIn returns a function that says whether so much simulated time has passed from this moment on.
+func (r *Region) dueIn(d time.Duration) func() bool {
+	at := r.clock().Add(r.spread(d))
+	return func() bool { return !r.clock().Before(at) }
+}
+
+func timedOutCompose(h hostView) error {
+	return rest.Text(http.StatusServiceUnavailable, "Unable to compose a machine because '%s' driver timed out after 120 seconds.", h.kind)
+}
+
 // planInstance checks what is left of the host against its over-commit ratios and chooses storage pools. Nothing is held: two composes at
 // once may both pass (recordings 278-280).
-func (r *Region) planInstance(h *vmHost, spec *vmSpec) (lxd.Instance, error) {
+func (r *Region) planInstance(h *vmHost, spec *vmSpec) (lxd.Instance, hostView, error) {
 	defer r.begin()()
+	view := h.view()
 	if err := r.overCommitted(h, *spec); err != nil {
-		return lxd.Instance{}, err
+		return lxd.Instance{}, view, err
 	}
 	nics := r.planNICs(h, spec)
 	if err := r.refused(h, *spec); err != nil {
-		return lxd.Instance{}, err
+		return lxd.Instance{}, view, err
 	}
 	disks, err := r.placeDisks(h, *spec)
 	if err != nil {
-		return lxd.Instance{}, composeFailed(h, err)
+		return lxd.Instance{}, view, composeFailed(view, err)
 	}
 	inst := lxd.Instance{
 		Host: h.server, Project: h.project, Name: spec.instance, Cores: spec.cores, MemoryMiB: spec.memory, Disks: disks,
@@ -89,7 +111,7 @@ func (r *Region) planInstance(h *vmHost, spec *vmSpec) (lxd.Instance, error) {
 		inst.Cores = len(spec.pinned)
 	}
 	inst.NICs = nics
-	return inst, nil
+	return inst, view, nil
 }
 
 // planNICs draws the MAC addresses. What is staged for the host overrides the first NIC, which may then hang on what MAAS does not know.
@@ -114,10 +136,10 @@ func (r *Region) planNICs(h *vmHost, spec *vmSpec) []lxd.NIC {
 	return nics
 }
 
-// refused says why LXD's driver or LXD itself, which can be reached, would not make the VM.
+// refused says why the VM cannot be made: LXD cannot be reached, or its driver or LXD itself would not make it.
 func (r *Region) refused(h *vmHost, spec vmSpec) error {
-	if !r.lxd.Online(h.server) {
-		return nil // that comes first
+	if err := r.lxd.Reach(h.server); err != nil {
+		return composeFailed(h.view(), err)
 	}
 	if err := refusedByVersion(h); err != nil {
 		return err
@@ -126,7 +148,7 @@ func (r *Region) refused(h *vmHost, spec vmSpec) error {
 		return rest.Text(http.StatusServiceUnavailable, "Unable to compose machine because: No host network to attach VM interfaces to")
 	}
 	if err := lxd.ValidName(spec.instance); err != nil {
-		return composeFailed(h, err)
+		return composeFailed(h.view(), err)
 	}
 	return nil
 }
@@ -181,7 +203,7 @@ func (r *Region) overCommitted(h *vmHost, spec vmSpec) error {
 	return rest.Text(http.StatusServiceUnavailable, "Unable to compose KVM instance in '%s'. %s", h.name, &text)
 }
 
-func composeFailed(h *vmHost, err error) error {
+func composeFailed(h hostView, err error) error {
 	switch {
 	case errors.Is(err, lxd.ErrNoRack):
 		return noRack()
@@ -196,13 +218,6 @@ func noRack() error {
 	e := rest.Text(http.StatusServiceUnavailable, "%v", lxd.ErrNoRack)
 	e.Header = http.Header{"Retry-After": {"10"}}
 	return e
-}
-
-// held is where a call about a host may be made to wait.
-func (r *Region) held(place string, h *vmHost) {
-	if r.gate != nil {
-		r.gate(place, h.name)
-	}
 }
 
 // overCommitText keeps Python's way of writing a float.

@@ -37,6 +37,7 @@ func (r *Region) tryDeploy(q *rest.Request) (answer any, lost bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
+	r.held(PlaceDeployRead, m.name)
 	if m.ready {
 		r.acquiring.Lock()
 		defer r.acquiring.Unlock()
@@ -54,6 +55,7 @@ func (r *Region) tryDeploy(q *rest.Request) (answer any, lost bool, err error) {
 type seen struct {
 	*machine
 
+	name  string
 	ready bool
 }
 
@@ -68,7 +70,7 @@ func (r *Region) readDeploy(q *rest.Request) (seen, deployment, int, error) {
 	if err != nil {
 		return seen{}, deployment{}, 0, err
 	}
-	return seen{m, m.status == statusReady}, d, r.revision, r.checkDeployable(m)
+	return seen{m, m.hostname, m.status == statusReady}, d, r.revision, r.checkDeployable(m)
 }
 
 // bridgeTypes are the choices of bridge_type.
@@ -130,7 +132,7 @@ func (r *Region) checkHostDeploy(host bool, d deployment, user *rest.User) error
 
 // checkDeployable: a machine needs a network, and before 3.5 a disk.
 func (r *Region) checkDeployable(m *machine) error {
-	if !slices.ContainsFunc(m.links(), func(l *link) bool { return l.mode != "link_up" && l.subnet != nil }) {
+	if !slices.ContainsFunc(m.links(), func(l *link) bool { return l.mode != modeLinkUp && l.subnet != nil }) {
 		return raised("network", "Node must be configured to use a network")
 	}
 	if len(m.disks) == 0 && r.minor == 4 {
@@ -157,7 +159,7 @@ func (r *Region) startDeployment(m *machine, d deployment, q *rest.Request) (any
 
 // claimFresh gives every AUTO link its address and returns those that had none.
 func (r *Region) claimFresh(m *machine) ([]*link, error) {
-	fresh := slices.DeleteFunc(m.links(), func(l *link) bool { return l.mode != "auto" || l.address != nil })
+	fresh := slices.DeleteFunc(m.links(), func(l *link) bool { return l.mode != modeAuto || l.address != nil })
 	return fresh, r.claimAuto(m)
 }
 

@@ -88,7 +88,7 @@ func (r *Region) enrolNIC(m *machine, n nicWish, mac string, linked bool) {
 	switch {
 	case len(n.ips) > 0:
 		for _, ip := range n.ips {
-			l := r.newLink(i, r.subnetFor(ip), "auto")
+			l := r.newLink(i, r.subnetFor(ip), modeAuto)
 			r.hold(l, ip, allocAuto)
 			if l.subnet != nil {
 				i.vlan = l.subnet.VLAN
@@ -96,9 +96,9 @@ func (r *Region) enrolNIC(m *machine, n nicWish, mac string, linked bool) {
 		}
 	case sub == nil:
 	case n.unconfigured:
-		r.newLink(i, sub, "link_up")
+		r.newLink(i, sub, modeLinkUp)
 	case linked:
-		r.newLink(i, sub, "auto")
+		r.newLink(i, sub, modeAuto)
 	}
 }
 

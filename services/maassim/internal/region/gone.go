@@ -31,9 +31,10 @@ func (r *Region) withoutVMHosts(resources []rest.Resource) []rest.Resource {
 	return resources
 }
 
-func gone(*rest.Request) (any, error) {
-	return nil, rest.Text(http.StatusGone, "VM host (KVM) support has been removed from MAAS.")
-}
+// removed is what MAAS says of VM hosts when it has none.
+const removed = "VM host (KVM) support has been removed from MAAS."
+
+func gone(*rest.Request) (any, error) { return nil, rest.Text(http.StatusGone, removed) }
 
 // withoutPods refuses parameters that are about VM hosts and takes what is left of them out of machines. The words with which deploy refuses
 // are not known.
@@ -49,7 +50,7 @@ func withoutPods(name string, handle rest.Handler) rest.Handler {
 			return nil, err
 		}
 		if name == "machines.deploy" && (q.Form.Bool("install_kvm") || q.Form.Bool("register_vmhost")) {
-			return nil, rest.Text(http.StatusBadRequest, "VM host (KVM) support has been removed from MAAS.")
+			return nil, rest.Text(http.StatusBadRequest, removed)
 		}
 		value, err := handle(q)
 		switch v := value.(type) {

@@ -8,8 +8,8 @@ import (
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-// refusedByVersion says why LXD of this version takes no VM from MAAS: before 4.16 MAAS's driver declines, and from 6.7 on LXD no longer
-// knows a key that every MAAS sends. The words of the second are LXD's for any unknown key; they are not from a recording.
+// refusedByVersion says why LXD of this version takes no VM from MAAS: before 4.16 MAAS's driver declines, and LXD from 6.7 on
+// refuses a key that every MAAS sends. The words of the second are LXD's for any unknown key; they are not from a recording.
 func refusedByVersion(h *vmHost) error {
 	why := ""
 	switch {

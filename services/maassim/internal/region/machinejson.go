@@ -50,7 +50,7 @@ func (r *Region) machineJSON(m *machine) object {
 		if m.parent != nil && r.machines.Has(m.parent) {
 			p = m.parent
 		}
-		if p != nil {
+		if p != nil && !m.parentless {
 			o["parent"] = object{"system_id": p.systemID, "resource_uri": uri("machines/%s/", p.systemID), "__incomplete__": true}
 		}
 	}
@@ -226,7 +226,7 @@ func (r *Region) ifaceJSON(i *iface) object {
 // addressedFirst puts the STATIC links before the others (recording 358).
 func addressedFirst(a, b *link) int {
 	rank := func(l *link) int {
-		if l.mode == "static" {
+		if l.mode == modeStatic {
 			return 0
 		}
 		return 1

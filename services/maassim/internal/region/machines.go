@@ -102,14 +102,12 @@ func (r *Region) readMachine(q *rest.Request) (any, error) {
 // deleteMachine forgets a machine. A composed VM is removed from LXD first; whether that worked makes no difference to the row and to the
 // answer (recordings 286, 534).
 func (r *Region) deleteMachine(q *rest.Request) (any, error) {
-	m, vm, err := r.checkDelete(q)
+	m, vm, host, err := r.checkDelete(q)
 	if err != nil {
 		return nil, err
 	}
 	if vm != nil {
-		if r.gate != nil {
-			r.gate("lxd.deleting", vm.Host)
-		}
+		r.held(PlaceDeleting, host)
 		r.wait(r.cfg.Durations.Delete)
 		if !q.Faults.VMLeft && !q.Faults.PostCommit {
 			// An unreachable host or a VM that is gone already is only logged by MAAS.
@@ -123,19 +121,20 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 	return rest.NoContent, nil
 }
 
-// checkDelete returns the machine and, if it was composed, where its VM is: the row may change while LXD works.
-func (r *Region) checkDelete(q *rest.Request) (m *machine, vm *lxd.Instance, err error) {
+// checkDelete returns the machine and, if it was composed, where its VM is and the name of its VM host: the rows may change while LXD works.
+func (r *Region) checkDelete(q *rest.Request) (m *machine, vm *lxd.Instance, host string, err error) {
 	defer r.begin()()
 	if m, err = r.machineOf(q); err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	if !q.User.Admin || m.locked {
-		return nil, nil, rest.Forbidden()
+		return nil, nil, "", rest.Forbidden()
 	}
 	if m.host != nil {
+		host = m.host.name
 		vm = &lxd.Instance{Host: m.host.server, Project: m.host.project, Name: m.instance}
 	}
-	return m, vm, r.freeHosts(m, q.Query.Bool("force"))
+	return m, vm, host, r.freeHosts(m, q.Query.Bool("force"))
 }
 
 // machineParameters shows how MAAS reaches a machine's power; the VM's name in LXD is among it even where MAAS gave the machine another one

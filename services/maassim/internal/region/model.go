@@ -102,6 +102,7 @@ type machine struct {
 
 	host        *vmHost  // the VM host it was composed on
 	parent      *machine // the host's machine of before, if a discovery found it on another
+	parentless  bool     // it was no VM before a discovery took it for one
 	hostOf      *vmHost  // the VM host that it is
 	vmID        int
 	instance    string // its name in LXD
@@ -109,7 +110,7 @@ type machine struct {
 	tested      bool   // has passed commissioning: a release ends in Ready
 	uefi        bool   // it is known to boot by UEFI; every VM does
 	diskTwice   bool   // MAAS counts its disks twice
-	discovered  bool   // a discovery has written it: its disks name no storage pool any more
+	discovered  bool   // a discovery has written it: its disks name no storage pool
 	skipNetwork bool   // commissioning keeps the network as composed
 
 	osystem, series, kernel string
@@ -158,7 +159,7 @@ type iface struct {
 type link struct {
 	id      int
 	iface   *iface
-	mode    string // auto, static, dhcp, link_up
+	mode    string // one of modeAuto and its like
 	subnet  *network.Subnet
 	address *address // nil while an AUTO link has none
 	gateway bool     // its subnet's gateway is the machine's default

@@ -19,6 +19,9 @@ func (r *Region) refreshHost(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	defer r.begin()()
+	if !r.hosts.Has(h) {
+		return nil, rest.NotFound("Pod")
+	}
 	return r.hostJSONAt(h, seen), nil
 }
 
@@ -27,13 +30,16 @@ func (r *Region) refreshHost(q *rest.Request) (any, error) {
 // changes: what others made meanwhile lies behind it.
 func (r *Region) discover(h *vmHost, q *rest.Request) (int, error) {
 	for range maxTries {
-		began := r.now()
-		r.wait(r.cfg.Durations.Refresh)
-		instances, err := r.lxd.ListAll(h.server)
+		view, began, err := r.readHostRow(h)
 		if err != nil {
-			return 0, discoveryFailed(h, err)
+			return 0, err
 		}
-		r.held("lxd.listed", h)
+		r.wait(r.cfg.Durations.Refresh)
+		instances, err := r.lxd.List(view.server)
+		if err != nil {
+			return 0, discoveryFailed(view, err)
+		}
+		r.held(PlaceListed, view.name)
 		if seen, ok := r.syncHost(h, instances, began, q); ok {
 			return seen, nil
 		}
@@ -41,24 +47,30 @@ func (r *Region) discover(h *vmHost, q *rest.Request) (int, error) {
 	return 0, lostRace()
 }
 
-func discoveryFailed(h *vmHost, err error) error {
+func discoveryFailed(h hostView, err error) error {
 	if err == lxd.ErrNoRack { //nolint:errorlint // package lxd returns it unwrapped
 		return rest.Text(http.StatusServiceUnavailable, "Unable to start the VM host discovery process. No rack controllers connected.")
 	}
 	return rest.Text(http.StatusServiceUnavailable, "Pod %d: %v", h.id, err)
 }
 
-// now is the revision that a transaction sees which begins at this moment.
-func (r *Region) now() int {
+// readHostRow is how a transaction that begins at this moment sees a host, and the revision that it sees.
+func (r *Region) readHostRow(h *vmHost) (hostView, int, error) {
 	defer r.begin()()
-	return r.revision
+	if !r.hosts.Has(h) {
+		return hostView{}, 0, rest.NotFound("Pod")
+	}
+	return h.view(), r.revision, nil
 }
 
 // syncHost writes what a discovery found. VMs of the tracked project without a machine are imported and commissioned, machines without
 // a VM are deleted, locked or not (recordings 491, 507). It writes nothing and returns false when it conflicts with a change since the
-// revision at which it began.
+// revision at which it began, or when somebody has deleted the host.
 func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *rest.Request) (seen int, ok bool) {
 	defer r.begin()()
+	if !r.hosts.Has(h) {
+		return 0, false
+	}
 	tracked := slices.DeleteFunc(slices.Clone(instances), func(i lxd.Instance) bool { return i.Project != h.project })
 	found, gone := r.match(h, tracked)
 	// A machine that was made since is not in the transaction's view: it conflicts when it is to be written, and is safe when it is
@@ -97,8 +109,14 @@ func (r *Region) syncHost(h *vmHost, instances []lxd.Instance, began int, q *res
 }
 
 // moved is what becomes of a machine that a discovery finds on another host, where an instance has its MAC address: its interfaces are lost,
-// and its parent stays (recordings 611, 612).
+// and its parent stays (recordings 611, 612). A machine that was no VM becomes one, keeps its interfaces, and has no parent (MAAS:
+// Pod._sync_machine).
 func (r *Region) moved(m *machine) {
+	if m.host == nil {
+		r.ids.vm++
+		m.vmID, m.parentless = r.ids.vm, true
+		return
+	}
 	m.parent = m.host.machine
 	for _, l := range m.links() {
 		r.removeLink(l)

@@ -59,7 +59,7 @@ type Deps struct {
 	Clock func() time.Time
 	// Wait passes simulated time inside a call.
 	Wait func(time.Duration)
-	// Gate is called without locks where a call about a host can be held: "lxd.created" and "lxd.listed".
+	// Gate is called without locks at the places where a call about a host or a machine can be held: PlaceCreated and its like.
 	Gate func(place, name string)
 }
 

@@ -286,7 +286,7 @@ func (r *Region) addBridges(m *machine, c Host) error {
 		if err != nil {
 			return fmt.Errorf("host %s: bridge %s: %w", c.Name, b.Name, err)
 		}
-		r.hold(r.newLink(bridge, sub, "static"), at, allocSticky)
+		r.hold(r.newLink(bridge, sub, modeStatic), at, allocSticky)
 	}
 	return nil
 }
@@ -329,7 +329,7 @@ func (r *Region) addMetal(c Metal) error {
 			return fmt.Errorf("machine %s: no subnet %q", c.Name, c.Subnet)
 		}
 	}
-	r.newLink(r.newInterface(m, "eno1", sub.VLAN), sub, "auto")
+	r.newLink(r.newInterface(m, "eno1", sub.VLAN), sub, modeAuto)
 	return nil
 }
 

@@ -165,7 +165,7 @@ func (r *Region) deleteTag(q *rest.Request) (any, error) {
 	r.tags = slices.DeleteFunc(r.tags, func(other *tag) bool { return other == t })
 	for _, m := range r.machines.byTag.Rows(t.name) {
 		r.machines.Touch(m)
-		m.tags = slices.DeleteFunc(m.tags, func(name string) bool { return name == t.name })
+		m.tags = slices.DeleteFunc(slices.Clone(m.tags), func(name string) bool { return name == t.name })
 	}
 	return rest.NoContent, nil
 }

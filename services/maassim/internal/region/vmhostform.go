@@ -19,8 +19,16 @@ func (r *Region) createHost(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, _ = r.discover(h, q) // MAAS hides that it failed
+	return r.discovered(h, q)
+}
+
+// discovered discovers a host that was just saved, and hides when that fails (recording 532); unless somebody has deleted it meanwhile.
+func (r *Region) discovered(h *vmHost, q *rest.Request) (any, error) {
+	_, _ = r.discover(h, q)
 	defer r.begin()()
+	if !r.hosts.Has(h) {
+		return nil, rest.NotFound("Pod")
+	}
 	return r.hostJSON(h), nil
 }
 
@@ -76,15 +84,13 @@ func (r *Region) connect(h *vmHost) {
 	}
 }
 
-// updateHost changes what the form names. It also discovers the host anew and hides when that fails (recording 532).
+// updateHost changes what the form names. It also discovers the host anew.
 func (r *Region) updateHost(q *rest.Request) (any, error) {
 	h, err := r.changeHost(q)
 	if err != nil {
 		return nil, err
 	}
-	_, _ = r.discover(h, q)
-	defer r.begin()()
-	return r.hostJSON(h), nil
+	return r.discovered(h, q)
 }
 
 func (r *Region) changeHost(q *rest.Request) (*vmHost, error) {
@@ -207,17 +213,16 @@ func (r *Region) deleteHost(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	decompose := q.Query.Bool("decompose") || q.Form.Bool("decompose")
-	vms := r.machinesOn(h)
 	if decompose {
-		for range vms {
+		for range r.machinesOn(h) {
 			r.wait(r.cfg.Durations.Delete)
 		}
 	}
 	defer r.begin()()
-	for _, m := range vms {
-		if !r.machines.Has(m) {
-			continue
-		}
+	if !r.hosts.Has(h) {
+		return nil, rest.NotFound("Pod")
+	}
+	for _, m := range r.machines.onHost.Rows(h) { // with those that were made while LXD worked
 		if decompose {
 			_ = r.lxd.Delete(h.server, h.project, m.instance) // a failure does not stop the deletion
 		}

@@ -11,11 +11,11 @@ func (r *Region) vmHostResources() []rest.Resource {
 	var all []rest.Resource
 	for _, base := range []string{"vm-hosts", "pods"} {
 		all = append(all,
-			rest.Resource{Path: base, Actions: r.vmHostActions([]rest.Action{
+			rest.Resource{Path: base, Actions: []rest.Action{
 				{Method: http.MethodGet, Name: "vm-hosts.list", Handle: r.listHosts},
 				{Method: http.MethodPost, Name: "vm-hosts.create", Admin: true, Handle: r.createHost},
-			})},
-			rest.Resource{Path: base + "/{id}", Actions: r.vmHostActions([]rest.Action{
+			}},
+			rest.Resource{Path: base + "/{id}", Actions: []rest.Action{
 				{Method: http.MethodGet, Name: "vm-hosts.read", Handle: r.readHost},
 				{Method: http.MethodPut, Name: "vm-hosts.update", Admin: true, Handle: r.updateHost},
 				{Method: http.MethodDelete, Name: "vm-hosts.delete", Admin: true, Handle: r.deleteHost},
@@ -24,23 +24,9 @@ func (r *Region) vmHostResources() []rest.Resource {
 				{Method: http.MethodPost, Op: "compose", Name: "vm-hosts.compose", Admin: true, Data: true, Handle: r.compose},
 				{Method: http.MethodPost, Op: "add_tag", Name: "vm-hosts.add_tag", Admin: true, Data: true, Handle: r.tagHost},
 				{Method: http.MethodPost, Op: "remove_tag", Name: "vm-hosts.remove_tag", Admin: true, Data: true, Handle: r.untagHost},
-			})})
+			}})
 	}
 	return all
-}
-
-// vmHostActions makes all of them answer 410 when this MAAS has no VM hosts any more.
-func (r *Region) vmHostActions(actions []rest.Action) []rest.Action {
-	if !r.cfg.VMHostsGone {
-		return actions
-	}
-	for i := range actions {
-		actions[i].Admin = false
-		actions[i].Handle = func(*rest.Request) (any, error) {
-			return nil, rest.Text(http.StatusGone, "VM host (KVM) support has been removed from MAAS.")
-		}
-	}
-	return actions
 }
 
 func (r *Region) listHosts(*rest.Request) (any, error) {
@@ -87,9 +73,7 @@ func (r *Region) tagHost(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(h.tags, name) {
-		h.tags = append(h.tags, name)
-	}
+	h.addTag(name)
 	return r.hostJSON(h), nil
 }
 
@@ -99,7 +83,7 @@ func (r *Region) untagHost(q *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.tags = slices.DeleteFunc(h.tags, func(t string) bool { return t == name })
+	h.tags = slices.DeleteFunc(slices.Clone(h.tags), func(t string) bool { return t == name })
 	return r.hostJSON(h), nil
 }
 
