@@ -1,0 +1,115 @@
+package provision_test
+
+import (
+	"context"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+)
+
+// filters notes what the polling loop asks.
+type filters struct {
+	provision.MAAS
+
+	mu    sync.Mutex
+	asked []provision.MachineFilter
+}
+
+func (f *filters) Machines(ctx context.Context, filter provision.MachineFilter) ([]inventory.Machine, error) {
+	f.mu.Lock()
+	f.asked = append(f.asked, filter)
+	f.mu.Unlock()
+	return f.MAAS.Machines(ctx, filter)
+}
+
+// of gives the questions about a machine that exclude something.
+func (f *filters) of(systemID string) (status, owner, power, several int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, q := range f.asked {
+		if len(q.SystemIDs) != 1 || q.SystemIDs[0] != systemID {
+			continue
+		}
+		n := 0
+		if len(q.NotStatuses) > 0 {
+			status, n = status+1, n+1
+		}
+		if len(q.NotOwners) > 0 {
+			owner, n = owner+1, n+1
+		}
+		if len(q.NotPowers) > 0 {
+			power, n = power+1, n+1
+		}
+		if n > 1 {
+			several++
+		}
+	}
+	return status, owner, power, several
+}
+
+func TestWatchVMs_of_a_deployed_VM(t *testing.T) {
+	t.Parallel()
+	for name, happens := range map[string]struct {
+		op   string
+		form url.Values
+		told func(provision.VM) bool
+	}{
+		"X7.2_tells_that_it_was_switched_off": {"power_off", nil, func(vm provision.VM) bool { return vm.Power == inventory.PowerOff }},
+		"X7.2_tells_that_it_was_released":     {"release", nil, func(vm provision.VM) bool { return vm.Status != inventory.StatusDeployed }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, asked, req := deployedAndWatched(t)
+			events, stop := w.watch(watched(req.Attempt, inventory.StatusDeployed))
+			defer stop()
+			require.NotNil(t, (<-events).VM)
+			require.False(t, (<-events).Synced.IsZero())
+			require.Eventually(t, func() bool {
+				status, owner, power, _ := asked.of(req.Attempt.SystemID)
+				return status > 1 && owner > 1 && power > 1
+			}, 10*time.Second, time.Millisecond)
+			_, _, _, several := asked.of(req.Attempt.SystemID)
+			assert.Zero(t, several, "filters are ANDed: one call would show only what differs in all")
+			w.post("machines/"+req.Attempt.SystemID+"/?op="+happens.op, happens.form)
+			for e := range events {
+				if e.VM != nil && happens.told(*e.VM) {
+					break
+				}
+			}
+		})
+	}
+	t.Run("X7.2_tells_that_it_has_another_owner", func(t *testing.T) {
+		t.Parallel()
+		w, _, req := deployedAndWatched(t)
+		events, stop := w.watch(watched(req.Attempt, inventory.StatusDeployed))
+		defer stop()
+		require.NotNil(t, (<-events).VM)
+		w.brought(req.Attempt.SystemID, inventory.StatusDeployed, true)
+		for e := range events {
+			if e.VM != nil && e.VM.Machine.Owner == "" {
+				break
+			}
+		}
+	})
+}
+
+// deployedAndWatched is a world with a deployed VM in which full reads tell nothing.
+func deployedAndWatched(t *testing.T) (*world, *filters, provision.ComposeRequest) {
+	t.Helper()
+	w := start(t, 1, 0)
+	req := w.composed("cp-0", "lxd-1")
+	_, err := w.lxd.DeployVM(w.ctx(), deployRequest(req))
+	require.NoError(t, err)
+	asked := &filters{MAAS: w.cfg.MAAS}
+	w.cfg.MAAS = asked
+	w.cfg.Timing.WatchFullRead = time.Hour
+	w.restart()
+	return w, asked, req
+}
