@@ -145,7 +145,8 @@ type Config struct {
 }
 
 // DefaultConfig is a MAAS with VM hosts and bare-metal machines spread evenly over zones az1, az2 and so on. Hosts are lxd-1 and so on in
-// pool "default", with 32 cores, 128 GiB and 2 TB each; metal machines are metal-1 and so on with 16 cores and 64 GiB.
+// pool "default", with 32 cores, 128 GiB and 2 TB each; metal machines are metal-1 and so on with 16 cores and 64 GiB. The bridge br1 on the
+// data network, a /24, has an address on the first 200 hosts alone.
 func DefaultConfig(hosts, zones, metal int) Config {
 	cfg := Config{
 		Domains: []DomainConfig{{Name: "cluster.example"}},
@@ -161,10 +162,11 @@ func DefaultConfig(hosts, zones, metal int) Config {
 		cfg.Zones = append(cfg.Zones, ZoneConfig{Name: zoneName(z)})
 	}
 	for n := range hosts {
+		data := Bridge{Name: "br1", Subnet: "data", NoAddress: n >= addressedHosts}
 		cfg.Hosts = append(cfg.Hosts, HostConfig{
 			Name: fmt.Sprintf("lxd-%d", n+1), Zone: zoneName(n % zones), Cores: 32, MemoryMiB: 128 << 10,
 			StoragePools: []StoragePool{{Name: "default", Driver: "zfs", Total: 2e12, Default: true}},
-			Bridges:      []Bridge{{Name: "br0", Subnet: "mgmt"}, {Name: "br1", Subnet: "data"}},
+			Bridges:      []Bridge{{Name: "br0", Subnet: "mgmt"}, data},
 		})
 	}
 	for n := range metal {
@@ -174,6 +176,9 @@ func DefaultConfig(hosts, zones, metal int) Config {
 	}
 	return cfg
 }
+
+// addressedHosts is how many hosts have an address on the data network, which leaves a few of its 222 for machines.
+const addressedHosts = 200
 
 func zoneName(n int) string { return fmt.Sprintf("az%d", n+1) }
 

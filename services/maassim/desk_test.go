@@ -196,6 +196,11 @@ func TestR4_4_the_cost_model_tells_what_was_measured(t *testing.T) {
 		return region("machines.list", func() { require.Equal(t, http.StatusOK, m.get("machines/"+query).status) })
 	}
 	around(3975*time.Millisecond, list("")) // measured with 120 machines, which these are with the hosts' own
+	m.post("tags/", "name=all")
+	m.post("tags/all/?op=update_nodes", "add="+systemIDs(m, "metal-1", "metal-2", "metal-3"))
+	for _, op := range []string{"machines", "nodes"} { // both render whole machines
+		around(269*time.Millisecond, region("tags."+op, func() { require.Len(t, m.get("tags/all/?op="+op).list(t), 3) }))
+	}
 	around(212*time.Millisecond, list("?id=none&not_status=deployed"))
 	around(176*time.Millisecond, list("?owner=alice&not_status=deployed"))
 	around(273*time.Millisecond, list("?hostname=metal-1"))
@@ -210,6 +215,16 @@ func TestR4_4_the_cost_model_tells_what_was_measured(t *testing.T) {
 	}))
 	around(190*time.Millisecond, region("machines.power_on", func() { m.post("machines/"+vm.SystemID+"/?op=power_on", "") }))
 	around(248*time.Millisecond, region("machines.delete", func() { m.delete("machines/" + vm.SystemID + "/") }))
+}
+
+// systemIDs are those of the machines of these names, as the values of one parameter "add".
+func systemIDs(m *maas, names ...string) string {
+	ids := make([]string, 0, len(names))
+	for _, name := range names {
+		vm, _ := m.Machine(name)
+		ids = append(ids, vm.SystemID)
+	}
+	return strings.Join(ids, "&add=")
 }
 
 func TestR4_4_without_a_cost_model_MAAS_takes_no_time(t *testing.T) {

@@ -78,7 +78,9 @@ func (s *Server) closeListeners() {
 // serve runs the server and ends it with the context; Wait waits for it.
 func (s *Server) serve(ctx context.Context, srv *http.Server) {
 	defer close(s.ended)
+	shut := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(shut)
 		s.Close()
 		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
 		defer cancel()
@@ -86,7 +88,11 @@ func (s *Server) serve(ctx context.Context, srv *http.Server) {
 			_ = srv.Close() // calls that hang are cut off
 		}
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-shut // calls under way are still answered
+		}
+	}()
 	secured := make(chan error, 1)
 	if s.secure == nil {
 		secured <- http.ErrServerClosed

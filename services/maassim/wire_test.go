@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -178,7 +180,40 @@ func TestDispatch_bodies_by_type_and_operation(t *testing.T) {
 	assert.Equal(t, 400, m.do(http.MethodPost, "zones/", "", []byte("name=z3")).status, "a body of no type is no form")
 }
 
-func TestVersions_differ_in_their_hash_alone_where_it_is_asked(t *testing.T) {
+func TestDispatch_a_stray_percent_sign_is_itself(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	for sent, stored := range map[string]string{
+		"100%25": "100%", "100%": "100%", "50%+off": "50% off", "%zz%41%": "%zzA%", "%4": "%4", "%e4%C3%A4%": "\ufffdä%",
+	} {
+		assert.Equal(t, stored, m.put("zones/default/", "description="+sent).object(t)["description"], sent)
+	}
+	assert.Empty(t, m.get("machines/?hostname=100%").list(t))
+}
+
+func TestDispatch_a_body_that_is_too_large_gets_nginx_page(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.Config{})
+	for name, length := range map[string]int64{"announced": 64<<20 + 1, "streamed": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/MAAS/api/2.0/zones/", io.LimitReader(zeros{}, 64<<20+1))
+			req.ContentLength = length
+			req.Header.Set("Content-Type", form) // nobody signed it: nginx does not look
+			w := httptest.NewRecorder()
+			m.ServeHTTP(w, req)
+			assert.Equal(t, []any{413, "text/html", ""}, []any{w.Code, w.Header().Get("Content-Type"), w.Header().Get("Vary")})
+			assert.Contains(t, w.Body.String(), "413 Request Entity Too Large")
+		})
+	}
+}
+
+// zeros is a body without an end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestVersions_are_named_in_full_and_have_a_hash_each(t *testing.T) {
 	t.Parallel()
 	hashes := make(map[string]bool)
 	for version, full := range map[string]string{"3.4": "3.4.10", "3.5": "3.5.4", "3.6": "3.6.2", "3.7": "3.7.1", "3.8": "3.8.0~beta6"} {

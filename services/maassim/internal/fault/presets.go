@@ -69,6 +69,9 @@ func unauthorized(body string) Fault {
 // Presets returns the names of the known refusals, in order.
 func Presets() []string { return slices.Sorted(maps.Keys(presets)) }
 
+// Preset returns a known refusal, filled in.
+func Preset(name string) Fault { return Fault{Preset: name}.withPreset() }
+
 // withPreset fills in what the preset says and the fault does not.
 func (f Fault) withPreset() Fault {
 	known, ok := presets[f.Preset]
@@ -84,20 +87,17 @@ func (f Fault) withPreset() Fault {
 	if f.Body == "" {
 		f.Body = known.Body
 	}
-	header := maps.Clone(known.Header)
-	if header == nil {
-		header = make(map[string]string)
-	}
-	maps.Copy(header, f.Header)
-	f.Header = withDefault(header)
+	f.Header = withDefault(known.Header, f.Header)
 	return f
 }
 
-// withDefault adds the media type that most answers of MAAS have.
-func withDefault(header map[string]string) map[string]string {
+// withDefault adds the media type that most answers of MAAS have; of headers that are given twice the later ones hold.
+func withDefault(headers ...map[string]string) map[string]string {
 	all := map[string]string{"Content-Type": textPlain}
-	for name, value := range header {
-		all[http.CanonicalHeaderKey(name)] = value
+	for _, header := range headers {
+		for name, value := range header {
+			all[http.CanonicalHeaderKey(name)] = value
+		}
 	}
 	return all
 }

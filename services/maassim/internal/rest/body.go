@@ -11,8 +11,11 @@ import (
 	"net/http"
 )
 
-// maxBody bounds what the simulator reads of one request; user data of a machine are a few MiB at most.
+// maxBody bounds what the simulator reads of one request; user data of a machine are a few MiB at most. To more nginx says no.
 const maxBody = 64 << 20
+
+// tooLarge stands for nginx's refusal of a body, which MAAS never sees.
+var tooLarge = &Error{Status: http.StatusRequestEntityTooLarge}
 
 // bodyKind is what piston makes of a request's body.
 type bodyKind int
@@ -28,9 +31,15 @@ func (q *Request) parseBody(r *http.Request) *Error {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut {
 		return nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
+	if r.ContentLength > maxBody {
+		return tooLarge
+	}
+	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return Text(http.StatusBadRequest, "read the body: %v", err)
+	}
+	if len(raw) > maxBody {
+		return tooLarge
 	}
 	given := r.Header.Get("Content-Type")
 	if given == "" {
@@ -43,7 +52,7 @@ func (q *Request) parseBody(r *http.Request) *Error {
 	}
 	switch kind {
 	case "application/x-www-form-urlencoded":
-		q.Form, err = parseQuery(string(raw))
+		q.Form = parseQuery(string(raw))
 	case "multipart/form-data":
 		err = q.parseMultipart(multipart.NewReader(bytes.NewReader(raw), params["boundary"]))
 	case "application/json":

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
@@ -65,21 +66,38 @@ type Request struct {
 	body bodyKind
 }
 
-func parseQuery(raw string) (Values, error) {
+// parseQuery reads a query or a form. As in Django nothing is wrong with any text: a % that begins no escape is a %.
+func parseQuery(raw string) Values {
 	var v Values
 	for pair := range strings.SplitSeq(raw, "&") {
 		if pair == "" {
 			continue
 		}
 		name, value, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(name)
-		if err != nil {
-			return v, err
-		}
-		if value, err = url.QueryUnescape(value); err != nil {
-			return v, err
-		}
-		v.Add(name, value)
+		v.Add(unescape(name), unescape(value))
 	}
-	return v, nil
+	return v
 }
+
+// unescape is Python's unquote_plus.
+func unescape(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	var b strings.Builder
+	for at := 0; at < len(s); at++ {
+		switch {
+		case s[at] == '+':
+			b.WriteByte(' ')
+		case s[at] == '%' && at+2 < len(s) && isHex(s[at+1]) && isHex(s[at+2]):
+			code, _ := strconv.ParseUint(s[at+1:at+3], 16, 8) // two digits always are a byte
+			b.WriteByte(byte(code))
+			at += 2
+		default:
+			b.WriteByte(s[at])
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }

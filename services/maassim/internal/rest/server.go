@@ -141,7 +141,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	action, req, err := s.admit(r, res, vars, op)
-	if err != nil {
+	switch {
+	case err == tooLarge:
+		w.Header().Set("Connection", "close")
+		page := fault.Preset("too-large")
+		replacement(&page).send(w)
+		return
+	case err != nil:
 		s.answer(nil, err).send(w)
 		return
 	}
@@ -162,6 +168,9 @@ func (s *Server) unknown(path string) *reply {
 func (s *Server) admit(r *http.Request, res *route, vars map[string]string, op string) (*Action, *Request, *Error) {
 	req := &Request{Path: vars, URI: r.URL.RequestURI()}
 	bad := req.parseBody(r)
+	if bad == tooLarge { // nginx asks for no key
+		return nil, nil, bad
+	}
 	if !res.Open {
 		user, refusal := s.keys.authenticate(r, &req.Form)
 		if refusal != nil {
@@ -178,10 +187,7 @@ func (s *Server) admit(r *http.Request, res *route, vars map[string]string, op s
 	if bad != nil {
 		return nil, nil, bad
 	}
-	var err error
-	if req.Query, err = parseQuery(r.URL.RawQuery); err != nil {
-		return nil, nil, Text(http.StatusBadRequest, "%v", err)
-	}
+	req.Query = parseQuery(r.URL.RawQuery)
 	action, refusal := res.dispatch(r.Method, req, op)
 	if refusal != nil {
 		return nil, nil, refusal

@@ -48,11 +48,10 @@ func baseString(r *http.Request, p map[string]string, form *Values) string {
 		}
 	}
 	maps.Copy(params, p)
-	if query, err := parseQuery(r.URL.RawQuery); err == nil {
-		for _, name := range query.Names() {
-			if all := query.All(name); all[0] != "" {
-				params[name] = all[0]
-			}
+	query := parseQuery(r.URL.RawQuery)
+	for _, name := range query.Names() {
+		if all := query.All(name); all[0] != "" {
+			params[name] = all[0]
 		}
 	}
 	delete(params, "oauth_signature")
