@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	managerapp "github.com/capmaas/capmaas/controllers/app"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
@@ -43,4 +45,32 @@ func newFlags() *flag.FlagSet {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	return flags
+}
+
+// TestReplicas_X6_3 holds the name that the service resolves against the Service of that name: only a
+// headless one resolves to the replicas themselves.
+func TestReplicas_X6_3_find_each_other_and_themselves_behind_the_headless_Service(t *testing.T) {
+	t.Parallel()
+	all := build(t, "default")
+	service, flags := serviceapp.Config{}, newFlags()
+	service.AddFlags(flags)
+	for _, d := range decode[appsv1.Deployment](t, all, "Deployment") {
+		if !strings.Contains(d.Name, "lxdprovisioner") {
+			continue
+		}
+		pod := d.Spec.Template
+		require.NoError(t, flags.Parse(pod.Spec.Containers[0].Args))
+		require.NotEmpty(t, service.Peers)
+		for _, s := range decode[corev1.Service](t, all, "Service") {
+			if service.Peers == s.Name+"."+s.Namespace+".svc" {
+				assert.Equal(t, corev1.ClusterIPNone, s.Spec.ClusterIP)
+				assert.True(t, labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(pod.Labels)), "the Service selects the replicas")
+				assert.Contains(t, pod.Spec.Containers[0].Env, corev1.EnvVar{
+					Name: "POD_IP", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "status.podIP"}},
+				})
+				return
+			}
+		}
+	}
+	t.Errorf("no Service is called %s", service.Peers)
 }

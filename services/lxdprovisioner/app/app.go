@@ -22,6 +22,7 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/interceptor"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/replicas"
 )
 
 // Version is the version of the service; the build sets it with -ldflags "-X".
@@ -39,6 +40,8 @@ type service struct {
 	health  *health.Server
 	streams *interceptor.Streams
 	metrics *metrics
+	// peers are the replicas; nil where this one is alone.
+	peers *replicas.Group
 }
 
 // Run serves until ctx ends, then drains, and gives nil; anything else is an error. Every bad flag,
@@ -91,8 +94,24 @@ func wire(cfg Config, found settings) (*service, error) {
 		Backend: maasvmhost.New(s.client, cfg.Clock, s.logger), MAAS: maasregion.New(s.client, cfg.Clock),
 		Clock: cfg.Clock, Logger: s.logger, Timing: timing,
 	}
+	if s.peers = newPeers(cfg, found, s.logger); s.peers != nil {
+		s.metrics.watchPeers(s.peers)
+		useCases.OwnShare = s.peers.Owns
+	}
 	s.lxd, s.metal, s.region = provision.NewLXD(useCases), provision.NewBareMetal(useCases), provision.NewMAASRegion(useCases)
 	return s, s.buildServer()
+}
+
+// newPeers gives the group of replicas that the service belongs to; nil where it is alone.
+func newPeers(cfg Config, found settings, logger *slog.Logger) *replicas.Group {
+	if cfg.Peers == "" {
+		return nil
+	}
+	resolve := cfg.Resolve
+	if resolve == nil {
+		resolve = net.DefaultResolver.LookupNetIP
+	}
+	return replicas.New(replicas.Config{Name: cfg.Peers, Self: found.self, Resolve: resolve, Interval: cfg.PeersInterval, Logger: logger})
 }
 
 func newLogger(cfg Config, level slog.Level) *slog.Logger {
@@ -123,6 +142,12 @@ func (s *service) serve(ctx context.Context, calls, scrapes net.Listener) error 
 		s.watchMAAS(running)
 		return nil
 	})
+	if s.peers != nil {
+		group.Go(func() error {
+			s.peers.Watch(running)
+			return nil
+		})
+	}
 	group.Go(func() error {
 		<-running.Done()
 		// The stop has a time of its own: what it waits for must outlive the context that ended.

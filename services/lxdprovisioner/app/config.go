@@ -1,12 +1,14 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,6 +25,9 @@ const (
 	endpointName = "MAAS_ENDPOINT"
 	keyName      = "MAAS_API_KEY"
 )
+
+// podIPName is the environment variable with the pod's own address, from the downward API.
+const podIPName = "POD_IP"
 
 // The defaults of the flags.
 const (
@@ -62,11 +67,19 @@ type Config struct {
 	// LongCalls, ListCalls and ShortCalls bound how many requests to MAAS run at a time, HostCalls how
 	// many of the long ones work on one LXD host.
 	LongCalls, ListCalls, ShortCalls, HostCalls int
+	// Peers is the DNS name that resolves to all replicas, each of which prefers its own share of the
+	// hosts; the environment variable POD_IP then says which of them this one is. Empty for one that is
+	// alone.
+	Peers string
 
 	// Clock tells the time.
 	Clock func() time.Time
 	// Getenv reads an environment variable; os.Getenv in the program.
 	Getenv func(string) string
+	// Resolve looks up Peers; the system's resolver where nil. PeersInterval is the pause between two
+	// looks; seconds where zero.
+	Resolve       func(ctx context.Context, network, name string) ([]netip.Addr, error)
+	PeersInterval time.Duration
 	// Logs gets the log.
 	Logs io.Writer
 	// Timing are the use cases' durations; DefaultTiming where zero.
@@ -95,6 +108,8 @@ func (c *Config) AddFlags(flags *flag.FlagSet) {
 	flags.IntVar(&c.ListCalls, "maas-list-calls", defaultListCalls, "how many lists MAAS is asked for at a time")
 	flags.IntVar(&c.HostCalls, "maas-host-calls", defaultHostCalls, "how many of the long calls work on one LXD host at a time")
 	flags.IntVar(&c.ShortCalls, "maas-short-calls", defaultShortCalls, "how many short requests MAAS is asked at a time")
+	flags.StringVar(&c.Peers, "peers", "",
+		"DNS name of all replicas, each of which prefers its own share of the hosts; needs "+podIPName+" in the environment; empty where there is one replica")
 }
 
 // settings are what a valid Config gives.
@@ -102,6 +117,8 @@ type settings struct {
 	endpoint string
 	key      maas.Credentials
 	level    slog.Level
+	// self is this replica's address among its peers; only valid where there are any.
+	self netip.Addr
 }
 
 // resolve checks everything and names every bad flag, file and variable at once. No error holds the
@@ -132,6 +149,11 @@ func (c *Config) resolve() (settings, error) {
 		bad("maas-ca-file", err)
 	}
 	var err error
+	if c.Peers != "" {
+		if s.self, err = netip.ParseAddr(c.Getenv(podIPName)); err != nil {
+			bad("peers", fmt.Errorf("%s must hold the pod's own address: %w", podIPName, err))
+		}
+	}
 	if s.endpoint, s.key, err = c.credentials(); err != nil {
 		errs = append(errs, err)
 	} else if err := c.checkMAAS(s); err != nil {

@@ -21,11 +21,12 @@ func TestRun_names_every_bad_flag_at_once(t *testing.T) {
 	cfg.DrainTimeout, cfg.LongCalls, cfg.ListCalls, cfg.ShortCalls, cfg.HostCalls = -1, 0, 0, -4, 0
 	cfg.CAFile = filepath.Join(t.TempDir(), "absent.pem")
 	cfg.CredentialsDir = t.TempDir()
+	cfg.Peers = "replicas.test"
 	err := app.Run(t.Context(), cfg)
 	require.Error(t, err)
 	for _, name := range []string{
 		"--listen", "--metrics-addr", "--log-level", "--log-format", "--drain-timeout", "--maas-long-calls", "--maas-short-calls", "--maas-list-calls", "--maas-host-calls",
-		"--maas-ca-file", "--maas-credentials-dir", "MAAS_ENDPOINT", "MAAS_API_KEY",
+		"--maas-ca-file", "--maas-credentials-dir", "MAAS_ENDPOINT", "MAAS_API_KEY", "--peers", "POD_IP",
 	} {
 		assert.ErrorContains(t, err, name)
 	}

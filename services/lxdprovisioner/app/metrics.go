@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/replicas"
 )
 
 // metrics are the service's metrics in a registry of their own, so that several services can run in
@@ -91,6 +92,18 @@ func (l *loads) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), load.Class)
 		}
 	}
+}
+
+// watchPeers adds the metrics of the replicas.
+func (m *metrics) watchPeers(peers *replicas.Group) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "lxdprovisioner_replicas", Help: "Replicas that share the hosts; 0 where that is not known, and every host is this replica's own.",
+		}, func() float64 { return float64(peers.Members()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "lxdprovisioner_replicas_changes_total", Help: "How often the replicas that share the hosts have become others, or unknown.",
+		}, func() float64 { return float64(peers.Changes()) }),
+	)
 }
 
 // server serves /metrics.

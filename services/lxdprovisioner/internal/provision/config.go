@@ -3,6 +3,8 @@ package provision
 import (
 	"log/slog"
 	"time"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
 // Config is what the use cases need. Zero values of Timing and Limits mean their defaults.
@@ -14,8 +16,11 @@ type Config struct {
 	// Clock tells the time.
 	Clock  func() time.Time
 	Logger *slog.Logger
-	Timing Timing
-	Limits Limits
+	// OwnShare gives what says which hosts are this replica's own, as of now: it prefers them to others
+	// that are as good. All are where it, or what it gives, is nil.
+	OwnShare func() func(inventory.HostID) bool
+	Timing   Timing
+	Limits   Limits
 }
 
 // Timing are the durations of protocol.md. Tests shorten them.
@@ -110,6 +115,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.OwnShare == nil {
+		c.OwnShare = func() func(inventory.HostID) bool { return nil }
 	}
 	return c
 }

@@ -111,6 +111,7 @@ func (l *LXD) choose(req SelectRequest) (placement.Decision, inventory.Snapshot,
 	defer l.choosing.Unlock()
 	req.Pending = l.ledger.pending()
 	req.Keep = l.ledger.kept(req.VM)
+	req.OwnShare = l.cfg.OwnShare()
 	index := l.hosts.indexed()
 	decision, err := index.Place(req.Request)
 	if err != nil || req.DryRun {
@@ -128,6 +129,7 @@ func (l *LXD) Distribute(ctx context.Context, req placement.PlanRequest) (PlanRe
 		return PlanResult{}, err
 	}
 	req.Pending = l.ledger.pending()
+	req.OwnShare = l.cfg.OwnShare()
 	index := l.hosts.indexed()
 	plan, err := index.Distribute(req)
 	if err != nil {
