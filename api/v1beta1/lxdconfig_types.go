@@ -22,7 +22,8 @@ const (
 	PlacementBalanced PlacementPolicy = "Balanced"
 	// PlacementPack fills hosts before it takes the next.
 	PlacementPack PlacementPolicy = "Pack"
-	// PlacementSpread takes the host with the fewest VMs.
+	// PlacementSpread takes the host with the fewest VMs. MAAS tells of no number of VMs on a host, so its used cores count
+	// as VMs of the size that is asked for.
 	PlacementSpread PlacementPolicy = "Spread"
 )
 
@@ -60,7 +61,8 @@ type LXDConfig struct {
 	AntiAffinity AntiAffinity `json:"antiAffinity,omitempty"`
 
 	// placementPolicy says which of several suitable hosts is taken: Balanced (the default) the one whose scarcest resource
-	// has the most left, Pack the fullest, Spread the one with the fewest VMs.
+	// has the most left, Pack the fullest, Spread the one with the fewest VMs, where the used cores of a host count as VMs
+	// of the size that is asked for, since MAAS tells of no number of VMs.
 	// +optional
 	PlacementPolicy PlacementPolicy `json:"placementPolicy,omitempty"`
 
