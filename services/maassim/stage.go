@@ -87,7 +87,7 @@ func (s *Sim) stopAtPlaces(resources []rest.Resource) []rest.Resource {
 			handle := action.Handle
 			res.Actions[n].Handle = func(q *rest.Request) (any, error) {
 				if !s.gates.Idle() {
-					s.gates.Pass(s.done, action.Name, s.region.NamesIn(q.Path)...)
+					s.gates.Pass(s.done, action.Name, s.region.NamesIn(action.Name, q.Path)...)
 				}
 				return handle(q)
 			}

@@ -73,6 +73,7 @@ func (t *Table[R]) Settle() {
 }
 
 func (t *Table[R]) refresh() {
+	t.visited += len(t.touched)
 	for row := range t.touched {
 		for _, x := range t.indexes {
 			x.put(row)
@@ -138,7 +139,7 @@ func (t *Table[R]) Merge(views ...[]R) []R {
 	return all
 }
 
-// Visited returns how many rows were looked at since the table was made.
+// Visited returns how many rows were looked at since the table was made, for a caller or to index them anew.
 func (t *Table[R]) Visited() int { return t.visited }
 
 // Changes returns a number that grows with each row that is added, removed or touched, and once more when what was touched is settled. What was

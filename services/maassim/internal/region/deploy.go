@@ -109,10 +109,7 @@ func (r *Region) deployForm(m *machine, q *rest.Request) (deployment, error) {
 	if host {
 		return d, unsimulated("deploying a VM host")
 	}
-	if f.Has("user_data") {
-		data := f.Get("user_data") // MAAS stores what it gets, base64 or not (recording 131)
-		d.userData = &data
-	}
+	d.userData = sentUserData(q)
 	return d, nil
 }
 

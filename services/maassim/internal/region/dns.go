@@ -159,7 +159,10 @@ func (r *Region) updateRecord(q *rest.Request) (any, error) {
 		return nil, err
 	}
 	addressed := len(rec.addresses) > 0
+	other := r.recordNamed(changed.domain, changed.name)
 	switch {
+	case other != nil && other != rec:
+		return nil, rest.Invalid("__all__", "Labels must be unique within their zone.")
 	case (addressed || q.Form.Has("ip_addresses")) && badRecordName(changed.name, "A"):
 		return nil, rest.Invalid("__all__", "Invalid dnsresource name: %s.", changed.name)
 	case addressed && rec.has("CNAME"):
@@ -193,7 +196,8 @@ func (r *Region) rename(rec *record, n dnsName) error {
 	return nil
 }
 
-// deleteRecord leaves the reservations behind that the record made; MAAS 3.6 and later remove them, unless another record holds them.
+// deleteRecord leaves the reservations behind that the record made; MAAS 3.6 and later remove them, unless another record or the
+// interface of a MAC address holds them.
 func (r *Region) deleteRecord(q *rest.Request) (any, error) {
 	defer r.begin()()
 	rec := r.recordOf(q)
@@ -208,7 +212,7 @@ func (r *Region) deleteRecord(q *rest.Request) (any, error) {
 		return rest.NoContent, nil
 	}
 	for _, a := range rec.addresses {
-		if a.alloc == allocReserved && a.link == nil && len(r.records.holding.View(a)) == 0 {
+		if a.alloc == allocReserved && a.link == nil && a.stray == nil && len(r.records.holding.View(a)) == 0 {
 			r.removeAddress(a)
 		}
 	}

@@ -45,7 +45,7 @@ func (r *Region) queryEvents(q *rest.Request) (any, error) {
 		if len(all) == limit && !q.Query.Has("after") {
 			break
 		}
-		if r.wantsEvent(q, e) && slices.Index(levels, e.level) >= least {
+		if slices.Index(levels, e.level) >= least && r.wantsEvent(q, e) {
 			all = append(all, object{
 				"id": e.id, "node": e.systemID, "hostname": e.hostname, "username": "unknown", "level": e.level, "type": e.kind,
 				"description": e.describe, "created": e.at.UTC().Format(eventTime),
@@ -77,8 +77,10 @@ func (r *Region) wantsEvent(q *rest.Request, e *event) bool {
 	if q.Query.Has("hostname") && !slices.Contains(q.Query.All("hostname"), e.hostname) {
 		return false
 	}
-	if m := r.machine(e.systemID); q.Query.Has("agent_name") && (m == nil || m.agent != q.Query.Get("agent_name")) {
-		return false
+	if q.Query.Has("agent_name") {
+		if m := r.lookUp(e.systemID); m == nil || m.agent != q.Query.Get("agent_name") {
+			return false
+		}
 	}
 	after, err := strconv.Atoi(q.Query.Get("after"))
 	if err == nil && e.id <= after {

@@ -2,6 +2,7 @@ package region
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,25 +120,40 @@ func (r *Region) Reservations() []string {
 func (r *Region) Concern(action string, q *rest.Request) fault.Request {
 	defer r.begin()()
 	req := fault.Request{Operation: action}
-	m := r.machine(q.Path["system_id"])
-	if m == nil && action == "machines.allocate" {
-		if m = r.machine(q.Form.Get("system_id")); m == nil {
-			m = r.machineNamed(q.Form.Get("name"))
+	for _, m := range r.concerned(action, q) {
+		req.Machine = append(req.Machine, m.systemID, m.hostname)
+		if m.host != nil && !slices.Contains(req.Hosts, m.host.name) {
+			req.Hosts = append(req.Hosts, m.host.name)
 		}
-	}
-	if m != nil {
-		req.Machine = []string{m.systemID, m.hostname}
-		if m.host != nil {
-			req.Host = m.host.name
-		}
-		return req
 	}
 	if id, err := strconv.Atoi(q.Path["id"]); err == nil && strings.HasPrefix(action, "vm-hosts.") {
 		if h := r.host(id); h != nil {
-			req.Host = h.name
+			req.Hosts = append(req.Hosts, h.name)
 		}
 	}
 	return req
+}
+
+// concerned returns the machines that a request names.
+func (r *Region) concerned(action string, q *rest.Request) []*machine {
+	ids := []string{q.Path["system_id"]}
+	switch action {
+	case "machines.allocate":
+		if ids[0] = q.Form.Get("system_id"); r.machine(ids[0]) == nil {
+			if m := r.machineNamed(q.Form.Get("name")); m != nil {
+				return []*machine{m}
+			}
+		}
+	case "machines.release_many":
+		ids = q.Form.All("machines")
+	}
+	var all []*machine
+	for _, id := range ids {
+		if m := r.machine(id); m != nil {
+			all = append(all, m)
+		}
+	}
+	return all
 }
 
 // Minor returns n of the MAAS 3.n that this is.

@@ -114,6 +114,9 @@ func (r *Region) updateInterface(q *rest.Request) (any, error) {
 	}
 	if q.Form.Has("mac_address") {
 		mac = macField(&form, "mac_address", q.Form.Get("mac_address"), true)
+		if holder := r.otherWith(i, mac); holder != nil {
+			form.Addf("mac_address", "This MAC address is already in use by %s on %s.", holder.name, holder.machine.hostname)
+		}
 	}
 	if q.Form.Has("vlan") && i.machine.status != statusDeployed {
 		vlan = r.vlanField(&form, q.Form.Get("vlan"))
@@ -127,6 +130,18 @@ func (r *Region) updateInterface(q *rest.Request) (any, error) {
 		i.vlan = vlan
 	}
 	return r.ifaceJSON(i), nil
+}
+
+// otherWith finds another physical interface that has a MAC address, or nil.
+func (r *Region) otherWith(i *iface, mac string) *iface {
+	for _, m := range r.machines.byMAC.View(mac) {
+		for _, other := range m.interfaces {
+			if other != i && other.mac == mac && other.kind == kindPhysical {
+				return other
+			}
+		}
+	}
+	return nil
 }
 
 // vlanField finds a VLAN by its id; empty stands for none.

@@ -62,7 +62,8 @@ func (m *machine) afterTest() status {
 	return m.returnTo
 }
 
-var annotationKey = regexp.MustCompile(`^[\w.-]+$`)
+// annotationKey has the letters and digits of every script, as Python's \w.
+var annotationKey = regexp.MustCompile(`^[\p{L}\p{N}_.-]+$`)
 
 // annotate sets workload annotations, all or none; only the owner may (recordings 143-151, 340, 416).
 func (r *Region) annotate(q *rest.Request) (any, error) {

@@ -211,7 +211,7 @@ func (r *Region) ifaceJSON(i *iface) object {
 		children = append(children, i.child)
 	}
 	var numaNode any
-	if i.kind == "physical" {
+	if i.kind == kindPhysical {
 		numaNode = 0
 	}
 	return object{

@@ -109,7 +109,7 @@ func (r *Region) deleteMachine(q *rest.Request) (any, error) {
 	if vm != nil {
 		r.held(PlaceDeleting, host)
 		r.wait(r.cfg.Durations.Delete)
-		if !q.Faults.VMLeft && !q.Faults.PostCommit {
+		if !q.Faults.VMLeft {
 			// An unreachable host or a VM that is gone already is only logged by MAAS.
 			_ = r.lxd.Delete(vm.Host, vm.Project, vm.Name)
 		}
@@ -158,7 +158,7 @@ func (r *Region) manyParameters(q *rest.Request) (any, error) {
 		}
 	}
 	for _, id := range q.Query.All("id") {
-		if m := r.machine(id); m != nil {
+		if m := r.lookUp(id); m != nil {
 			all[id] = r.parametersOf(m)
 		}
 	}

@@ -142,12 +142,15 @@ type disk struct {
 	uuids      [4]string
 }
 
+// kindPhysical is the kind of an interface that is no bridge.
+const kindPhysical = "physical"
+
 // iface is a network interface of a machine.
 type iface struct {
 	id      int
 	machine *machine
 	name    string
-	kind    string // physical or bridge
+	kind    string // kindPhysical or bridge
 	mac     string
 	vlan    *network.VLAN
 	parents []string

@@ -9,7 +9,8 @@ import (
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
-// powerOn also deploys an Allocated machine, with the default image, and wipes the stored user data in any case (recordings 561, 562).
+// powerOn also deploys an Allocated machine, with the default image, and wipes the stored user data unless it is refused (recordings
+// 561, 562).
 func (r *Region) powerOn(q *rest.Request) (any, error) {
 	defer r.begin()()
 	m, err := r.edited(q)
@@ -19,11 +20,6 @@ func (r *Region) powerOn(q *rest.Request) (any, error) {
 	if m.owner == nil {
 		return nil, rest.Text(http.StatusConflict, "Can't start node: it hasn't been allocated.")
 	}
-	m.userData = nil
-	if q.Form.Has("user_data") {
-		data := q.Form.Get("user_data")
-		m.userData = &data
-	}
 	if m.status == statusAllocated {
 		if err := r.checkDeployable(m); err != nil {
 			return nil, err
@@ -32,13 +28,24 @@ func (r *Region) powerOn(q *rest.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		m.userData = sentUserData(q)
 		return r.startDeploying(m, fresh, q.Faults)
 	}
 	answer := r.machineJSON(m)
+	m.userData = sentUserData(q)
 	if err := r.power(m, true, q.Faults); err != nil {
 		return nil, powerFailed(err)
 	}
 	return answer, nil
+}
+
+// sentUserData are the user data of a request exactly as they came (recording 131), or nil.
+func sentUserData(q *rest.Request) *string {
+	if !q.Form.Has("user_data") {
+		return nil
+	}
+	data := q.Form.Get("user_data")
+	return &data
 }
 
 // powerOff answers null for a machine that MAAS has no way to switch. LXD takes soft for hard.

@@ -131,6 +131,7 @@ func (r *Region) startReleasing(m *machine, faults fault.Inside) (any, error) {
 func (r *Region) clearDeployment(m *machine) {
 	m.agent, m.osystem, m.series, m.kernel, m.ephemeral, m.netboot = "", "", "", "", false, true
 	m.scripts.installation = 0
+	m.hwSync, m.crashDump = false, false
 }
 
 func (r *Region) failRelease(m *machine) {
@@ -187,7 +188,7 @@ func (r *Region) checkRelease(q *rest.Request) ([]*machine, error) {
 	var unknown, forbidden, wrong []string
 	var todo []*machine
 	for _, id := range slices.Compact(slices.Sorted(slices.Values(q.Form.All("machines")))) {
-		m := r.machine(id)
+		m := r.lookUp(id)
 		switch {
 		case m == nil:
 			unknown = append(unknown, id)

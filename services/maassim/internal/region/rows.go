@@ -23,7 +23,7 @@ func (r *Region) newMachine(hostname string) *machine {
 
 func (r *Region) newInterface(m *machine, name string, vlan *network.VLAN) *iface {
 	r.ids.iface++
-	i := &iface{id: r.ids.iface, machine: m, name: name, kind: "physical", mac: r.ids.mac(), vlan: vlan}
+	i := &iface{id: r.ids.iface, machine: m, name: name, kind: kindPhysical, mac: r.ids.mac(), vlan: vlan}
 	m.interfaces = append(m.interfaces, i)
 	return i
 }

@@ -4,6 +4,8 @@ import (
 	"container/heap"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // Ending is how an operation ends that somebody ends ahead of its time.
@@ -110,19 +112,20 @@ func (r *Region) MutePower(muted bool) {
 	r.mutedPower = muted
 }
 
-// NamesIn returns the names of the VM host and the machine that a path is about.
-func (r *Region) NamesIn(path map[string]string) []string {
+// NamesIn returns the name of the VM host or the machine that the path of an operation is about, if it is about one.
+func (r *Region) NamesIn(operation string, path map[string]string) []string {
 	defer r.begin()()
-	var names []string
-	if m, ok := r.machines.bySystemID.First(path["system_id"]); ok {
-		names = append(names, m.hostname)
+	if m := r.lookUp(path["system_id"]); m != nil {
+		return []string{m.hostname}
 	}
-	for h := range r.hosts.All() {
-		if fmt.Sprint(h.id) == path["id"] {
-			names = append(names, h.name)
-		}
+	id, err := strconv.Atoi(path["id"])
+	if err != nil || !strings.HasPrefix(operation, "vm-hosts.") {
+		return nil
 	}
-	return names
+	if h, ok := r.hosts.ByID(id); ok {
+		return []string{h.name}
+	}
+	return nil
 }
 
 // AddSubnet makes a subnet with its ranges, and its fabric and VLAN where they are not there.

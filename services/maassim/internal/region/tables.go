@@ -12,7 +12,7 @@ import (
 // tables hold what there may be thousands of. What there are tens of (zones, pools, domains, subnets, VLANs, tags, images, users) lies in plain
 // slices.
 //
-// Rows are looked up by the methods below, which touch what they return: the caller may change it. Rows that were found in another way are touched
+// Rows are looked up by the methods below, which touch what they return, except lookUp: the caller may change it. Rows that were found in another way are touched
 // by who changes them. The indexes are put right before they are next looked into, and Check says when somebody forgot to touch.
 type tables struct {
 	machines  machineRows
@@ -156,6 +156,16 @@ func found[R any](t *index.Table[*R], row *R, ok bool) *R {
 	}
 	t.Touch(row)
 	return row
+}
+
+// lookUp returns the machine of a system id for reading, or nil. Who looks up many machines in one call uses it: each that machine touches is indexed
+// anew before the next look-up.
+func (r *Region) lookUp(systemID string) *machine {
+	m, ok := r.machines.bySystemID.First(systemID)
+	if !ok {
+		return nil
+	}
+	return m
 }
 
 // machine returns the machine of a system id, or nil.

@@ -219,10 +219,12 @@ func (r *Region) updateTagged(q *rest.Request) (any, error) {
 	add, remove := r.known(q.Form.All("add")), r.known(q.Form.All("remove"))
 	for _, m := range add {
 		if !m.hasTag(t.name) {
+			r.machines.Touch(m)
 			m.tags = append(slices.Clone(m.tags), t.name)
 		}
 	}
 	for _, m := range remove {
+		r.machines.Touch(m)
 		m.tags = slices.DeleteFunc(slices.Clone(m.tags), func(name string) bool { return name == t.name })
 	}
 	return object{"added": len(add), "removed": len(remove)}, nil
@@ -232,7 +234,7 @@ func (r *Region) updateTagged(q *rest.Request) (any, error) {
 func (r *Region) known(systemIDs []string) []*machine {
 	var all []*machine
 	for _, id := range systemIDs {
-		if m := r.machine(id); m != nil && !slices.Contains(all, m) {
+		if m := r.lookUp(id); m != nil && !slices.Contains(all, m) {
 			all = append(all, m)
 		}
 	}

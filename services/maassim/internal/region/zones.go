@@ -107,24 +107,25 @@ func (r *Region) updateZone(q *rest.Request) (any, error) {
 	return r.zoneJSON(z), nil
 }
 
-// deleteZone answers 204 for a zone that is not there, too. Machines and hosts of the zone fall to the default one.
+// deleteZone answers 204 for a zone that is not there, too. Machines and hosts of the zone fall to the default one, which is the
+// first, whatever its name.
 func (r *Region) deleteZone(q *rest.Request) (any, error) {
 	defer r.begin()()
 	z := r.zoneNamed(q.Path["name"])
 	switch {
 	case z == nil:
 		return rest.NoContent, nil
-	case z.name == "default":
+	case z == r.zones[0]:
 		return nil, rest.Text(http.StatusBadRequest, "This zone is the default zone, it cannot be deleted.")
 	}
 	for _, m := range r.machines.byZone.Rows(z) {
 		r.machines.Touch(m)
-		m.zone = r.zoneNamed("default")
+		m.zone = r.zones[0]
 	}
 	for h := range r.hosts.All() {
 		if h.zone == z {
 			r.hosts.Touch(h)
-			h.zone = r.zoneNamed("default")
+			h.zone = r.zones[0]
 		}
 	}
 	r.zones = slices.DeleteFunc(r.zones, func(other *zone) bool { return other == z })
