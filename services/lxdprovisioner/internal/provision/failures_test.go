@@ -178,6 +178,29 @@ func TestVM_that_is_released_behind_our_back(t *testing.T) {
 	w.deleteAs("deleted", req)
 }
 
+func TestDeleteVM_of_an_unmarked_VM_that_is_being_given_back(t *testing.T) {
+	t.Parallel()
+	for status, effect := range map[string]maassim.Effect{"failed_releasing": maassim.EffectFail, "releasing": maassim.EffectStuck} {
+		t.Run("X3.2_"+status, func(t *testing.T) {
+			t.Parallel()
+			w := start(t, 1, 0)
+			req := w.composeRequest("cp-0", "lxd-1")
+			id := w.made(req.Attempt)
+			_, err := w.cfg.MAAS.Claim(w.ctx(), id, "capmaas/"+req.Attempt.Name)
+			require.NoError(t, err)
+			w.brought(req.Attempt.Name, inventory.StatusDeployed, false)
+			w.fault(maassim.Fault{Operation: "machines.release", Effect: effect})
+			w.post("machines/"+id+"/?op=release", url.Values{})
+			require.Eventually(t, func() bool {
+				row, _ := w.sim.Machine(id)
+				return row.Status == status && row.AgentName == ""
+			}, 10*time.Second, time.Millisecond, "MAAS has taken the agent name away")
+			req.Attempt = w.sent(req.Attempt)
+			w.deleteAs("deleted", req)
+		})
+	}
+}
+
 func TestVM_that_vanishes(t *testing.T) {
 	t.Parallel()
 	t.Run("X5.2_is_told_as_absent_and_never_made_anew", func(t *testing.T) {
