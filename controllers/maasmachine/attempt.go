@@ -26,6 +26,9 @@ const (
 	// mostAttempts is from how many on attempts are settled and forgotten before another one is opened: DeleteVM takes a
 	// hundred, and an annotation is no archive.
 	mostAttempts = 30
+	// mostResent is how often an attempt is sent again of which MAAS shows nothing. Each time puts off the refresh that would
+	// show what the host has: a VM that LXD made and MAAS does not know refuses every further one of its name.
+	mostResent = 3
 	// longestLabel is the longest part of a name before "-" and five characters of hash: 63 together.
 	longestLabel = 57
 )
@@ -42,6 +45,13 @@ type attempt struct {
 	// GivenUp says that nothing is sent for the attempt any more. A VM of it is deleted before the next attempt is opened;
 	// where none was ever seen its name is checked when the machine is deleted.
 	GivenUp bool `json:"givenUp,omitempty"`
+	// Resent is how often it was sent again after the first time.
+	Resent int `json:"resent,omitempty"`
+}
+
+// leftBehind says whether a VM of the attempt was seen, or may be there unseen, and has to be removed with proof.
+func (a *attempt) leftBehind() bool {
+	return a.GivenUp && (a.SystemID != "" || a.Resent >= mostResent)
 }
 
 // proto is the attempt as the service takes it.

@@ -2,6 +2,7 @@ package maasmachine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -23,6 +24,10 @@ func (r *Reconciler) composeVM(ctx context.Context, s *scope) (step, error) {
 	vm, err := r.sendCompose(ctx, s, network)
 	out := r.Delays.Of(err)
 	if out.Absent && !s.justSent {
+		if s.current.Resent >= mostResent {
+			return r.giveUp(ctx, s, stageCompose, r.Delays.NextAttempt(lxdprovisionerv1.Reason_REASON_VM_COMPOSITION_FAILED,
+				fmt.Sprintf("sent %d times, and MAAS shows no VM", mostResent+1)))
+		}
 		// MAAS has no such VM, and what was sent is over: the time of sending is stored anew and it is sent again.
 		if err := r.resend(ctx, s); err != nil {
 			return step{}, err
@@ -56,7 +61,10 @@ func (r *Reconciler) sendCompose(ctx context.Context, s *scope, network *lxdprov
 }
 
 func (r *Reconciler) resend(ctx context.Context, s *scope) error {
-	err := r.change(ctx, s, func(a *attempt) { a.SentAt = now(r.Clock) })
+	err := r.change(ctx, s, func(a *attempt) {
+		a.SentAt = now(r.Clock)
+		a.Resent++
+	})
 	s.justSent = err == nil
 	return err
 }
@@ -94,14 +102,14 @@ func (r *Reconciler) giveUp(ctx context.Context, s *scope, at stage, out provisi
 	return r.stopped(ctx, s, at, out), nil
 }
 
-// removeGivenUp removes, with proof, what attempts that were given up have left behind. Only VMs that were seen are waited
-// for; a machine with a fixed address waits for all, because two VMs cannot hold it, and so does one with very many
+// removeGivenUp removes, with proof, what attempts that were given up have left behind. Only VMs that were seen or may be
+// there unseen are waited for; a machine with a fixed address waits for all, because two VMs cannot hold it, and so does one with very many
 // attempts, which are forgotten then.
 func (r *Reconciler) removeGivenUp(ctx context.Context, s *scope) (step, error) {
 	every := s.machine.Spec.StaticIPConfig() != nil || len(s.record.attempts) >= mostAttempts
 	var left attempts
 	for _, a := range s.record.attempts {
-		if a.GivenUp && !a.Settled && (a.SystemID != "" || every) {
+		if !a.Settled && (a.leftBehind() || a.GivenUp && every) {
 			left = append(left, a)
 		}
 	}
@@ -115,7 +123,7 @@ func (r *Reconciler) removeGivenUp(ctx context.Context, s *scope) (step, error) 
 	}
 	all := slices.Clone(s.record.attempts)
 	for i := range all {
-		if all[i].GivenUp && (all[i].SystemID != "" || every) {
+		if all[i].leftBehind() || all[i].GivenUp && every {
 			all[i].Settled = true
 		}
 	}
