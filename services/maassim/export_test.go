@@ -1,5 +1,7 @@
 package maassim
 
+import "github.com/capmaas/capmaas/services/maassim/internal/fault"
+
 // CheckRows lets tests find out whether the indexes of the simulated database agree with its rows.
 func (s *Sim) CheckRows() error { return s.region.Check() }
 
@@ -8,3 +10,9 @@ func (s *Sim) Operations() []string { return s.api.Operations() }
 
 // IsCostPart reports whether an entry of the cost model is a part of an operation rather than one.
 func IsCostPart(name string) bool { return name == costAnyMachine || name == costShortAddresses }
+
+// WorksOn lets tests know on which operations an effect has any.
+func WorksOn(e Effect) []string { return fault.WorksOn(e) }
+
+// ControlPaths lets tests know the control endpoint.
+func ControlPaths() map[string]string { return controlPaths }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 )
@@ -41,6 +43,15 @@ func (s *Sim) Catalogue() []Operation { return s.api.Catalogue() }
 // AddFaults adds faults to the plan. It fails for a fault that could never do anything, and then adds none.
 func (s *Sim) AddFaults(faults ...Fault) error {
 	world := fault.World{Operations: s.api.Operations(), Hosts: s.lxd.Hosts(), Users: s.users}
+	for _, o := range s.api.Catalogue() {
+		ofMachine := strings.Contains(o.Path, "{system_id}") || slices.Contains([]string{"machines.allocate", "machines.release_many"}, o.Name)
+		if ofMachine {
+			world.OfMachines = append(world.OfMachines, o.Name)
+		}
+		if ofMachine || strings.HasPrefix(o.Name, "vm-hosts.") && strings.Contains(o.Path, "{id}") {
+			world.OfHosts = append(world.OfHosts, o.Name)
+		}
+	}
 	for n, f := range faults {
 		if err := f.ValidateIn(world); err != nil {
 			return fmt.Errorf("fault %d: %w", n, err)

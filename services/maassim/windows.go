@@ -71,10 +71,17 @@ func (s *Sim) window(d time.Duration) {
 
 // disturb does to the world what the faults of a request say, until the request ends.
 func (s *Sim) disturb(about fault.Request, faults []fault.Fault) func() {
-	if !slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.Effect == fault.HostOffline }) {
-		return func() {}
+	var restore []func()
+	for _, host := range about.Hosts {
+		if slices.ContainsFunc(faults, func(f fault.Fault) bool { return f.Effect == fault.HostOffline && f.Concerns(host) }) {
+			restore = append(restore, s.lxd.Interrupt(host))
+		}
 	}
-	return s.lxd.Interrupt(about.Host)
+	return func() {
+		for _, end := range restore {
+			end()
+		}
+	}
 }
 
 // FlapHost makes LXD on a host reachable for up, unreachable for down, and so on, in simulated time from now; StopFlapping ends it. The

@@ -101,13 +101,16 @@ type Fault struct {
 // Request is what a fault is matched against.
 type Request struct {
 	Operation string
-	Host      string   // the VM host concerned, if any
-	Machine   []string // system id and hostname of the machine concerned, if any
+	Hosts     []string // the VM hosts concerned, if any
+	Machine   []string // system ids and hostnames of the machines concerned, if any
 	User      string   // who asks, if anybody
 }
 
 // Replaces reports whether the fault answers instead of MAAS, or not at all.
 func (f Fault) Replaces() bool { return f.Status != 0 || f.Reset }
+
+// Concerns reports whether the fault is about a VM host of this name.
+func (f Fault) Concerns(host string) bool { return matchesAny(f.Host, host) }
 
 // DelaysAnswer reports whether the fault's latency delays the answer, rather than what is inside: before the effect, or behind it with After.
 func (f Fault) DelaysAnswer() bool { return f.Latency > 0 && f.Effect != Slow && f.Effect != Window }

@@ -37,11 +37,17 @@ func TestValidate_refuses_what_can_do_nothing(t *testing.T) {
 	} {
 		require.ErrorContains(t, f.Validate(), why)
 	}
-	world := fault.World{Operations: []string{"machines.read", "vm-hosts.compose"}, Hosts: []string{"lxd-1"}, Users: []string{"admin"}}
+	world := fault.World{
+		Operations: []string{"machines.read", "vm-hosts.compose", "zones.list"}, OfHosts: []string{"machines.read", "vm-hosts.compose"},
+		OfMachines: []string{"machines.read"}, Hosts: []string{"lxd-1"}, Users: []string{"admin"},
+	}
 	require.ErrorContains(t, fault.Fault{Status: 500, Operation: "machine.read"}.ValidateIn(world), `no operation "machine.read"`)
 	require.ErrorContains(t, fault.Fault{Status: 500, Operation: "machines.*, pods.*"}.ValidateIn(world), `no operation "pods.*"`)
 	require.ErrorContains(t, fault.Fault{Status: 500, Host: "lxd-9"}.ValidateIn(world), `no host "lxd-9"`)
 	require.ErrorContains(t, fault.Fault{Status: 500, User: "bob"}.ValidateIn(world), `no user "bob"`)
+	require.ErrorContains(t, fault.Fault{Status: 500, Operation: "zones.*", Host: "lxd-1"}.ValidateIn(world), `no request of "zones.*" is about a host`)
+	require.ErrorContains(t, fault.Fault{Status: 500, Operation: "vm-hosts.*", Machine: "vm-0"}.ValidateIn(world), "is about a machine")
+	require.NoError(t, fault.Fault{Status: 500, Host: "lxd-1", Machine: "vm-0"}.ValidateIn(world))
 	require.NoError(t, fault.Fault{Status: 500, Operation: "machines.*,vm-hosts.compose", Host: "lxd-*", User: "admin"}.ValidateIn(world))
 }
 
@@ -63,9 +69,9 @@ func TestPlan_takes_by_pattern_host_machine_user_and_count(t *testing.T) {
 		return statuses
 	}
 	assert.Equal(t, []int{500}, take(fault.Request{Operation: "machines.read"}))
-	assert.Empty(t, take(fault.Request{Operation: "vm-hosts.read", Host: "lxd-1"}))
-	assert.Equal(t, []int{501}, take(fault.Request{Operation: "vm-hosts.compose", Host: "lxd-12"}))
-	assert.Empty(t, take(fault.Request{Operation: "vm-hosts.compose", Host: "lxd-2"}))
+	assert.Empty(t, take(fault.Request{Operation: "vm-hosts.read", Hosts: []string{"lxd-1"}}))
+	assert.Equal(t, []int{501}, take(fault.Request{Operation: "vm-hosts.compose", Hosts: []string{"lxd-12"}}))
+	assert.Empty(t, take(fault.Request{Operation: "vm-hosts.compose", Hosts: []string{"lxd-2"}}))
 	assert.Equal(t, []int{500, 502}, take(fault.Request{Operation: "zones.list", Machine: []string{"abc123", "vm-a-0"}}))
 	assert.Empty(t, take(fault.Request{Operation: "zones.list"}), "used up")
 	assert.Empty(t, take(fault.Request{Operation: "zones.list", User: "alice"}), "skipped")

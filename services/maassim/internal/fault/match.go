@@ -6,7 +6,7 @@ import (
 )
 
 func (f Fault) matches(req Request) bool {
-	return matchesAny(f.Operation, req.Operation) && matchesAny(f.Host, req.Host) && matchesAny(f.User, req.User) &&
+	return matchesAny(f.Operation, req.Operation) && (f.Host == "" || slices.ContainsFunc(req.Hosts, f.Concerns)) && matchesAny(f.User, req.User) &&
 		(f.Machine == "" || slices.ContainsFunc(req.Machine, func(name string) bool { return matchesAny(f.Machine, name) }))
 }
 

@@ -10,28 +10,45 @@ import (
 // World is what a fault is checked against: it can do nothing to what is not there.
 type World struct {
 	Operations []string
-	Hosts      []string
-	Users      []string
+	// OfHosts and OfMachines are the operations whose requests are about a VM host or a machine: host and machine of a fault match those alone.
+	OfHosts, OfMachines []string
+	Hosts               []string
+	Users               []string
 }
 
-// worksOn names the operations on which an effect has any; effects that are not listed have it on all.
+// worksOn names the operations on which an effect has any.
 var worksOn = map[Effect][]string{
-	ComposeLost:  {"vm-hosts.compose", "machines.allocate"},
-	ComposeAgain: {"vm-hosts.compose", "machines.allocate"},
-	Window:       {"vm-hosts.compose", "machines.allocate"},
+	ComposeLost:  composing,
+	ComposeAgain: composing,
+	Window:       composing,
 	VMLeft:       {"machines.delete"},
 	Fail:         lasting,
 	Slow:         lasting,
 	Stuck:        lasting,
-	PostCommit:   lasting,
+	PostCommit: {
+		"vm-hosts.compose", "machines.commission", "machines.deploy", "machines.power_on", "machines.power_off",
+		"machines.release", "machines.release_many", "machines.abort", "machines.test", "machines.rescue_mode", "machines.exit_rescue_mode",
+		"machines.mark_broken",
+	},
+	HostOffline: {
+		"vm-hosts.compose", "vm-hosts.refresh", "vm-hosts.update", "vm-hosts.delete", "machines.commission", "machines.deploy", "machines.power_on",
+		"machines.power_off", "machines.query_power_state", "machines.release", "machines.release_many", "machines.abort", "machines.test",
+		"machines.rescue_mode", "machines.exit_rescue_mode", "machines.mark_broken", "machines.delete",
+	},
 }
 
-// lasting operations go on after their answer.
+// composing operations make VMs.
+var composing = []string{"vm-hosts.compose", "machines.allocate"}
+
+// lasting operations go on after their answer: they commission, test, deploy, release or rescue.
 var lasting = []string{
-	"vm-hosts.compose", "vm-hosts.refresh", "machines.allocate", "machines.commission", "machines.deploy", "machines.power_on",
-	"machines.power_off", "machines.release", "machines.release_many", "machines.abort", "machines.test", "machines.rescue_mode",
-	"machines.exit_rescue_mode", "machines.delete", "machines.create",
+	"vm-hosts.compose", "vm-hosts.create", "vm-hosts.update", "vm-hosts.refresh", "machines.commission", "machines.deploy",
+	"machines.power_on", "machines.release",
+	"machines.release_many", "machines.test", "machines.rescue_mode", "machines.exit_rescue_mode", "machines.create",
 }
+
+// WorksOn returns the operations on which an effect has any.
+func WorksOn(e Effect) []string { return slices.Clone(worksOn[e]) }
 
 var (
 	effects = []Effect{None, ComposeLost, ComposeAgain, Window, VMLeft, Fail, PostCommit, Slow, Stuck, HostOffline}
@@ -106,6 +123,14 @@ func (f Fault) ValidateIn(w World) error {
 			if !slices.ContainsFunc(field.all, func(name string) bool { return matchesOne(pattern, name) }) {
 				return fmt.Errorf("there is no %s %q", field.what, pattern)
 			}
+		}
+	}
+	for _, field := range []struct {
+		what, patterns string
+		operations     []string
+	}{{"host", f.Host, w.OfHosts}, {"machine", f.Machine, w.OfMachines}} {
+		if field.patterns != "" && !slices.ContainsFunc(field.operations, func(name string) bool { return matchesAny(f.Operation, name) }) {
+			return fmt.Errorf("no request of %q is about a %s", f.Operation, field.what)
 		}
 	}
 	return nil
