@@ -150,3 +150,16 @@ func TestReservedIPs_of_MAAS_3_6_keep_an_address_for_a_MAC_address(t *testing.T)
 	older := start(t, maassim.DefaultConfig(1, 1, 0))
 	want(t, older.get("reservedips/"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/reservedips/.")
 }
+
+func TestX8_1_MAAS_3_6_keeps_an_address_for_a_MAC_address_when_its_record_goes(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(1, 1, 0)
+	cfg.Version = "3.6"
+	m := start(t, cfg)
+	require.Equal(t, 200, m.post("ipaddresses/?op=reserve", "ip=10.10.1.60&mac=aa:bb:cc:dd:ee:01&hostname=printer.cluster.example").status)
+	require.Equal(t, 200, m.post("dnsresources/", "fqdn=plain.cluster.example&ip_addresses=10.10.1.61").status)
+	for _, fqdn := range []string{"printer.cluster.example", "plain.cluster.example"} {
+		require.Equal(t, 204, m.delete(recordPath(t, m, fqdn)).status)
+	}
+	assert.Equal(t, []string{"10.10.1.60"}, m.Reservations(), "what only the record held is freed")
+}

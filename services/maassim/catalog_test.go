@@ -181,3 +181,14 @@ func TestWhat_is_left_out_answers_501_and_what_is_unknown_404(t *testing.T) {
 	want(t, m.get("vlans/"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/vlans/.") // recording 409
 	want(t, m.get("nosuchresource/"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/nosuchresource/.")
 }
+
+func TestZones_the_default_one_is_so_under_any_name(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.DefaultConfig(1, 1, 1))
+	require.Equal(t, 200, m.put("zones/default/", "name=fallback").status)
+	require.Equal(t, 204, m.delete("zones/az1/").status)
+	metal, _ := m.Machine("metal-1")
+	assert.Equal(t, "fallback", m.machine(metal.SystemID)["zone"].(map[string]any)["name"])
+	assert.Equal(t, "fallback", m.get("vm-hosts/1/").object(t)["zone"].(map[string]any)["name"])
+	want(t, m.delete("zones/fallback/"), 400, text, "This zone is the default zone, it cannot be deleted.")
+}

@@ -11,7 +11,7 @@ import (
 	"github.com/capmaas/capmaas/services/maassim"
 )
 
-func TestAllocate_by_system_id_is_a_compare_and_set(t *testing.T) {
+func TestX3_1_allocate_by_system_id_is_a_compare_and_set(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	id := m.compose("va-0", "")
@@ -38,7 +38,7 @@ func TestAllocate_by_system_id_is_a_compare_and_set(t *testing.T) {
 	assert.Len(t, m.LXD(), 1, "a system id shuts the dynamic compose out")
 }
 
-func TestAllocate_recordings_338_339_one_of_two_wins(t *testing.T) {
+func TestX3_1_recordings_338_339_one_of_two_wins(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	id := m.compose("va-1", "")
@@ -61,7 +61,7 @@ func TestAllocate_recordings_338_339_one_of_two_wins(t *testing.T) {
 	assert.Equal(t, 1, won)
 }
 
-func TestAllocate_recording_126_composes_a_VM_where_pods_are_not_shut_out(t *testing.T) {
+func TestX3_9_recording_126_allocate_composes_a_VM_where_pods_are_not_shut_out(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(2, 2, 0))
 	alice := m.as(m.UserAPIKey())
@@ -80,7 +80,7 @@ func TestAllocate_recording_126_composes_a_VM_where_pods_are_not_shut_out(t *tes
 	assert.Len(t, m.LXD(), 1, "recordings 272 and 273: release deletes such a VM")
 }
 
-func TestAllocate_bare_metal_with_pods_shut_out(t *testing.T) {
+func TestX3_9_allocate_bare_metal_with_pods_shut_out(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(2, 2, 2)
 	cfg.Metal[0].Tags = []string{"gpu"}
@@ -156,7 +156,7 @@ func TestDeploy_refuses_wrong_states_and_images(t *testing.T) {
 	})
 }
 
-func TestDeploy_recordings_341_346_takes_anybodys_allocated_machine(t *testing.T) {
+func TestX3_2_recordings_341_346_deploy_takes_anybodys_allocated_machine(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	id := m.compose("va-1", "")
@@ -208,7 +208,7 @@ func TestRelease_ends_by_what_the_machine_was(t *testing.T) {
 	assert.Equal(t, 200, m.post("machines/"+metal.SystemID+"/?op=release", "").status, "recording 187: Ready again is fine")
 }
 
-func TestAnnotations_only_for_the_owner_and_all_or_none(t *testing.T) {
+func TestX3_3_annotations_only_for_the_owner_and_all_or_none(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	id := m.compose("cp-0", "")
@@ -219,6 +219,8 @@ func TestAnnotations_only_for_the_owner_and_all_or_none(t *testing.T) {
 	want(t, m.post(path, "a=b"), 409, text, notAcquired) // recording 340
 	alice := m.as(m.UserAPIKey())
 	require.Equal(t, 200, alice.post(path, "a.b-c_d=1&e=2").status)
+	assert.Equal(t, "ü", alice.post(path, "gr%C3%B6%C3%9Fe=%C3%BC").object(t)["owner_data"].(map[string]any)["größe"], "letters are those of Python")
+	require.Equal(t, 200, alice.post(path, "gr%C3%B6%C3%9Fe=").status)
 	want(t, alice.post(path, "good=1&k8s.io%2Fbad=2"), 500, text, "Invalid character in key name") // recordings 146, 416
 	assert.Equal(t, map[string]any{"a.b-c_d": "1"}, alice.post(path, "e=").object(t)["owner_data"], "recording 144")
 
@@ -227,12 +229,17 @@ func TestAnnotations_only_for_the_owner_and_all_or_none(t *testing.T) {
 	want(t, alice.post("machines/"+other+"/?op=set_workload_annotations", "a=b"), 403, text, "") // recording 151
 }
 
-func TestPowerOn_wipes_user_data_and_deploys_what_is_allocated(t *testing.T) {
+func TestX3_8_power_on_wipes_user_data_and_deploys_what_is_allocated(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	ready := m.compose("p-0", "")
 	want(t, m.post("machines/"+ready+"/?op=power_on", ""), 409, text, "Can't start node: it hasn't been allocated.") // recording 170
 	m.claim(ready, "a")
+	require.Equal(t, 200, m.post(m.nic(ready)+"?op=link_subnet", "mode=LINK_UP&force=true").status)
+	assert.Equal(t, 400, m.post("machines/"+ready+"/?op=power_on", "user_data=QQ==").status)
+	_, refused := m.UserData(ready)
+	assert.False(t, refused, "a refused call leaves no user data")
+	require.Equal(t, 200, m.post(m.nic(ready)+"?op=link_subnet", "mode=AUTO&subnet=1&force=true").status)
 	assert.Equal(t, "Deploying", m.post("machines/"+ready+"/?op=power_on", "").object(t)["status_name"], "recording 562")
 
 	deployed := m.compose("p-1", "")
@@ -240,4 +247,36 @@ func TestPowerOn_wipes_user_data_and_deploys_what_is_allocated(t *testing.T) {
 	require.Equal(t, 200, m.post("machines/"+deployed+"/?op=power_on", "").status)
 	_, ok := m.UserData(deployed)
 	assert.False(t, ok, "recording 561")
+}
+
+func TestDeploy_gives_every_address_back_when_one_is_lacking(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(1, 1, 0)
+	cfg.Subnets = append(cfg.Subnets, maassim.SubnetConfig{Name: "full", CIDR: "10.50.0.0/30", Gateway: "10.50.0.1", Fabric: "fabric-mgmt"})
+	m := start(t, cfg)
+	require.Equal(t, 200, m.post("ipaddresses/?op=reserve", "ip=10.50.0.2").status)
+	id := m.compose("two-0", "")
+	require.Equal(t, 200, m.post(m.nic(id)+"?op=link_subnet", "mode=AUTO&subnet=full").status)
+	free := m.get("subnets/1/?op=statistics").body
+	want(t, m.post("machines/"+id+"/?op=deploy", ""), 503, text, id+": Unable to allocate static IP due to address exhaustion.")
+	o := m.machine(id)
+	assert.Equal(t, []any{"Ready", nil, []any{}}, []any{o["status_name"], o["owner"], o["ip_addresses"]})
+	assert.Equal(t, free, m.get("subnets/1/?op=statistics").body, "the address of the first link is free again")
+}
+
+func TestRelease_forgets_what_the_deployment_was_given(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(1, 1, 1)
+	cfg.Version = "3.7"
+	m := start(t, cfg)
+	metal, _ := m.Machine("metal-1")
+	path := "machines/" + metal.SystemID + "/"
+	flags := func() []any {
+		o := m.machine(metal.SystemID)
+		return []any{o["enable_hw_sync"], o["enable_kernel_crash_dump"]}
+	}
+	require.Equal(t, 200, m.post(path+"?op=deploy", "enable_hw_sync=true&enable_kernel_crash_dump=true").status)
+	require.Equal(t, []any{true, true}, flags())
+	require.Equal(t, 200, m.post(path+"?op=release", "").status)
+	assert.Equal(t, []any{false, false}, flags())
 }

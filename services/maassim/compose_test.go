@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 	"github.com/capmaas/capmaas/services/maassim"
 )
 
-func TestCompose_refuses_bad_forms_in_MAAS_words(t *testing.T) {
+func TestX2_4_compose_refuses_bad_forms_in_MAAS_words(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(2, 2, 0)
 	cfg.Hosts[0].Name = "lxd-11"
@@ -45,7 +44,7 @@ func TestCompose_refuses_bad_forms_in_MAAS_words(t *testing.T) {
 	assert.Len(t, m.LXD(), 1, "a refused form makes nothing")
 }
 
-func TestCompose_recordings_056_057_over_commit_is_a_503_without_Retry_After(t *testing.T) {
+func TestX2_4_recordings_056_057_over_commit_is_a_503_without_Retry_After(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(1, 1, 0)
 	cfg.Hosts[0].Name, cfg.Hosts[0].MemoryMiB = "lxd-11", 65536
@@ -66,7 +65,7 @@ func TestCompose_recordings_056_057_over_commit_is_a_503_without_Retry_After(t *
 	assert.Equal(t, map[string]any{"cores": -8.0, "memory": 45056.0, "local_storage": 1984e9}, host["available"])
 }
 
-func TestCompose_recordings_049_076_default_zone_trap_and_host_pool(t *testing.T) {
+func TestX2_2_recordings_049_076_default_zone_trap_and_host_pool(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(1, 1, 0)
 	cfg.Pools = []maassim.PoolConfig{{Name: "capi"}}
@@ -165,46 +164,28 @@ func TestCompose_interfaces_choose_the_bridge(t *testing.T) {
 	})
 }
 
-func TestCompose_is_not_atomic(t *testing.T) {
+func TestX1_2_recordings_274_275_one_name_on_two_hosts_makes_two_VMs(t *testing.T) {
 	t.Parallel()
-	cfg := maassim.DefaultConfig(2, 2, 0)
-	cfg.Durations.Compose = 100 * time.Millisecond
-	m := start(t, cfg)
-	both := func(paths ...string) (answers []answer) {
-		var wg sync.WaitGroup
-		answers = make([]answer, len(paths))
-		for i, path := range paths {
-			wg.Go(func() { answers[i] = m.post(path, "hostname=race-0&cores=20&skip_commissioning=true") })
-		}
-		wg.Wait()
-		return answers
-	}
-	t.Run("recordings_274_275_one_name_on_two_hosts_makes_two_VMs", func(t *testing.T) {
-		a := both("vm-hosts/1/?op=compose", "vm-hosts/2/?op=compose")
-		assert.ElementsMatch(t, []int{200, 400}, []int{a[0].status, a[1].status})
-		assert.Contains(t, a[0].body+a[1].body, `{"hostname": ["Node with hostname \"race-0\" already exists"]}`)
-		assert.Len(t, m.LXD(), 2, "the loser is an orphan")
-	})
+	m := start(t, maassim.DefaultConfig(2, 2, 0))
+	const form = "hostname=race-0&cores=20&skip_commissioning=true"
+	letGo := m.hold(maassim.PlaceLXDCreated, "lxd-1", func() answer { return m.post("vm-hosts/1/?op=compose", form) })
+	require.Equal(t, 200, m.post("vm-hosts/2/?op=compose", form).status)
+	want(t, letGo(), 400, asJS, `{"hostname": ["Node with hostname \"race-0\" already exists"]}`)
+	assert.Len(t, m.LXD(), 2, "the loser is an orphan")
 }
 
-func TestCompose_recordings_278_279_280_capacity_is_not_held(t *testing.T) {
+func TestX2_6_recordings_278_279_280_capacity_is_not_held(t *testing.T) {
 	t.Parallel()
-	cfg := maassim.DefaultConfig(1, 1, 0)
-	cfg.Durations.Compose = 100 * time.Millisecond
-	m := start(t, cfg)
-	var wg sync.WaitGroup
-	for i := range 2 {
-		wg.Go(func() {
-			a := m.post("vm-hosts/1/?op=compose", fmt.Sprintf("hostname=big-%d&cores=20&skip_commissioning=true", i))
-			assert.Equal(t, 200, a.status, a.body)
-		})
-	}
-	wg.Wait()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	const form = "&cores=20&skip_commissioning=true"
+	letGo := m.hold(maassim.PlaceLXDCreated, "lxd-1", func() answer { return m.post("vm-hosts/1/?op=compose", "hostname=big-0"+form) })
+	require.Equal(t, 200, m.post("vm-hosts/1/?op=compose", "hostname=big-1"+form).status)
+	require.Equal(t, 200, letGo().status)
 	host := m.get("vm-hosts/1/").object(t)
 	assert.InDelta(t, -8, host["available"].(map[string]any)["cores"], 0)
 }
 
-func TestCompose_recordings_276_488_LXD_refuses_a_name_that_it_has(t *testing.T) {
+func TestX2_4_recordings_276_488_LXD_refuses_a_name_that_it_has(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(2, 1, 0))
 	require.NoError(t, m.AddInstance(maassim.Instance{Host: "lxd-1", Name: "vk-1", Cores: 1, MemoryMiB: 1024}))
@@ -250,22 +231,28 @@ func TestCompose_by_LXD_version(t *testing.T) {
 	}
 }
 
-func TestCompose_finishes_when_its_client_is_gone(t *testing.T) {
+func TestX2_5_a_compose_ends_though_its_client_is_gone(t *testing.T) {
 	t.Parallel()
-	cfg := maassim.DefaultConfig(1, 1, 0)
-	cfg.Durations.Compose = 200 * time.Millisecond
-	m := start(t, cfg)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	m.Hold(maassim.PlaceLXDCreated, "lxd-1")
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.base+"/MAAS/api/2.0/vm-hosts/1/?op=compose", strings.NewReader("hostname=gone-0"))
 	require.NoError(t, err)
 	req.Header.Set("Authorization", sign(m.APIKey()))
 	req.Header.Set("Content-Type", form)
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err == nil {
-		_ = resp.Body.Close()
-	}
-	require.Error(t, err)
+	gone := make(chan error, 1)
+	go func() {
+		resp, err := new(http.Transport).RoundTrip(req)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		gone <- err
+	}()
+	require.NoError(t, m.AwaitHeld(bounded(t), maassim.PlaceLXDCreated, "lxd-1"))
+	hangUp()
+	require.Error(t, <-gone)
+	require.NoError(t, m.LetGo(maassim.PlaceLXDCreated, "lxd-1"))
 	require.Eventually(t, func() bool {
 		_, made := m.Machine("gone-0")
 		return made

@@ -201,3 +201,16 @@ func TestCompose_recording_285_without_a_rack_controller(t *testing.T) {
 	assert.Equal(t, 204, m.delete("machines/"+id+"/").status, "recording 286")
 	assert.Len(t, m.LXD(), 1)
 }
+
+func TestCompose_recording_285_no_rack_controller_comes_before_what_LXD_refuses(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(2, 1, 0)
+	cfg.Hosts[1].LXDVersion = "6.7"
+	m := start(t, cfg)
+	m.Disconnect(true)
+	for path, form := range map[string]string{"vm-hosts/1/?op=compose": "hostname=9lives", "vm-hosts/2/?op=compose": "hostname=vm-0"} {
+		a := m.post(path, form)
+		want(t, a, 503, text, "Unable to connect to any rack controller ; no connections available.")
+		assert.Equal(t, "10", a.header.Get("Retry-After"))
+	}
+}

@@ -152,7 +152,7 @@ func TestDNS_TTL_and_updates(t *testing.T) {
 	want(t, m.delete(path), 404, plain, "No DNSResource matches the given query.") // recording 245
 }
 
-func TestDNS_reservations_that_a_record_made(t *testing.T) {
+func TestX8_1_reservations_that_a_record_made(t *testing.T) {
 	t.Parallel()
 	for version, left := range map[string][]string{"3.5": {"10.10.9.1", "10.10.9.2"}, "3.6": {"10.10.9.2"}} {
 		t.Run(version, func(t *testing.T) {
@@ -205,4 +205,18 @@ func TestDNS_recordings_241_243_other_data(t *testing.T) {
 	require.Equal(t, 204, m.delete("dnsresourcerecords/1/").status)
 	assert.Empty(t, m.get("dnsresources/?fqdn=api.cluster.example").list(t), "the empty record goes with its last data")
 	want(t, m.get("dnsresourcerecords/1/"), 404, plain, "No DNSData matches the given query.")
+}
+
+func TestX8_1_a_record_is_not_renamed_onto_another(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	const unique = `{"__all__": ["Labels must be unique within their zone."]}`
+	for _, fqdn := range []string{"api.cluster.example", "api.maas", "other.cluster.example"} {
+		require.Equal(t, 200, m.post("dnsresources/", "fqdn="+fqdn+"&ip_addresses=10.10.1.1").status)
+	}
+	other := recordPath(t, m, "other.cluster.example")
+	want(t, m.put(other, "name=api"), 400, asJS, unique)
+	assert.Equal(t, 200, m.put(other, "name=other").status, "its own name is no other's")
+	want(t, m.put(recordPath(t, m, "api.maas"), "domain=cluster.example"), 400, asJS, unique)
+	assert.Len(t, m.get("dnsresources/?fqdn=api.cluster.example").list(t), 1)
 }

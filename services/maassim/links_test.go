@@ -89,3 +89,14 @@ func TestInterfaces_recordings_391_392_425_426_in_the_wrong_status(t *testing.T)
 	require.Equal(t, 200, m.post("machines/"+id+"/?op=lock", "").status)
 	want(t, m.put(nic, "name=x"), 403, text, "")
 }
+
+func TestInterfaces_a_MAC_address_that_another_has_is_refused(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	first, second := m.compose("va-0", ""), m.compose("va-1", "&interfaces=a:name%3Dbr0;b:name%3Dbr1")
+	mac, _ := m.get(m.nic(first)).object(t)["mac_address"].(string)
+	want(t, m.put(m.nic(second), "mac_address="+mac), 400, asJS, `{"mac_address": ["This MAC address is already in use by eth0 on va-0."]}`)
+	assert.Equal(t, mac, m.put(m.nic(first), "name=lan0&mac_address="+mac).object(t)["mac_address"], "its own is no other's")
+	other, _ := m.get("nodes/" + second + "/interfaces/b/").object(t)["mac_address"].(string)
+	want(t, m.put(m.nic(second), "mac_address="+other), 400, asJS, `{"mac_address": ["This MAC address is already in use by b on va-1."]}`)
+}

@@ -134,7 +134,7 @@ func TestSubnets_recordings_397_401_405_ranges_and_specifiers(t *testing.T) {
 	assert.Equal(t, []any{"10.30.0.70", 4.0, "admin"}, []any{held[0]["ip"], held[0]["alloc_type"], held[0]["user"]})
 }
 
-func TestDNS_replaces_vanishes_and_leaves_reservations(t *testing.T) {
+func TestX8_1_DNS_replaces_vanishes_and_leaves_reservations(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(1, 1, 0)
 	cfg.Version = "3.4"

@@ -141,7 +141,7 @@ func TestVirtualMachines_show_what_has_no_machine(t *testing.T) {
 	assert.Empty(t, m.get("vm-clusters/").list(t))
 }
 
-func TestRefresh_runs_again_when_another_transaction_changed_what_it_writes(t *testing.T) {
+func TestX4_4_recordings_606_607_a_refresh_runs_again_when_another_transaction_changed_what_it_writes(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	id := m.compose("vr-0", "")
@@ -159,7 +159,7 @@ func TestRefresh_runs_again_when_another_transaction_changed_what_it_writes(t *t
 	assert.Equal(t, []string{"allocated", "capmaas/vr-0"}, []string{claimed.Status, claimed.AgentName})
 }
 
-func TestRefresh_recordings_499_to_501_spares_a_machine_that_it_cannot_have_seen(t *testing.T) {
+func TestX4_4_recordings_499_to_501_a_refresh_spares_a_machine_that_it_cannot_have_seen(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))
 	m.Hold(maassim.PlaceLXDListed, "lxd-1")
@@ -174,7 +174,7 @@ func TestRefresh_recordings_499_to_501_spares_a_machine_that_it_cannot_have_seen
 	assert.True(t, ok)
 }
 
-func TestCompose_recordings_496_to_498_loses_against_a_refresh_in_its_window(t *testing.T) {
+func TestX2_7_recordings_496_to_498_a_compose_loses_against_a_refresh_in_its_window(t *testing.T) {
 	t.Parallel()
 	cfg := maassim.DefaultConfig(1, 1, 0)
 	cfg.Durations.Commission = time.Minute
@@ -191,7 +191,7 @@ func TestCompose_recordings_496_to_498_loses_against_a_refresh_in_its_window(t *
 	assert.Equal(t, []string{"commissioning", "az1"}, []string{vm.Status, vm.Zone}, "what the compose wanted is lost")
 }
 
-func TestCompose_recordings_608_to_612_a_MAC_address_that_LXD_draws_twice(t *testing.T) {
+func TestX4_4_recordings_608_to_612_a_MAC_address_that_LXD_draws_twice(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(2, 1, 0))
 	victim := m.compose("vl-0", "")
