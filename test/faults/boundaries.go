@@ -117,6 +117,13 @@ func (b *boundaries) learn(name string, enter func()) {
 	}
 }
 
+// knows says whether something was asked through a gate.
+func (b *boundaries) knows(operation string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.asked[operation]
+}
+
 // choose says whether one of the processes that may die is to die here, and which. A boundary that was never hit is hit
 // at once; others by chance, the rarer the more often.
 func (b *boundaries) choose(l layer, name string, m moment, mayDie []victim, chance float64) (boundary, bool) {

@@ -147,6 +147,11 @@ func (w *world) close() {
 	}
 	w.stop()
 	w.sim.Close()
+	for operation := range w.sim.Requests() {
+		if !w.campaign.boundaries.knows(operation) {
+			w.campaign.fail(fmt.Errorf("MAAS was asked for %s past the gate, or the gate does not know it", operation))
+		}
+	}
 }
 
 // rest ends or begins the disturbances.

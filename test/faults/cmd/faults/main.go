@@ -23,7 +23,7 @@ import (
 
 const (
 	defaultLifecycles = 10000
-	worlds            = 4
+	worlds            = 6
 	perRound          = 40
 	patience          = 90 * time.Second
 )
@@ -35,35 +35,49 @@ func main() {
 	err := run(ctx, os.Stdout)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer) (err error) {
+func run(ctx context.Context, out io.Writer) error {
+	options, err := optionsOf(out)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return err
+	}
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard()) // client-go complains of every connection that is cut
-	seed, err := number("SEED", rand.Uint64()>>1)
-	if err != nil {
-		return err
-	}
-	lifecycles, err := number("LIFECYCLES", defaultLifecycles)
-	if err != nil {
-		return err
-	}
 	api, err := apiserver.Start(ctx)
 	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return err
 	}
-	figures, err := faults.Run(ctx, faults.Options{
-		Config: api.Config, Seed: seed, Lifecycles: int(lifecycles), Worlds: worlds, PerRound: perRound, Patience: patience, Out: out, //nolint:gosec // a count
-	})
+	options.Config = api.Config
+	figures, err := faults.Run(ctx, options)
 	err = errors.Join(err, api.Stop())
 	if err == nil && figures.Violations() > 0 {
 		err = errViolations
 	}
-	_, printed := fmt.Fprintln(out, figures)
-	return errors.Join(err, printed)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err) // before the figures, which are the last line
+	}
+	fmt.Fprintln(out, figures)
+	return err
+}
+
+// optionsOf reads the environment.
+func optionsOf(out io.Writer) (faults.Options, error) {
+	seed, err := number("SEED", rand.Uint64()>>1)
+	if err != nil {
+		return faults.Options{}, err
+	}
+	lifecycles, err := number("LIFECYCLES", defaultLifecycles)
+	if err != nil {
+		return faults.Options{}, err
+	}
+	return faults.Options{
+		Seed: seed, Lifecycles: int(lifecycles), Worlds: worlds, PerRound: perRound, Patience: patience, Out: out, //nolint:gosec // a count
+	}, nil
 }
 
 // number reads a number from the environment.
