@@ -3,6 +3,7 @@ package maassim_test
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -106,4 +107,24 @@ func TestREADME_shows_faults_and_a_world_that_are_accepted(t *testing.T) {
 	cfg, err := maassim.LoadConfig(file, maassim.Config{})
 	require.NoError(t, err)
 	assert.Len(t, start(t, cfg).get("vm-hosts/").list(t), 2)
+}
+
+func TestREADME_lists_every_path_of_the_control_endpoint(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(raw), "## The control endpoint")
+	require.True(t, ok)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for path := range maassim.ControlPaths() {
+		_, bare, ok := strings.Cut(path, " ")
+		require.True(t, ok, path)
+		assert.Regexp(t, regexp.QuoteMeta(bare)+"`", section, path)
+	}
+	for _, listed := range regexp.MustCompile("/_sim/[A-Za-z/]+`").FindAllString(section, -1) {
+		listed = strings.TrimSuffix(listed, "`")
+		assert.True(t, slices.ContainsFunc(slices.Collect(maps.Keys(maassim.ControlPaths())), func(path string) bool {
+			return strings.HasSuffix(path, " "+listed)
+		}), "%s is not there", listed)
+	}
 }

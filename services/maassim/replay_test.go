@@ -29,6 +29,9 @@ type unanswered struct {
 	Recording int    `json:"recording"`
 	Status    int    `json:"status"`
 	Why       string `json:"why"`
+	// Text is in the answer, Count is how many elements its list has; both where they are known.
+	Text  string `json:"text"`
+	Count *int   `json:"count"`
 }
 
 // TestReplay_answers_as_the_recorded_MAAS_did sends the requests of every recording in their order to one simulator.
@@ -50,10 +53,13 @@ func TestReplay_answers_as_the_recorded_MAAS_did(t *testing.T) {
 	}
 	var silent []unanswered
 	loadJSON(t, "unanswered.json", &silent)
-	statuses := make(map[int]int)
+	known := make(map[int]unanswered)
 	for _, u := range silent {
 		require.NotEmpty(t, u.Why, u.Recording)
-		statuses[u.Recording] = u.Status
+		require.Contains(t, p.recordings, u.Recording)
+		require.Nil(t, p.recordings[u.Recording].Response, "recording %d has an answer", u.Recording)
+		require.NotContains(t, known, u.Recording)
+		known[u.Recording] = u
 	}
 	equal := 0
 	for _, r := range all {
@@ -61,7 +67,7 @@ func TestReplay_answers_as_the_recorded_MAAS_did(t *testing.T) {
 			p.stage(t, r.number)
 			got := p.answerTo(t, r)
 			if r.Response == nil {
-				checkUnanswered(t, got, statuses[r.number])
+				checkUnanswered(t, got, known[r.number])
 				return
 			}
 			found := p.compare(r.Response, got)
@@ -90,10 +96,16 @@ var index = regexp.MustCompile(`\[\d+\]`)
 func anyElement(at string) string { return index.ReplaceAllString(at, "[]") }
 
 // checkUnanswered holds an answer that was not given against what is known of it.
-func checkUnanswered(t *testing.T, got replayed, status int) {
+func checkUnanswered(t *testing.T, got replayed, known unanswered) {
 	t.Helper()
-	if got.status != status {
-		t.Errorf("status: known to be %d, got %d: %.300s", status, got.status, got.body)
+	if got.status != known.Status {
+		t.Errorf("status: known to be %d, got %d: %.300s", known.Status, got.status, got.body)
+	}
+	assert.Contains(t, string(got.body), known.Text)
+	if known.Count != nil {
+		var list []any
+		require.NoError(t, json.Unmarshal(got.body, &list))
+		assert.Len(t, list, *known.Count)
 	}
 	if strings.HasPrefix(got.header.Get("Content-Type"), "application/json") && !json.Valid(got.body) {
 		t.Errorf("text: got no JSON: %.300s", got.body)
