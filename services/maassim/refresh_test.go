@@ -36,7 +36,7 @@ func TestX4_4_of_two_VMs_with_one_MAC_address_a_refresh_knows_the_first(t *testi
 	vm, _ := m.instance("first")
 	require.NoError(t, m.AddInstance(maassim.Instance{Host: "lxd-1", Name: "second", Cores: 5, MemoryMiB: 1024, NICs: vm.NICs}))
 	require.Equal(t, http.StatusOK, m.post("vm-hosts/1/?op=refresh", "").status)
-	first, second := m.machine(id), maassim.Machine{}
+	first := m.machine(id)
 	second, ok := m.Machine("second")
 	require.True(t, ok, "the other is a stranger and imported")
 	assert.InDelta(t, 2, first["cpu_count"], 0, "it is not taken for the other")

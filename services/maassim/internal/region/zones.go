@@ -112,10 +112,10 @@ func (r *Region) updateZone(q *rest.Request) (any, error) {
 func (r *Region) deleteZone(q *rest.Request) (any, error) {
 	defer r.begin()()
 	z := r.zoneNamed(q.Path["name"])
-	switch {
-	case z == nil:
+	switch z {
+	case nil:
 		return rest.NoContent, nil
-	case z == r.zones[0]:
+	case r.zones[0]:
 		return nil, rest.Text(http.StatusBadRequest, "This zone is the default zone, it cannot be deleted.")
 	}
 	for _, m := range r.machines.byZone.Rows(z) {
