@@ -62,6 +62,7 @@ func RunContract(t *testing.T, start func(t *testing.T) Harness) {
 		run  func(*suite)
 	}{
 		{"ListHosts_tells_the_inventory", (*suite).listHosts},
+		{"ListHosts_tells_it_in_pages", (*suite).listHostPages},
 		{"SelectHost_chooses_repeatably_and_says_why", (*suite).selectHost},
 		{"SelectHost_names_what_is_missing", (*suite).selectHostFaults},
 		{"R3.1_DistributeAcrossZones_is_even_and_says_when_it_is_short", (*suite).distributeAcrossZones},

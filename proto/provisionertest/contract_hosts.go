@@ -31,6 +31,27 @@ func (s *suite) listHosts() {
 	s.checkf(some.GetSnapshot().GetReadAt().IsValid(), "the answer says when MAAS was read")
 }
 
+func (s *suite) listHostPages() {
+	all, size, token := s.hosts(), int32(1), ""
+	for i, want := range all {
+		answer, err := s.lxd.ListHosts(s.ctx(), &lxdprovisionerv1.ListHostsRequest{PageSize: &size, PageToken: token})
+		page := ok(s, answer, err)
+		s.checkf(len(page.GetHosts()) == 1 && page.GetHosts()[0].GetId() == want.GetId(), "page %d has %v, not %s", i+1, page.GetHosts(), want.GetId())
+		s.checkf(int(page.GetSnapshot().GetHosts()) == len(all), "every page is made from all hosts")
+		token = page.GetNextPageToken()
+		s.checkf((token == "") == (i == len(all)-1), "page %d of %d has the token %q", i+1, len(all), token)
+	}
+	zone := all[0].GetZone()
+	answer, err := s.lxd.ListHosts(s.ctx(), &lxdprovisionerv1.ListHostsRequest{Zone: &zone, PageSize: &size})
+	first := ok(s, answer, err)
+	size = 1000
+	answer, err = s.lxd.ListHosts(s.ctx(), &lxdprovisionerv1.ListHostsRequest{Zone: &zone, PageSize: &size, PageToken: first.GetNextPageToken()})
+	for _, h := range ok(s, answer, err).GetHosts() {
+		s.checkf(h.GetZone() == zone, "the filter holds on every page: %s", h.GetName())
+	}
+	s.checkf(first.GetNextPageToken() == "" || len(answer.GetHosts()) > 0 && answer.GetNextPageToken() == "", "the last page has the rest")
+}
+
 func (s *suite) selectHost() {
 	request := &lxdprovisionerv1.SelectHostRequest{VmName: "cp-0", Resources: small(), Placement: &lxdprovisionerv1.Placement{ResourcePools: []string{s.ResourcePool}}}
 	answer, err := s.lxd.SelectHost(s.ctx(), request)

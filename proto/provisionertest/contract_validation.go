@@ -25,6 +25,7 @@ func (s *suite) validation() {
 	_, errs["attempt"] = s.lxd.GetVM(ctx, &lxdprovisionerv1.GetVMRequest{})
 	pages := int32(0)
 	_, errs["page_size"] = s.lxd.ListVMs(ctx, &lxdprovisionerv1.ListVMsRequest{PageSize: &pages})
+	_, errs["page_token"] = s.lxd.ListHosts(ctx, &lxdprovisionerv1.ListHostsRequest{PageToken: "never-given"})
 	_, errs["attempts"] = s.lxd.DeleteVM(ctx, &lxdprovisionerv1.DeleteVMRequest{Owner: ownerOf("x")})
 	_, errs["owner"] = s.metal.AllocateMachine(ctx, &lxdprovisionerv1.AllocateMachineRequest{Machine: s.machineRef("x")})
 	_, errs["image"] = s.metal.DeployMachine(ctx, &lxdprovisionerv1.DeployMachineRequest{Machine: s.machineRef("x"), Owner: ownerOf("x"), UserData: []byte("x")})

@@ -129,7 +129,7 @@ func (f *Fake) snapshot() *lxdprovisionerv1.SnapshotInfo {
 	return &lxdprovisionerv1.SnapshotInfo{ReadAt: timestamppb.New(f.now()), Hosts: int32(len(f.hosts))} //nolint:gosec // a fake has few hosts
 }
 
-// ListHosts lists the hosts by name.
+// ListHosts lists the hosts by name; the page token is id and name of the last host of the page before.
 func (f *Fake) ListHosts(_ context.Context, request *lxdprovisionerv1.ListHostsRequest) (*lxdprovisionerv1.ListHostsResponse, error) {
 	return answer(f, "ListHosts", request, func(request *lxdprovisionerv1.ListHostsRequest) (*lxdprovisionerv1.ListHostsResponse, error) {
 		response := &lxdprovisionerv1.ListHostsResponse{Snapshot: f.snapshot()}
@@ -140,6 +140,15 @@ func (f *Fake) ListHosts(_ context.Context, request *lxdprovisionerv1.ListHostsR
 			response.Hosts = append(response.Hosts, f.toHost(h))
 		}
 		slices.SortFunc(response.GetHosts(), func(a, b *lxdprovisionerv1.Host) int { return strings.Compare(a.GetName(), b.GetName()) })
+		if _, last, found := strings.Cut(request.GetPageToken(), " "); found {
+			response.Hosts = slices.DeleteFunc(response.GetHosts(), func(h *lxdprovisionerv1.Host) bool { return h.GetName() <= last })
+		}
+		// A fake has few hosts: all of them fit into an answer.
+		if size := int(request.GetPageSize()); size > 0 && size < len(response.GetHosts()) {
+			response.Hosts = response.GetHosts()[:size]
+			last := response.GetHosts()[size-1]
+			response.NextPageToken = last.GetId() + " " + last.GetName()
+		}
 		return response, nil
 	})
 }

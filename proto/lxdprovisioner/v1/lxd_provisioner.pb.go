@@ -86,7 +86,12 @@ type ListHostsRequest struct {
 	// Optional. Only hosts of this zone.
 	Zone *string `protobuf:"bytes,1,opt,name=zone,proto3,oneof" json:"zone,omitempty"`
 	// Optional. Only hosts of this resource pool.
-	ResourcePool  *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	// Optional. At most so many hosts, at most 1000; as many as fit into an answer where unset. Fewer
+	// come where so many don't fit.
+	PageSize *int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3,oneof" json:"page_size,omitempty"`
+	// Optional. Where the last answer ended: its next_page_token, with the same filter.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -135,13 +140,29 @@ func (x *ListHostsRequest) GetResourcePool() string {
 	return ""
 }
 
+func (x *ListHostsRequest) GetPageSize() int32 {
+	if x != nil && x.PageSize != nil {
+		return *x.PageSize
+	}
+	return 0
+}
+
+func (x *ListHostsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // ListHostsResponse is the inventory.
 type ListHostsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The hosts, by name.
 	Hosts []*Host `protobuf:"bytes,1,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	// What the answer was made from.
-	Snapshot      *SnapshotInfo `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	Snapshot *SnapshotInfo `protobuf:"bytes,2,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	// Where to go on; empty on the last page.
+	NextPageToken string `protobuf:"bytes,3,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +209,13 @@ func (x *ListHostsResponse) GetSnapshot() *SnapshotInfo {
 		return x.Snapshot
 	}
 	return nil
+}
+
+func (x *ListHostsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // SelectHostRequest asks for a host.
@@ -1415,15 +1443,22 @@ var File_lxdprovisioner_v1_lxd_provisioner_proto protoreflect.FileDescriptor
 
 const file_lxdprovisioner_v1_lxd_provisioner_proto_rawDesc = "" +
 	"\n" +
-	"'lxdprovisioner/v1/lxd_provisioner.proto\x12\x11lxdprovisioner.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flxdprovisioner/v1/machine.proto\x1a!lxdprovisioner/v1/placement.proto\x1a\x1alxdprovisioner/v1/vm.proto\"\x82\x01\n" +
+	"'lxdprovisioner/v1/lxd_provisioner.proto\x12\x11lxdprovisioner.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flxdprovisioner/v1/machine.proto\x1a!lxdprovisioner/v1/placement.proto\x1a\x1alxdprovisioner/v1/vm.proto\"\xf3\x01\n" +
 	"\x10ListHostsRequest\x12 \n" +
 	"\x04zone\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04zone\x88\x01\x01\x121\n" +
-	"\rresource_pool\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\fresourcePool\x88\x01\x01B\a\n" +
+	"\rresource_pool\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x01R\fresourcePool\x88\x01\x01\x12,\n" +
+	"\tpage_size\x18\x03 \x01(\x05B\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x01H\x02R\bpageSize\x88\x01\x01\x123\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\x14\xbaH\x11r\x0f2\r^([^ ]+ .+)?$R\tpageTokenB\a\n" +
 	"\x05_zoneB\x10\n" +
-	"\x0e_resource_pool\"\x7f\n" +
+	"\x0e_resource_poolB\f\n" +
+	"\n" +
+	"_page_size\"\xa7\x01\n" +
 	"\x11ListHostsResponse\x12-\n" +
 	"\x05hosts\x18\x01 \x03(\v2\x17.lxdprovisioner.v1.HostR\x05hosts\x12;\n" +
-	"\bsnapshot\x18\x02 \x01(\v2\x1f.lxdprovisioner.v1.SnapshotInfoR\bsnapshot\"\xba\x02\n" +
+	"\bsnapshot\x18\x02 \x01(\v2\x1f.lxdprovisioner.v1.SnapshotInfoR\bsnapshot\x12&\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xba\x02\n" +
 	"\x11SelectHostRequest\x12\"\n" +
 	"\avm_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x06vmName\x12D\n" +
 	"\tresources\x18\x02 \x01(\v2\x1e.lxdprovisioner.v1.VMResourcesB\x06\xbaH\x03\xc8\x01\x01R\tresources\x12:\n" +

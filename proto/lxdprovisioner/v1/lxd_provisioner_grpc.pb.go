@@ -45,8 +45,12 @@ const (
 // else's. UNIMPLEMENTED (Unsupported). Any status without our ErrorInfo is an unknown outcome.
 type LXDProvisionerClient interface {
 	// ListHosts lists the VM hosts that MAAS knows, usable or not. Read only; may be repeated.
-	// Answers from an inventory that is at most seconds old; may take as long as MAAS needs to list
-	// its hosts (about 30 ms a host).
+	// An answer is a page: it holds no more hosts than a client takes by default (4 MiB), however many
+	// there are. Pages are made from the inventory of their moment: a host that comes or goes between
+	// two pages is in the rest or not, and no host comes twice. Answers from an inventory that is at
+	// most seconds old; may take as long as MAAS needs to list its hosts (about 30 ms a host). Codes:
+	// INVALID_ARGUMENT (BAD_REQUEST: a page_token that no answer gave), UNAVAILABLE
+	// (MAAS_UNAVAILABLE).
 	ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error)
 	// SelectHost chooses a host for one VM and says why: the ranked rest and every rejection with its
 	// reason. Nothing is made. May be repeated: while the choice for vm_name is fresh and its host
@@ -227,8 +231,12 @@ func (c *lXDProvisionerClient) DeleteVM(ctx context.Context, in *DeleteVMRequest
 // else's. UNIMPLEMENTED (Unsupported). Any status without our ErrorInfo is an unknown outcome.
 type LXDProvisionerServer interface {
 	// ListHosts lists the VM hosts that MAAS knows, usable or not. Read only; may be repeated.
-	// Answers from an inventory that is at most seconds old; may take as long as MAAS needs to list
-	// its hosts (about 30 ms a host).
+	// An answer is a page: it holds no more hosts than a client takes by default (4 MiB), however many
+	// there are. Pages are made from the inventory of their moment: a host that comes or goes between
+	// two pages is in the rest or not, and no host comes twice. Answers from an inventory that is at
+	// most seconds old; may take as long as MAAS needs to list its hosts (about 30 ms a host). Codes:
+	// INVALID_ARGUMENT (BAD_REQUEST: a page_token that no answer gave), UNAVAILABLE
+	// (MAAS_UNAVAILABLE).
 	ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error)
 	// SelectHost chooses a host for one VM and says why: the ranked rest and every rejection with its
 	// reason. Nothing is made. May be repeated: while the choice for vm_name is fresh and its host

@@ -12,10 +12,16 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
-// HostFilter selects hosts by the names of their zone and pool; empty fields don't.
+// HostFilter selects hosts by the names of their zone and pool, after one host and up to a number;
+// empty fields don't.
 type HostFilter struct {
 	Zone string
 	Pool string
+	// AfterName and AfterID are of the last host that is known already. It need not exist any more.
+	AfterName string
+	AfterID   inventory.HostID
+	// Limit is how many hosts at most.
+	Limit int
 }
 
 // HostView is a host and what may still be placed on it.
@@ -30,9 +36,11 @@ type HostView struct {
 	Unusable *placement.Rejection
 }
 
-// HostList is the inventory, by host name.
+// HostList is the inventory, by host name and id.
 type HostList struct {
-	Hosts    []HostView
+	Hosts []HostView
+	// More says whether Limit left hosts out.
+	More     bool
 	Snapshot inventory.Snapshot
 }
 
@@ -66,16 +74,29 @@ func (l *LXD) ListHosts(ctx context.Context, filter HostFilter) (HostList, error
 	usage := placement.NewUsage(l.ledger.pending())
 	snap := l.hosts.indexed().Snapshot()
 	list := HostList{Snapshot: snap}
-	for _, h := range snap.Hosts {
-		if filter.Zone != "" && h.Zone.Name != filter.Zone || filter.Pool != "" && h.Pool.Name != filter.Pool {
-			continue
-		}
+	hosts := filter.of(snap.Hosts)
+	if filter.Limit > 0 && len(hosts) > filter.Limit {
+		hosts, list.More = hosts[:filter.Limit], true
+	}
+	for _, h := range hosts {
 		list.Hosts = append(list.Hosts, viewOf(h, usage))
 	}
-	slices.SortFunc(list.Hosts, func(a, b HostView) int {
+	return list, nil
+}
+
+// of gives those of the hosts that the filter lets through, by name and id, whatever its limit.
+func (f HostFilter) of(hosts []inventory.Host) []inventory.Host {
+	var through []inventory.Host
+	for _, h := range hosts {
+		known := cmp.Or(cmp.Compare(h.Name, f.AfterName), cmp.Compare(h.ID, f.AfterID)) <= 0
+		if !known && (f.Zone == "" || h.Zone.Name == f.Zone) && (f.Pool == "" || h.Pool.Name == f.Pool) {
+			through = append(through, h)
+		}
+	}
+	slices.SortFunc(through, func(a, b inventory.Host) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	return list, nil
+	return through
 }
 
 func viewOf(h inventory.Host, usage placement.Usage) HostView {

@@ -100,6 +100,36 @@ func TestListHosts_tells_what_MAAS_knows(t *testing.T) {
 	assert.Nil(t, host.Unusable)
 }
 
+func TestListHosts_goes_on_after_any_host(t *testing.T) {
+	t.Parallel()
+	w := start(t, 7, 0)
+	for _, tc := range []struct {
+		name   string
+		filter provision.HostFilter
+		want   []string
+		more   bool
+	}{
+		{"from_the_beginning", provision.HostFilter{Limit: 3}, []string{"lxd-1", "lxd-2", "lxd-3"}, true},
+		{"after_the_third", provision.HostFilter{AfterName: "lxd-3", AfterID: w.host("lxd-3").ID, Limit: 4}, []string{"lxd-4", "lxd-5", "lxd-6", "lxd-7"}, false},
+		{"after_one_that_is_gone", provision.HostFilter{AfterName: "lxd-55", AfterID: "vmhost/99"}, []string{"lxd-6", "lxd-7"}, false},
+		{"after_another_of_its_name", provision.HostFilter{AfterName: "lxd-7", AfterID: "vmhost/0"}, []string{"lxd-7"}, false},
+		{"within_a_zone", provision.HostFilter{Zone: "az1", AfterName: "lxd-1", AfterID: "vmhost/99", Limit: 1}, []string{"lxd-4"}, true},
+		{"after_the_last", provision.HostFilter{AfterName: "lxd-8", Limit: 1}, nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			list, err := w.lxd.ListHosts(w.ctx(), tc.filter)
+			require.NoError(t, err)
+			var names []string
+			for _, h := range list.Hosts {
+				names = append(names, h.Name)
+			}
+			assert.Equal(t, tc.want, names)
+			assert.Equal(t, tc.more, list.More)
+			assert.Len(t, list.Snapshot.Hosts, 7)
+		})
+	}
+}
+
 func TestSelectHost_says_why_nothing_fits(t *testing.T) {
 	t.Parallel()
 	w := start(t, 3, 0, func(c *maassim.Config) {

@@ -68,7 +68,7 @@ func newDesk() *desk {
 	vm := provision.VM{Machine: machine(), Project: "k8s", Claimed: &claimed, Owner: &mark}
 	metal := provision.BareMetalMachine{Machine: machine(), Claimed: &claimed, Owner: &mark}
 	return &desk{
-		hosts: provision.HostList{Snapshot: snapshot, Hosts: []provision.HostView{{
+		hosts: provision.HostList{More: true, Snapshot: snapshot, Hosts: []provision.HostView{{
 			Host: host, Available: inventory.Resources{Cores: 60, MemoryMiB: 90000, DiskBytes: 880 * inventory.BytesPerGB},
 			PoolsAvailable: map[string]int64{"default": 880 * inventory.BytesPerGB}, Unusable: &rejection,
 		}}},

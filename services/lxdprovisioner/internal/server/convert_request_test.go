@@ -18,6 +18,7 @@ import (
 
 // texts are the strings that must be more than any string.
 var texts = map[protoreflect.FullName]string{
+	"lxdprovisioner.v1.ListHostsRequest.page_token":      "vmhost/12 lxd-1",
 	"lxdprovisioner.v1.StaticIP.address":                 "10.10.0.7",
 	"lxdprovisioner.v1.StaticIP.gateway":                 "10.10.0.1",
 	"lxdprovisioner.v1.StaticIP.dns_servers":             "10.10.0.2",

@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 
@@ -59,7 +61,19 @@ func (d *desk) take(asked any) error {
 }
 
 func (d *desk) ListHosts(_ context.Context, f provision.HostFilter) (provision.HostList, error) {
-	return d.hosts, d.take(f)
+	err := d.take(f)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := d.hosts
+	if f.AfterName != "" {
+		list.Hosts = slices.DeleteFunc(slices.Clone(list.Hosts), func(h provision.HostView) bool {
+			return cmp.Or(cmp.Compare(h.Name, f.AfterName), cmp.Compare(h.ID, f.AfterID)) <= 0
+		})
+	}
+	if f.Limit > 0 && len(list.Hosts) > f.Limit {
+		list.Hosts, list.More = list.Hosts[:f.Limit], true
+	}
+	return list, err
 }
 
 func (d *desk) SelectHost(_ context.Context, r provision.SelectRequest) (provision.Selection, error) {
