@@ -90,6 +90,19 @@ func TestOAuth_recording_009_refuses_a_clock_300_s_behind(t *testing.T) {
 	assert.Contains(t, a.body, " has a greater difference than threshold 300'")
 }
 
+func TestOAuth_forgets_nonces_after_a_day_or_two(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	m := start(t, maassim.Config{AuthClock: func() time.Time { return now }})
+	once := regexp.MustCompile(`oauth_timestamp="\d+"`).ReplaceAllString(sign(m.APIKey()), fmt.Sprintf(`oauth_timestamp="%d"`, now.AddDate(1, 0, 0).Unix()))
+	statuses := []int{}
+	for range 4 {
+		statuses = append(statuses, whoami(t, m, once).status)
+		now = now.Add(24 * time.Hour)
+	}
+	assert.Equal(t, []int{200, 401, 200, 401}, statuses)
+}
+
 func TestDispatch_answers_as_Piston_does(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))

@@ -215,8 +215,10 @@ func TestReplay_comparison_sees_every_kind_of_difference(t *testing.T) {
 	t.Parallel()
 	recorded := recordedResponse{
 		Status: 200, Headers: map[string]string{"Content-Type": asJS}, IsJSON: true,
-		Body: map[string]any{"system_id": "wqhbg4", "hostname": "cp-0", "tags": []any{"a"}, "storage": json.Number("8000.0"),
-			"links": []any{map[string]any{"id": json.Number("7")}}},
+		Body: map[string]any{
+			"system_id": "wqhbg4", "hostname": "cp-0", "tags": []any{"a"}, "storage": json.Number("8000.0"),
+			"links": []any{map[string]any{"id": json.Number("7")}},
+		},
 	}
 	same := `{"system_id": "abcdef", "hostname": "cp-0", "tags": ["a"], "storage": 8000.0, "links": [{"id": 3}]}`
 	for name, tt := range map[string]struct{ body, at string }{

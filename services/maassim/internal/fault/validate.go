@@ -61,6 +61,7 @@ func (f Fault) Validate() error {
 		return err
 	}
 	latency := f.Latency > 0 || f.Spread.Shape != ""
+	delays := latency && f.Effect != Slow && f.Effect != Window
 	answers := f.Status != 0 || f.Preset != ""
 	switch {
 	case f.Skip < 0 || f.Count < 0 || f.Latency < 0 || f.Trickle < 0:
@@ -77,7 +78,7 @@ func (f Fault) Validate() error {
 		return errors.New("a fault either answers or resets the connection")
 	case f.Mangle != Intact && (answers || f.Reset):
 		return errors.New("a fault either spoils MAAS's answer or replaces it")
-	case f.After && !answers && !f.Reset && (!latency || f.Effect == Slow || f.Effect == Window):
+	case f.After && !answers && !f.Reset && !delays:
 		return errors.New(`"after" needs a latency of the answer, a status, a preset or a reset that comes after the effect`)
 	case (f.Body != "" || len(f.Header) > 0) && !answers:
 		return errors.New("a body or a header needs a status")

@@ -14,8 +14,8 @@ import (
 // maxBody bounds what the simulator reads of one request; user data of a machine are a few MiB at most. To more nginx says no.
 const maxBody = 64 << 20
 
-// tooLarge stands for nginx's refusal of a body, which MAAS never sees.
-var tooLarge = &Error{Status: http.StatusRequestEntityTooLarge}
+// errTooLarge stands for nginx's refusal of a body, which MAAS never sees.
+var errTooLarge = &Error{Status: http.StatusRequestEntityTooLarge}
 
 // bodyKind is what piston makes of a request's body.
 type bodyKind int
@@ -32,14 +32,14 @@ func (q *Request) parseBody(r *http.Request) *Error {
 		return nil
 	}
 	if r.ContentLength > maxBody {
-		return tooLarge
+		return errTooLarge
 	}
 	raw, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return Text(http.StatusBadRequest, "read the body: %v", err)
 	}
 	if len(raw) > maxBody {
-		return tooLarge
+		return errTooLarge
 	}
 	given := r.Header.Get("Content-Type")
 	if given == "" {

@@ -45,8 +45,9 @@ type keyring struct {
 	// strict keyrings answer 400 to a parameter that is missing, as MAAS does since 3.5; before it was a 401 like the others.
 	strict bool
 
-	mu     sync.Mutex
-	nonces map[string]bool // consumer, token and nonce of every signed request
+	mu            sync.Mutex
+	nonces, older map[string]bool // consumer, token and nonce of each signed request of this day and of the day before
+	day           time.Time       // when this day began
 }
 
 // authenticate returns the user who signed the request, nil for an anonymous one, or MAAS's refusal. form is what was sent in the body.
@@ -125,10 +126,16 @@ func (k *keyring) checkTimestamp(text string) *Error {
 	return nil
 }
 
+// nonceDay is for how long a nonce is remembered at least, and twice it at most; its timestamp is too old long before.
+const nonceDay = 24 * time.Hour
+
 func (k *keyring) useNonce(nonce string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.nonces[nonce] {
+	if now := k.clock(); now.Sub(k.day) >= nonceDay {
+		k.nonces, k.older, k.day = make(map[string]bool), k.nonces, now
+	}
+	if k.nonces[nonce] || k.older[nonce] {
 		return false
 	}
 	k.nonces[nonce] = true

@@ -78,7 +78,7 @@ type Server struct {
 func NewServer(cfg Config, resources []Resource) *Server {
 	s := &Server{
 		cfg: cfg, hash: apiHash(cfg.Version), routes: make(map[string][]*route),
-		keys: &keyring{keys: cfg.Keys, clock: cfg.Clock, strict: cfg.StrictOAuth, nonces: make(map[string]bool)},
+		keys: &keyring{keys: cfg.Keys, clock: cfg.Clock, strict: cfg.StrictOAuth},
 	}
 	for _, r := range resources {
 		one := newRoute(r)
@@ -142,7 +142,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	action, req, err := s.admit(r, res, vars, op)
 	switch {
-	case err == tooLarge:
+	case err == errTooLarge:
 		w.Header().Set("Connection", "close")
 		page := fault.Preset("too-large")
 		replacement(&page).send(w)
@@ -168,7 +168,7 @@ func (s *Server) unknown(path string) *reply {
 func (s *Server) admit(r *http.Request, res *route, vars map[string]string, op string) (*Action, *Request, *Error) {
 	req := &Request{Path: vars, URI: r.URL.RequestURI()}
 	bad := req.parseBody(r)
-	if bad == tooLarge { // nginx asks for no key
+	if bad == errTooLarge { // nginx asks for no key
 		return nil, nil, bad
 	}
 	if !res.Open {
