@@ -60,8 +60,7 @@ func (f Fault) Validate() error {
 	if err := f.validNames(); err != nil {
 		return err
 	}
-	latency := f.Latency > 0 || f.Spread.Shape != ""
-	delays := latency && f.Effect != Slow && f.Effect != Window
+	latency := f.hasLatency()
 	answers := f.Status != 0 || f.Preset != ""
 	switch {
 	case f.Skip < 0 || f.Count < 0 || f.Latency < 0 || f.Trickle < 0:
@@ -78,7 +77,7 @@ func (f Fault) Validate() error {
 		return errors.New("a fault either answers or resets the connection")
 	case f.Mangle != Intact && (answers || f.Reset):
 		return errors.New("a fault either spoils MAAS's answer or replaces it")
-	case f.After && !answers && !f.Reset && !delays:
+	case f.After && !answers && !f.Reset && !f.canDelay():
 		return errors.New(`"after" needs a latency of the answer, a status, a preset or a reset that comes after the effect`)
 	case (f.Body != "" || len(f.Header) > 0) && !answers:
 		return errors.New("a body or a header needs a status")
@@ -89,6 +88,11 @@ func (f Fault) Validate() error {
 	}
 	return f.Spread.validate()
 }
+
+func (f Fault) hasLatency() bool { return f.Latency > 0 || f.Spread.Shape != "" }
+
+// canDelay reports whether a latency of the fault delays the answer.
+func (f Fault) canDelay() bool { return f.hasLatency() && f.Effect != Slow && f.Effect != Window }
 
 // validNames checks the words that stand for something.
 func (f Fault) validNames() error {
