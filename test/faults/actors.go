@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,7 +74,7 @@ func (a *alice) take() {
 	a.held[machine.SystemID] = true
 	if m, ok := a.world.sim.Machine(machine.SystemID); ok && m.Instance != "" {
 		a.ever = append(a.ever, m.Instance, m.Hostname)
-		a.world.story("alice takes %s (%s)", m.Hostname, m.SystemID)
+		a.world.storyf("alice takes %s (%s)", m.Hostname, m.SystemID)
 	}
 	a.mu.Unlock()
 	if a.rng.IntN(4) > 0 {
@@ -106,11 +107,11 @@ func (a *alice) ask(path string, form url.Values) (status int, body []byte) {
 
 func (a *alice) askAs(apiKey, method, path string, form url.Values) (status int, body []byte) {
 	key := strings.Split(apiKey, ":")
-	r := httptest.NewRequest(method, "/MAAS/api/2.0/"+path, strings.NewReader(form.Encode()))
+	r := httptest.NewRequestWithContext(context.Background(), method, "/MAAS/api/2.0/"+path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Authorization", fmt.Sprintf(
 		`OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="%s", oauth_token="%s", oauth_signature="%%26%s", oauth_nonce="alice-%d", oauth_timestamp="%d"`,
-		key[0], key[1], key[2], a.next.Add(1), time.Now().Unix()))
+		key[0], key[1], key[2], a.next.Add(1), now().Unix()))
 	w := httptest.NewRecorder()
 	defer func() { _ = recover() }() // a reset by the plan of faults has no connection to break
 	a.world.sim.ServeHTTP(w, r)
@@ -121,12 +122,7 @@ func (a *alice) askAs(apiKey, method, path string, form url.Values) (status int,
 func (a *alice) tookVM(name string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, one := range a.ever {
-		if one == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(a.ever, name)
 }
 
 // operate asks what an operator asks with grpcurl and the manager does not, until ctx ends.
@@ -186,7 +182,7 @@ func (w *world) trouble(ctx context.Context) {
 			w.campaign.fail(err)
 			return
 		}
-		w.story("MAAS: %s", describe(f))
+		w.storyf("MAAS: %s", describe(f))
 		if w.rng2(25) == 0 {
 			w.flap(ctx)
 		}
@@ -203,13 +199,13 @@ func (w *world) flap(ctx context.Context) {
 		w.campaign.fail(err)
 		return
 	}
-	w.story("host %s is off", host)
+	w.storyf("host %s is off", host)
 	w.revival.Go(func() {
 		pause(ctx, w.upTo(8*time.Second))
 		if err := w.sim.SetHostOffline(host, false); err != nil {
 			w.campaign.fail(err)
 		}
-		w.story("host %s is on", host)
+		w.storyf("host %s is on", host)
 	})
 }
 

@@ -86,8 +86,8 @@ func Run(ctx context.Context, options Options) (Figures, error) {
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
 	c := &Campaign{options: options, config: options.Config, dir: dir, boundaries: newBoundaries(options.Seed), violations: map[kind]int{}, quit: quit}
-	c.print("seed=%d lifecycles=%d worlds=%d: SEED=%d LIFECYCLES=%d repeats this", options.Seed, options.Lifecycles, options.Worlds, options.Seed, options.Lifecycles)
-	began := time.Now()
+	c.printf("seed=%d lifecycles=%d worlds=%d: SEED=%d LIFECYCLES=%d repeats this", options.Seed, options.Lifecycles, options.Worlds, options.Seed, options.Lifecycles)
+	began := now()
 	reporting, stopReports := context.WithCancel(ctx)
 	var reports sync.WaitGroup
 	reports.Go(func() { c.report(reporting, began) })
@@ -105,7 +105,7 @@ func Run(ctx context.Context, options Options) (Figures, error) {
 	reports.Wait()
 	c.zombies.Wait()
 	for _, b := range c.boundaries.missed() {
-		c.print("nothing died here: %s", b)
+		c.printf("nothing died here: %s", b)
 	}
 	return c.figures(), errors.Join(c.errs...)
 }
@@ -138,7 +138,7 @@ func (c *Campaign) fail(err error) {
 	c.quit()
 }
 
-func (c *Campaign) print(format string, args ...any) {
+func (c *Campaign) printf(format string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	fmt.Fprintf(c.options.Out, format+"\n", args...)
@@ -178,7 +178,7 @@ func (c *Campaign) report(ctx context.Context, began time.Time) {
 			return
 		case <-ticker.C:
 			f := c.figures()
-			c.print("%s %s cuts=%d", time.Since(began).Round(time.Second), f, f.Cuts)
+			c.printf("%s %s cuts=%d", time.Since(began).Round(time.Second), f, f.Cuts)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func (c *Campaign) count(w *world, v violation) {
 	c.mu.Lock()
 	c.violations[v.kind]++
 	c.mu.Unlock()
-	c.print("%s %s in %s: %s", v.kind, v.object, w.namespace, v.what)
+	c.printf("%s %s in %s: %s", v.kind, v.object, w.namespace, v.what)
 }
 
 const (
@@ -202,12 +202,8 @@ const (
 
 // rounds runs rounds until there were enough, and then leaves nothing; it ends early after something was wrong.
 func (w *world) rounds(ctx context.Context) error {
-	for n := range clustersPerWorld {
-		c, err := w.makeCluster(ctx, fmt.Sprintf("%s-c%d", w.name, n))
-		if err != nil {
-			return err
-		}
-		w.clusters = append(w.clusters, c)
+	if err := w.makeClusters(ctx); err != nil {
+		return err
 	}
 	var there []*life
 	for round := 0; ctx.Err() == nil; round++ {
@@ -232,6 +228,17 @@ func (w *world) rounds(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+func (w *world) makeClusters(ctx context.Context) error {
+	for n := range clustersPerWorld {
+		c, err := w.makeCluster(ctx, fmt.Sprintf("%s-c%d", w.name, n))
+		if err != nil {
+			return err
+		}
+		w.clusters = append(w.clusters, c)
 	}
 	return nil
 }
@@ -266,7 +273,7 @@ func (w *world) whileDisturbed(ctx context.Context, do func(context.Context) err
 // settle waits until nothing is wrong any more. It gives the machines that are there, and says whether all is well.
 func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bool, err error) {
 	var wrong []violation
-	began := time.Now()
+	began := now()
 	for ctx.Err() == nil {
 		if wrong, err = w.compare(ctx); err != nil && ctx.Err() == nil {
 			return nil, false, err
@@ -287,11 +294,11 @@ func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bo
 		w.campaign.count(w, v)
 	}
 	if len(wrong) > 0 {
-		w.campaign.print("  what was disturbed last in %s:\n    %s", w.namespace, w.lastStories())
+		w.campaign.printf("  what was disturbed last in %s:\n    %s", w.namespace, w.lastStories())
 		return nil, false, nil
 	}
 	for _, l := range lives {
-		if now, _ := l.state(ctx); now != gone {
+		if here := l.state(ctx); here != gone {
 			l.ending = inBetween
 			there = append(there, l)
 			continue
@@ -314,7 +321,7 @@ func (w *world) remediate(ctx context.Context) error {
 		if stateOf(&all.Items[i]) != failed {
 			continue
 		}
-		w.story("%s failed for good and is remediated", all.Items[i].Name)
+		w.storyf("%s failed for good and is remediated", all.Items[i].Name)
 		if err := client.IgnoreNotFound(w.client.Delete(ctx, &all.Items[i])); err != nil {
 			return fmt.Errorf("remediate: %w", err)
 		}

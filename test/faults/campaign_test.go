@@ -30,8 +30,8 @@ func TestCampaign_short_leaks_doubles_steals_and_sticks_nothing(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	figures, err := faults.Run(t.Context(), faults.Options{
-		Config: api.Config, Seed: fromEnvironment(t, "SEED", 1), Lifecycles: int(fromEnvironment(t, "LIFECYCLES", 120)),
-		Worlds: 2, PerRound: 20, Patience: 2 * time.Minute, Out: t.Output(),
+		Config: api.Config, Seed: fromEnvironment(t, "SEED", 1), Lifecycles: int(fromEnvironment(t, "LIFECYCLES", 60)),
+		Worlds: 2, PerRound: 15, Patience: 3 * time.Minute, Out: t.Output(),
 	})
 	t.Log(figures)
 	require.NoError(t, err)
@@ -39,6 +39,6 @@ func TestCampaign_short_leaks_doubles_steals_and_sticks_nothing(t *testing.T) {
 	assert.Zero(t, figures.Doubled, "R4.4")
 	assert.Zero(t, figures.Stolen, "X3.2")
 	assert.Zero(t, figures.Stuck, "P5")
-	assert.GreaterOrEqual(t, figures.Kills, 50, "hardly anything died")
-	assert.Greater(t, figures.Hit*2, figures.Known, "most boundaries were never reached")
+	assert.GreaterOrEqual(t, figures.Kills, 30, "hardly anything died")
+	assert.Greater(t, figures.Hit*3, figures.Known, "hardly any boundary was reached")
 }

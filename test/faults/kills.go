@@ -30,7 +30,7 @@ func (w *world) die(p process, why string) bool {
 		return false
 	}
 	w.campaign.kills.Add(1)
-	w.story("KILL %s", why)
+	w.storyf("KILL %s", why)
 	w.revive(p)
 	return true
 }
@@ -47,6 +47,9 @@ func (w *world) revive(p process) {
 		}
 	})
 }
+
+// now tells the time: a campaign runs in real time, so that what dies dies at real moments.
+var now = time.Now //nolint:forbidigo // see above
 
 // pause waits.
 func pause(ctx context.Context, d time.Duration) {
@@ -128,10 +131,10 @@ func (w *world) fate(ctx context.Context, method string) fate {
 		pause(ctx, w.upTo(300*time.Millisecond))
 		return fate{}
 	case w.roll(0.5):
-		w.story("the answer to %s is lost", method)
+		w.storyf("the answer to %s is lost", method)
 		return fate{lost: true}
 	default:
-		w.story("%s arrives twice", method)
+		w.storyf("%s arrives twice", method)
 		return fate{doubled: true}
 	}
 }
@@ -150,7 +153,7 @@ func (w *world) unsettle(ctx context.Context) {
 			if !up {
 				continue
 			}
-			w.story("the API server is cut off")
+			w.storyf("the API server is cut off")
 			w.campaign.cuts.Add(1)
 			api.cut()
 			pause(ctx, w.upTo(1500*time.Millisecond))

@@ -138,7 +138,7 @@ func (l *life) awaitReady(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, longestAwait)
 	defer cancel()
 	for ctx.Err() == nil {
-		if now, _ := l.state(ctx); now == ready || now == failed || now == gone {
+		if here := l.state(ctx); here == ready || here == failed || here == gone {
 			return
 		}
 		pause(ctx, glance)
@@ -158,7 +158,7 @@ const (
 )
 
 // state looks at the object.
-func (l *life) state(ctx context.Context) (state, *infrav1.MaasMachine) {
+func (l *life) state(ctx context.Context) state {
 	m := &infrav1.MaasMachine{}
 	err := l.world.seen.Get(ctx, client.ObjectKey{Namespace: l.world.namespace, Name: l.name}, m)
 	if apierrors.IsNotFound(err) {
@@ -167,11 +167,11 @@ func (l *life) state(ctx context.Context) (state, *infrav1.MaasMachine) {
 	}
 	switch {
 	case apierrors.IsNotFound(err):
-		return gone, m
+		return gone
 	case err != nil:
-		return under, m
+		return under
 	}
-	return stateOf(m), m
+	return stateOf(m)
 }
 
 func stateOf(m *infrav1.MaasMachine) state {

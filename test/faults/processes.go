@@ -67,7 +67,7 @@ func (r *replica) start() error {
 	}
 	bound := make(chan serviceapp.Addresses, 1)
 	cfg := serviceapp.Config{
-		Clock: time.Now, Getenv: os.Getenv, Logs: w.campaign.logs(), Timing: timing(), Started: func(a serviceapp.Addresses) { bound <- a },
+		Clock: now, Getenv: os.Getenv, Logs: w.campaign.logs(), Timing: timing(), Started: func(a serviceapp.Addresses) { bound <- a },
 	}
 	cfg.AddFlags(flag.NewFlagSet("lxdprovisioner", flag.ContinueOnError))
 	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir, cfg.DrainTimeout = "127.0.0.1:0", "127.0.0.1:0", dir, time.Second
@@ -80,7 +80,7 @@ func (r *replica) start() error {
 	})
 	select {
 	case a := <-bound:
-		r.maas, r.stop, r.began, r.up = gate, cancel, time.Now(), true
+		r.maas, r.stop, r.began, r.up = gate, cancel, now(), true
 		return r.gate.connect(a.GRPC.String())
 	case err := <-ended:
 		cancel()
@@ -156,13 +156,13 @@ func (s *seat) start() error {
 	options.LeaderElect, options.LeaseNamespace, options.Lease = len(w.seats) > 1, w.namespace, lease
 	options.Dialer = s.dialer(calls)
 	ctx, cancel := context.WithCancel(context.Background())
-	s.api, s.calls, s.from, s.stop, s.began, s.up = api, calls, map[string]bool{}, cancel, time.Now(), true
+	s.api, s.calls, s.from, s.stop, s.began, s.up = api, calls, map[string]bool{}, cancel, now(), true
 	w.campaign.zombies.Go(func() {
 		err := managerapp.Run(ctx, options)
 		api.close()
 		if ctx.Err() == nil {
 			// It gave up by itself, as one does that can't renew its lease; whoever runs it starts it again.
-			w.story("manager ended by itself: %v", err)
+			w.storyf("manager ended by itself: %v", err)
 			if s.kill() {
 				w.revive(s)
 			}
@@ -231,7 +231,7 @@ const replicaScheme = "replicas"
 func (replicas) Scheme() string { return replicaScheme }
 
 // Build tells the connection all addresses at once; they never change.
-func (replicas) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+func (replicas) Build(target resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) { //nolint:ireturn // gRPC names the type
 	var state resolver.State
 	for _, address := range splitList(target.Endpoint()) {
 		state.Addresses = append(state.Addresses, resolver.Address{Addr: address})

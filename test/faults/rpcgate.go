@@ -101,7 +101,7 @@ var streaming = map[string]bool{
 	lxdprovisionerv1.LXDProvisioner_WatchVMs_FullMethodName: true, lxdprovisionerv1.BareMetalProvisioner_WatchMachines_FullMethodName: true,
 }
 
-var errCut = status.Error(codes.Unavailable, "the connection is cut")
+var errCut = status.Error(codes.Unavailable, "the connection is cut") //nolint:forbidigo // it plays the network, not the service
 
 // forward passes a call on: one request, any number of answers.
 func (g *rpcGate) forward(_ any, in grpc.ServerStream) error {
@@ -155,7 +155,7 @@ func (g *rpcGate) forward(_ any, in grpc.ServerStream) error {
 	return trouble
 }
 
-func (g *rpcGate) send(ctx context.Context, method string, request *frame) (grpc.ClientStream, error) {
+func (g *rpcGate) send(ctx context.Context, method string, request *frame) (grpc.ClientStream, error) { //nolint:ireturn // gRPC has no other type for it
 	g.mu.Lock()
 	backend := g.backend
 	g.mu.Unlock()

@@ -65,13 +65,13 @@ func (w *world) compare(ctx context.Context) ([]violation, error) {
 	}
 	for i := range t.clusters {
 		if list := t.clusters[i].Annotations[infrav1.PendingDeletionsAnnotation]; list != "" && list != "[]" && list != "null" {
-			t.add(stuck, "MaasCluster "+t.clusters[i].Name, "pending deletions are not worked off: %s", list)
+			t.addf(stuck, "MaasCluster "+t.clusters[i].Name, "pending deletions are not worked off: %s", list)
 		}
 	}
 	t.leftovers()
 	t.dns()
 	for _, text := range w.alice.takeStolen() {
-		t.add(stolen, "alice", "%s", text)
+		t.addf(stolen, "alice", "%s", text)
 	}
 	if len(t.found) == 0 {
 		if err := t.ledgers(ctx); err != nil {
@@ -81,7 +81,7 @@ func (w *world) compare(ctx context.Context) ([]violation, error) {
 	return t.found, nil
 }
 
-func (t *truth) add(k kind, object, format string, args ...any) {
+func (t *truth) addf(k kind, object, format string, args ...any) {
 	t.found = append(t.found, violation{kind: k, object: object, what: fmt.Sprintf(format, args...)})
 }
 
@@ -98,7 +98,7 @@ func (t *truth) machine(m *infrav1.MaasMachine) {
 	var attempts []attempt
 	if stored := m.Annotations[infrav1.ComposeAttemptsAnnotation]; stored != "" {
 		if err := json.Unmarshal([]byte(stored), &attempts); err != nil {
-			t.add(stuck, name, "its attempts can't be read: %v", err)
+			t.addf(stuck, name, "its attempts can't be read: %v", err)
 		}
 	}
 	for _, a := range attempts {
@@ -115,12 +115,12 @@ func (t *truth) machine(m *infrav1.MaasMachine) {
 			t.readyMetal(name, m)
 		}
 		if _, member := m.Labels[clusterv1.MachineControlPlaneLabel]; member && !m.Status.DNSAttached {
-			t.add(stuck, name, "it is ready and not in DNS")
+			t.addf(stuck, name, "it is ready and not in DNS")
 		}
 	case lost:
-		t.add(stuck, name, "lost: it was deployed, and is no more: %s\n    %s", conditionsOf(m), t.aboutVMs(attempts))
+		t.addf(stuck, name, "lost: it was deployed, and is no more: %s\n    %s", conditionsOf(m), t.aboutVMs(attempts))
 	case under, dying, failed, gone:
-		t.add(stuck, name, "%s: annotations %v; %s\n    %s", now, m.Annotations, conditionsOf(m), t.aboutVMs(attempts))
+		t.addf(stuck, name, "%s: annotations %v; %s\n    %s", now, m.Annotations, conditionsOf(m), t.aboutVMs(attempts))
 	}
 }
 
@@ -134,9 +134,9 @@ func (t *truth) readyVM(name string, m *infrav1.MaasMachine, attempts []attempt)
 	}
 	switch {
 	case len(mine) > 1:
-		t.add(doubled, name, "LXD has %v for it; attempts %s\n    %s", mine, m.Annotations[infrav1.ComposeAttemptsAnnotation], t.aboutVMs(attempts))
+		t.addf(doubled, name, "LXD has %v for it; attempts %s\n    %s", mine, m.Annotations[infrav1.ComposeAttemptsAnnotation], t.aboutVMs(attempts))
 	case len(mine) == 0 || mine[0] != m.Status.VMName:
-		t.add(stuck, name, "lost: it is ready with VM %s, and LXD has %v; attempts %s", m.Status.VMName, mine, m.Annotations[infrav1.ComposeAttemptsAnnotation])
+		t.addf(stuck, name, "lost: it is ready with VM %s, and LXD has %v; attempts %s", m.Status.VMName, mine, m.Annotations[infrav1.ComposeAttemptsAnnotation])
 	}
 	t.held(name, m, func(row maassim.Machine) bool { return row.Hostname == m.Status.VMName })
 }
@@ -161,15 +161,15 @@ func (t *truth) held(name string, m *infrav1.MaasMachine, mine func(maassim.Mach
 		}
 		ids = append(ids, row.SystemID)
 		if row.Owner != "admin" || row.Status != "deployed" {
-			t.add(stuck, name, "lost: it is ready, and MAAS says %+v", row)
+			t.addf(stuck, name, "lost: it is ready, and MAAS says %+v", row)
 		}
 	}
 	want := ptr.Deref(m.Spec.SystemID, "")
 	switch {
 	case len(ids) > 1:
-		t.add(doubled, name, "MAAS holds %v for it", ids)
+		t.addf(doubled, name, "MAAS holds %v for it", ids)
 	case len(ids) == 0 || ids[0] != want:
-		t.add(stuck, name, "lost: it is ready as %s, and MAAS holds %v for it", want, ids)
+		t.addf(stuck, name, "lost: it is ready as %s, and MAAS holds %v for it", want, ids)
 	}
 }
 
@@ -179,20 +179,20 @@ func (t *truth) leftovers() {
 	for _, i := range t.instances {
 		there[i.Name] = true
 		if !t.owned[i.Name] && !t.world.alice.tookVM(i.Name) {
-			t.add(leaked, "VM "+i.Name, "in LXD on %s without an owner; %s", i.Host, t.about(i.Name))
+			t.addf(leaked, "VM "+i.Name, "in LXD on %s without an owner; %s", i.Host, t.about(i.Name))
 		}
 	}
 	for _, row := range t.rows {
 		switch {
 		case row.VMHost || t.world.alice.tookVM(row.Hostname):
 		case row.Instance != "" && (!there[row.Instance] || !t.owned[row.Hostname]):
-			t.add(leaked, "machine "+row.Hostname, "MAAS has the VM without an owner or without LXD: %+v", row)
+			t.addf(leaked, "machine "+row.Hostname, "MAAS has the VM without an owner or without LXD: %+v", row)
 		case row.Instance == "" && row.Owner == "admin" && !t.agents[row.AgentName]:
-			t.add(leaked, "machine "+row.Hostname, "MAAS holds it for nobody: %+v", row)
+			t.addf(leaked, "machine "+row.Hostname, "MAAS holds it for nobody: %+v", row)
 		}
 	}
 	if left := t.world.sim.Reservations(); len(left) > 0 {
-		t.add(leaked, "addresses", "reserved for nobody: %v", left)
+		t.addf(leaked, "addresses", "reserved for nobody: %v", left)
 	}
 }
 
@@ -211,11 +211,11 @@ func (t *truth) dns() {
 	}
 	for _, record := range t.world.sim.DNSRecords() {
 		if !hosts[record.FQDN] {
-			t.add(leaked, "DNS record "+record.FQDN, "no cluster has it: %v", record.IPs)
+			t.addf(leaked, "DNS record "+record.FQDN, "no cluster has it: %v", record.IPs)
 		}
 		for _, ip := range record.IPs {
 			if !addresses[ip] {
-				t.add(leaked, "DNS record "+record.FQDN, "address %s is no control plane's", ip)
+				t.addf(leaked, "DNS record "+record.FQDN, "address %s is no control plane's", ip)
 			}
 		}
 	}
@@ -236,7 +236,7 @@ func (t *truth) ledgers(ctx context.Context) error {
 				}
 			}
 			if free := h.GetTotal().GetCores() - used; h.GetAvailable().GetCores() != free {
-				t.add(leaked, fmt.Sprintf("ledger of replica %d", n), "host %s has %d cores free, the service gives out %d", h.GetName(), free, h.GetAvailable().GetCores())
+				t.addf(leaked, fmt.Sprintf("ledger of replica %d", n), "host %s has %d cores free, the service gives out %d", h.GetName(), free, h.GetAvailable().GetCores())
 			}
 		}
 	}

@@ -37,18 +37,16 @@ type world struct {
 	revival    sync.WaitGroup
 	stop       context.CancelFunc
 
-	mu       sync.Mutex
-	chance   *rand.Rand // for what depends on when something happens
-	calm     bool       // nothing is disturbed
-	stories  []string
-	lastKill map[victim]time.Time
-	kills    int
+	mu      sync.Mutex
+	chance  *rand.Rand // for what depends on when something happens
+	calm    bool       // nothing is disturbed
+	stories []string
 }
 
 // newWorld starts a stack; every second world has two replicas and two managers.
 func newWorld(ctx context.Context, c *Campaign, number int) (*world, error) {
 	seed := c.options.Seed + uint64(number)*1000
-	cfg := maassim.DefaultConfig(6, 3, 10)
+	cfg := maassim.DefaultConfig(9, 3, 10)
 	cfg.Seed = seed
 	cfg.Durations = maassim.Durations{
 		Spread: 0.5, Compose: 30 * time.Millisecond, Refresh: 10 * time.Millisecond, Delete: 10 * time.Millisecond,
@@ -65,7 +63,7 @@ func newWorld(ctx context.Context, c *Campaign, number int) (*world, error) {
 	ctx, stop := context.WithCancel(ctx)
 	w := &world{
 		campaign: c, name: fmt.Sprintf("w%d", number), dir: dir, sim: sim, operations: sim.Catalogue(), calm: true, stop: stop,
-		rng: rand.New(rand.NewPCG(seed, 2)), chance: rand.New(rand.NewPCG(seed, 3)), lastKill: map[victim]time.Time{},
+		rng: rand.New(rand.NewPCG(seed, 2)), chance: rand.New(rand.NewPCG(seed, 3)),
 	}
 	w.alice = &alice{world: w, rng: rand.New(rand.NewPCG(seed, 4)), held: map[string]bool{}}
 	if w.client, err = client.New(c.config, client.Options{Scheme: scheme.New()}); err != nil {
@@ -184,11 +182,11 @@ func (w *world) upTo(most time.Duration) time.Duration {
 // remembered is how many of the last disturbances are told with a violation.
 const remembered = 60
 
-// story notes a disturbance.
-func (w *world) story(format string, args ...any) {
+// storyf notes a disturbance.
+func (w *world) storyf(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.stories = append(w.stories, time.Now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
+	w.stories = append(w.stories, now().Format("15:04:05.000 ")+fmt.Sprintf(format, args...))
 	if len(w.stories) > remembered {
 		w.stories = w.stories[len(w.stories)-remembered:]
 	}

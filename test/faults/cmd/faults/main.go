@@ -24,8 +24,8 @@ import (
 const (
 	defaultLifecycles = 10000
 	worlds            = 6
-	perRound          = 40
-	patience          = 90 * time.Second
+	perRound          = 60
+	patience          = 3 * time.Minute
 )
 
 var errViolations = errors.New("something is not as it must be")
@@ -76,7 +76,7 @@ func optionsOf(out io.Writer) (faults.Options, error) {
 		return faults.Options{}, err
 	}
 	return faults.Options{
-		Seed: seed, Lifecycles: int(lifecycles), Worlds: worlds, PerRound: perRound, Patience: patience, Out: out, //nolint:gosec // a count
+		Seed: seed, Lifecycles: int(lifecycles), Worlds: worlds, PerRound: perRound, Patience: patience, Out: out,
 	}, nil
 }
 
