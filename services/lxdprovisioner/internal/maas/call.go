@@ -99,6 +99,7 @@ func (c *Client) once(ctx context.Context, a ask, path string, ex *exchange, att
 	if err == nil {
 		return nil
 	}
+	ex.late = limited.Err() != nil
 	return ex.fault(limited, err)
 }
 

@@ -75,7 +75,7 @@ var calls = map[string]call{
 	"machines.delete": func(ctx context.Context, c *maas.Client) error { return c.DeleteMachine(ctx, "vmhost/3", "abc123") },
 	"machines.update": func(ctx context.Context, c *maas.Client) error { return c.DisableSwap(ctx, "abc123") },
 	"machines.query_power_state": func(ctx context.Context, c *maas.Client) error {
-		_, err := c.QueryPower(ctx, "abc123")
+		_, err := c.QueryPower(ctx, "", "abc123")
 		return err
 	},
 	"subnets.list": func(ctx context.Context, c *maas.Client) error { _, err := c.Subnets(ctx); return err },

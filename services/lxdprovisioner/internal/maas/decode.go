@@ -192,7 +192,7 @@ func endOfString(body []byte, i int) int {
 }
 
 // errTooLarge says that an answer is above maxAnswer.
-var errTooLarge = fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+var errTooLarge = &unfit{problem: fmt.Sprintf("the answer is larger than %d bytes", maxAnswer)}
 
 // readAll reads a body up to a limit and says whether there is more.
 func readAll(body io.Reader, limit int64) (content []byte, more bool, err error) {

@@ -52,13 +52,14 @@ func (c *Client) Abort(ctx context.Context, systemID, comment string) error {
 }
 
 // QueryPower asks the machine's power driver, for a VM its LXD, and takes up to 60 s. Unavailable
-// with HOST_UNREACHABLE where that doesn't answer.
-func (c *Client) QueryPower(ctx context.Context, systemID string) (inventory.Power, error) {
+// with HOST_UNREACHABLE where that doesn't answer. The host is for the limit of long calls on one
+// host, so that a dead one does not take every place; "" where it is not known.
+func (c *Client) QueryPower(ctx context.Context, host inventory.HostID, systemID string) (inventory.Power, error) {
 	if err := checkSystemID(systemID); err != nil {
 		return "", err
 	}
 	var answer powerJSON
-	if err := c.call(ctx, ask{op: opPower, ids: []string{systemID}, read: one(&answer)}); err != nil {
+	if err := c.call(ctx, ask{op: opPower, ids: []string{systemID}, host: host, read: one(&answer)}); err != nil {
 		return "", err
 	}
 	return inventory.Power(*answer.State), nil

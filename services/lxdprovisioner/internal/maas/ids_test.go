@@ -37,7 +37,7 @@ var bySystemID = map[string]func(ctx context.Context, c *maas.Client, id string)
 	},
 	"abort": func(ctx context.Context, c *maas.Client, id string) error { return c.Abort(ctx, id, "") },
 	"power": func(ctx context.Context, c *maas.Client, id string) error {
-		_, err := c.QueryPower(ctx, id)
+		_, err := c.QueryPower(ctx, "", id)
 		return err
 	},
 	"swap": func(ctx context.Context, c *maas.Client, id string) error { return c.DisableSwap(ctx, id) },

@@ -94,7 +94,8 @@ func (r *retrier) part(d time.Duration) time.Duration {
 func (r *retrier) wait(ctx context.Context, d time.Duration) bool { return r.cfg.Wait(ctx, d) }
 
 // mayRepeat says whether the same request may be sent again: a read whose failure means nothing, or a
-// change of which MAAS says that its transaction came to nothing.
+// change of which MAAS says that its transaction came to nothing. A read that ran out of time is not:
+// MAAS goes on with the one that was given up, and would have two to do.
 func (ex *exchange) mayRepeat() bool {
 	if !ex.sent || ex.op.unrepeated {
 		return false
@@ -102,7 +103,7 @@ func (ex *exchange) mayRepeat() bool {
 	if ex.op.changes() {
 		return !ex.op.outside && ex.contended()
 	}
-	return ex.status == 0 || ex.status >= 500 || ex.contended()
+	return ex.status == 0 && !ex.late || ex.status >= 500 || ex.contended()
 }
 
 // contended says that MAAS gave up a transaction because of others: a 409 that asks to come again,

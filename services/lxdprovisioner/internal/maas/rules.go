@@ -69,9 +69,9 @@ var composeRules = []rule{
 	{ops: onCompose, status: http.StatusBadRequest, text: "MAAS DHCP must be enabled", kind: fault.Refused, reason: fault.ReasonNetworkRefused},
 	{ops: onCompose, status: http.StatusBadRequest, text: "does not support composability", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
 	{ops: onCompose, status: http.StatusBadRequest, text: ownBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
-	{ops: onCompose, status: http.StatusForbidden, text: ownBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
-	{ops: onCompose, status: http.StatusNotFound, text: "Not Found", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
-	{ops: onCompose, status: http.StatusNotFound, text: "matches the given query", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
+	{ops: onCompose, status: http.StatusForbidden, text: emptyBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
+	{ops: onCompose, status: http.StatusNotFound, text: notFound, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
+	{ops: onCompose, status: http.StatusNotFound, text: "No Pod matches", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
 	{ops: onCompose, status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: "overcommit ratio", kind: fault.Refused, reason: fault.ReasonHostOvercommitted},
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Not enough storage space", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
@@ -89,7 +89,7 @@ var machineRules = []rule{
 	// MAAS says the same, nothing, of a locked machine and of another user's.
 	{ops: onLinks, status: http.StatusForbidden, text: emptyBody, kind: fault.Busy, reason: fault.ReasonMachineLocked, say: "the machine is locked, or another user's, or the key's user is no administrator"},
 	{ops: onMachine, status: http.StatusForbidden, text: emptyBody, kind: fault.Busy, reason: fault.ReasonMachineLocked, say: "the machine is locked, or another user's"},
-	{ops: onVMHosts, status: http.StatusNotFound, text: "Not Found", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
+	{ops: onVMHosts, status: http.StatusNotFound, text: notFound, kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
 	{ops: onVMHosts, status: http.StatusNotFound, text: "No Pod matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
@@ -154,6 +154,8 @@ const (
 	plainBody = "\x00plain"
 	// ownBody is anything but a page of a proxy: a text, a form's errors, or nothing.
 	ownBody = "\x00own"
+	// notFound is a body that says this and no more; a proxy's may begin with it.
+	notFound = "Not Found"
 	// noRack is what MAAS says before it has asked a rack controller for anything.
 	noRack = "no connections available"
 )
@@ -168,6 +170,8 @@ func (r *rule) matches(ex *exchange) bool {
 	switch r.text {
 	case "":
 		return true
+	case notFound:
+		return strings.TrimSpace(ex.refusal) == notFound
 	case emptyBody:
 		return strings.TrimSpace(ex.refusal) == ""
 	case ownBody:

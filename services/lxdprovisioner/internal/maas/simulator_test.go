@@ -113,7 +113,7 @@ func TestSimulator_a_VM_from_compose_to_proved_absence(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, moved)
 
-	power, err := c.QueryPower(ctx, m.SystemID)
+	power, err := c.QueryPower(ctx, m.HostID, m.SystemID)
 	require.NoError(t, err)
 	require.Equal(t, inventory.PowerOn, power)
 	require.NoError(t, c.DeleteMachine(ctx, "", m.SystemID))
@@ -173,7 +173,7 @@ func TestSimulator_X4_2_a_host_that_is_off_shows_in_the_live_power_query(t *test
 	sim, c := simulate(t, maassim.DefaultConfig(1, 1, 0))
 	m := compose(t, c, "cp-0")
 	require.NoError(t, sim.SetHostOffline("lxd-1", true))
-	_, err := c.QueryPower(t.Context(), m.SystemID)
+	_, err := c.QueryPower(t.Context(), m.HostID, m.SystemID)
 	requireFault(t, err, fault.Unavailable, fault.ReasonHostUnreachable)
 }
 

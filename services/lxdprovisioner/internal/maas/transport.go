@@ -56,6 +56,8 @@ type exchange struct {
 	hidden []byte
 	// sent says that the request was given to the transport.
 	sent bool
+	// late says that the request ran out of its time.
+	late bool
 	// connected says that a connection was there, so the request may have been sent.
 	connected atomic.Bool
 	// status is 0 where no whole answer came.
@@ -118,6 +120,7 @@ func (ex *exchange) take(res *http.Response, clock func() time.Time) error {
 	if ok {
 		limit = maxAnswer
 		if res.ContentLength > limit {
+			ex.status = res.StatusCode // asked again it would be as large
 			return errTooLarge
 		}
 	}
@@ -126,6 +129,7 @@ func (ex *exchange) take(res *http.Response, clock func() time.Time) error {
 		return err
 	}
 	if ok && more {
+		ex.status = res.StatusCode
 		return errTooLarge
 	}
 	ex.bytes = len(body)

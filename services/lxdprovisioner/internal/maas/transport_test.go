@@ -143,7 +143,6 @@ func TestTransport_bounds_each_class_of_request_in_time(t *testing.T) {
 			t.Parallel()
 			c := client(t, g.URL, func(cfg *maas.Config) {
 				*row.bound(&cfg.Timeouts) = time.Second // the other classes keep their defaults
-				cfg.Retry.Attempts = 1
 			})
 			err := calls[name](t.Context(), c)
 			requireFault(t, err, fault.Unavailable, row.want)
@@ -281,12 +280,21 @@ func TestTransport_reads_no_answer_above_64_MiB(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := httptest.NewServer(handle)
+			var asked atomic.Int64
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Add(1)
+				handle(w, r)
+			}))
 			t.Cleanup(srv.Close)
-			c := client(t, srv.URL, func(cfg *maas.Config) { cfg.Retry.Attempts = 1 })
+			c := client(t, srv.URL)
 			err := calls["vm-hosts.compose"](t.Context(), c)
 			requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
 			require.ErrorContains(t, err, "larger than 67108864 bytes")
+			before := asked.Load()
+			err = calls["machines.list"](t.Context(), c)
+			requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
+			require.ErrorContains(t, err, "larger than 67108864 bytes")
+			assert.Equal(t, before+1, asked.Load(), "asked again it would be as large")
 		})
 	}
 }

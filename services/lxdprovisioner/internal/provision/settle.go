@@ -165,7 +165,9 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 		return fault.New(fault.Busy, fault.ReasonMachineLocked, "%s (%s) is locked in MAAS; unlock it to let it be deleted", m.Hostname, m.SystemID)
 	}
 	if err := l.cfg.Backend.Alive(ctx, m); err != nil {
-		l.markDoomed(ctx, m)
+		if fault.ReasonOf(err) == fault.ReasonHostUnreachable {
+			l.markDoomed(ctx, m)
+		}
 		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
 	}
 	err := l.cfg.Backend.Remove(ctx, m)

@@ -125,7 +125,7 @@ func (b *Backend) Find(ctx context.Context, names []string) ([]inventory.Machine
 
 // Alive asks LXD for the VM's power, the cheapest question that only a live host answers.
 func (b *Backend) Alive(ctx context.Context, vm inventory.Machine) error {
-	power, err := b.maas.QueryPower(ctx, vm.SystemID)
+	power, err := b.maas.QueryPower(ctx, vm.HostID, vm.SystemID)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		// Gone in the meantime: deleting it will find nothing.
