@@ -98,7 +98,7 @@ bench: ## Run the benchmarks (BENCH='Place')
 
 .PHONY: performance
 performance: ## Write the figures of docs/performance.md anew
-	go test -run '^TestPerformance_' -count=1 -timeout 30m ./services/lxdprovisioner/internal/placement -args -performance
+	go test -p 1 -run '^TestPerformance_' -count=1 -timeout 30m ./services/lxdprovisioner/internal/placement ./services/lxdprovisioner/internal/provision -args -performance
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser of foreign input for FUZZTIME (FUZZ='FuzzMachine' FUZZTIME=20s); what is found becomes a seed in testdata/fuzz

@@ -3,8 +3,6 @@ package placement_test
 import (
 	"flag"
 	"fmt"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,53 +10,36 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/figures"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
-// performanceDocument is where the figures are published.
-const performanceDocument = "../../../../docs/performance.md"
+// section is where the figures are published.
+var section = figures.Section{Document: "../../../../docs/performance.md", Name: "placement"}
 
 var performance = flag.Bool("performance", false, "write the figures of docs/performance.md, from 10,000 instances of each kind")
-
-// The lines between which the document is written by the command; the rest is written by hand.
-const (
-	reportBegins = "<!-- placement: written by `make performance` -->\n"
-	reportEnds   = "<!-- placement: end -->\n"
-)
 
 // amount is from how much the figures are made.
 type amount struct {
 	instances, fleets, seeds int
 	fleetSizes, planSizes    []int
-	stopwatch                stopwatch
+	stopwatch                figures.Stopwatch
 }
 
 // TestPerformance_the_document_is_what_its_command_writes compares everything but the figures; with
 // -performance it writes the document. It is not parallel: it counts allocations and takes times.
 func TestPerformance_the_document_is_what_its_command_writes(t *testing.T) {
-	document, err := os.ReadFile(performanceDocument)
-	require.NoError(t, err)
-	before, rest, ok := strings.Cut(string(document), reportBegins)
-	require.True(t, ok, "the document has no line %q", reportBegins)
-	written, after, ok := strings.Cut(rest, reportEnds)
-	require.True(t, ok, "the document has no line %q", reportEnds)
 	if *performance {
-		figures := report(t, amount{instances: 10000, fleets: 300, seeds: 20, fleetSizes: fleetSizes, planSizes: planSizes, stopwatch: patient})
-		require.NoError(t, os.WriteFile(performanceDocument, []byte(before+reportBegins+figures+reportEnds+after), 0o600))
+		text := report(t, amount{instances: 10000, fleets: 300, seeds: 20, fleetSizes: fleetSizes, planSizes: planSizes, stopwatch: patient})
+		require.NoError(t, section.Write(text))
 		return
 	}
 	// As many rows as the command writes, of figures that cost little.
-	small := amount{
-		instances: 20, fleets: 1, fleetSizes: []int{10, 10, 10}, planSizes: []int{1, 1, 1, 1},
-		stopwatch: stopwatch{rounds: 1, least: time.Microsecond},
-	}
-	assert.Equal(t, shape(report(t, small)), shape(written), "make performance writes it anew")
+	small := amount{instances: 20, fleets: 1, fleetSizes: []int{10, 10, 10}, planSizes: []int{1, 1, 1, 1}, stopwatch: figures.Hasty(time.Now)}
+	written, err := section.Text()
+	require.NoError(t, err)
+	assert.Equal(t, figures.Shape(report(t, small)), figures.Shape(written), "make performance writes it anew")
 }
-
-var figure = regexp.MustCompile(`[0-9][0-9,.]*( (ns|µs|ms|s)\b)?`)
-
-// shape gives a text without its figures.
-func shape(text string) string { return figure.ReplaceAllString(text, "#") }
 
 // report gives the text of all figures.
 func report(t *testing.T, a amount) string {
@@ -74,7 +55,7 @@ func report(t *testing.T, a amount) string {
 func reportOptimum(t *testing.T, out *strings.Builder, a amount) {
 	t.Helper()
 	fmt.Fprintf(out, "\n### Distance from the optimum\n\n%s random instances of each kind: 2 to 6 hosts in 1 to 4 zones, many of them nearly full, and 3 to 9 VMs of one group. "+
-		"On *plain* hosts over-commit ratios are 1 and there is one storage pool; *mixed* hosts may have ratios of 0.9 to 2 and a second, larger storage pool.\n\n", grouped(a.instances))
+		"On *plain* hosts over-commit ratios are 1 and there is one storage pool; *mixed* hosts may have ratios of 0.9 to 2 and a second, larger storage pool.\n\n", figures.Grouped(a.instances))
 	fmt.Fprintf(out, "| | plain | mixed |\n|---|---|---|\n")
 	planned := [2]distance{plans(t, a.instances, kinds[0]), plans(t, a.instances, kinds[1])}
 	single := [2]distance{oneByOne(a.instances, kinds[0]), oneByOne(a.instances, kinds[1])}
@@ -84,11 +65,11 @@ func reportOptimum(t *testing.T, out *strings.Builder, a amount) {
 		value func(d distance) string
 	}{
 		{"plans (`DistributeAcrossZones`): instances with the optimum in everything", planned, func(d distance) string { return part(d.optimal, d.instances) }},
-		{"one by one (`SelectHost`): VMs asked for", single, func(d distance) string { return grouped(d.asked) }},
-		{"– VMs placed in the optimum", single, func(d distance) string { return grouped(d.best) }},
+		{"one by one (`SelectHost`): VMs asked for", single, func(d distance) string { return figures.Grouped(d.asked) }},
+		{"– VMs placed in the optimum", single, func(d distance) string { return figures.Grouped(d.best) }},
 		{"– VMs placed by this service", single, func(d distance) string { return part(d.placed, d.best) }},
 		{"– instances with fewer VMs than in the optimum", single, func(d distance) string { return part(d.fewer, d.instances) }},
-		{"– most VMs that one of these lacks", single, func(d distance) string { return grouped(d.mostFewer) }},
+		{"– most VMs that one of these lacks", single, func(d distance) string { return figures.Grouped(d.mostFewer) }},
 		{"– of the other instances: zones less even than in the optimum", single, func(d distance) string { return part(d.uneven, d.same) }},
 		{"– – zones as even, hosts of the group less spread", single, func(d distance) string { return part(d.unspread, d.same) }},
 		{"– – all that as good: how much fuller the fullest host is, mean / most (percentage points)", single, func(d distance) string {
@@ -105,13 +86,13 @@ func reportComparison(out *strings.Builder, a amount) {
 	fmt.Fprintf(out, "\n### Compared with other rules\n\nThe same instances for every rule; the VMs are asked for one after the other.\n")
 	for _, k := range kinds {
 		results := compare(a.instances, k, smallInstance)
-		fmt.Fprintf(out, "\nSmall instances as above, %s hosts, %s VMs:\n\n", k.name, grouped(results[0].asked))
+		fmt.Fprintf(out, "\nSmall instances as above, %s hosts, %s VMs:\n\n", k.name, figures.Grouped(results[0].asked))
 		reportRules(out, results)
 	}
 	for _, k := range kinds {
 		results := compare(a.fleets, k, fleetInstance)
 		fmt.Fprintf(out, "\n%s fleets of 12 to 60 %s hosts in three zones, control planes of 3 or 5 VMs that ask for three quarters of the free cores, %s VMs:\n\n",
-			grouped(a.fleets), k.name, grouped(results[0].asked))
+			figures.Grouped(a.fleets), k.name, figures.Grouped(results[0].asked))
 		reportRules(out, results)
 	}
 }
@@ -120,7 +101,7 @@ func reportRules(out *strings.Builder, results []comparison) {
 	fmt.Fprintf(out, "| rule | placed | not placed though a host had room | – of these refused by MAAS on the chosen host | placed though a zone with fewer of the group had room | "+
 		"zone difference of a group, mean / most | VMs of a group on one host, mean / most | standard deviation of the hosts' load |\n|---|---|---|---|---|---|---|---|\n")
 	for _, c := range results {
-		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.2f / %.0f | %.2f / %.0f | %.3f |\n", c.rule, part(c.placed, c.asked), part(c.missed, c.asked), grouped(c.refused),
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.2f / %.0f | %.2f / %.0f | %.3f |\n", c.rule, part(c.placed, c.asked), part(c.missed, c.asked), figures.Grouped(c.refused),
 			part(c.crowded, c.placed), c.zones.mean(), c.zones.most, c.together.mean(), c.together.most, c.spread.mean())
 	}
 }
@@ -131,23 +112,23 @@ func reportReplicas(out *strings.Builder, a amount) {
 	fmt.Fprintf(out, "| what replicas do | attempts a VM | yielded before the claim | VMs over the limit of their host | VMs in a zone with another of their group while a zone is free | seconds to a VM | standard deviation of the hosts' load |\n|---|---|---|---|---|---|---|\n")
 	for _, rule := range burstRules {
 		r := bursts(rule, a.seeds)
-		fmt.Fprintf(out, "| %s | %.2f | %s | %s | %s | %.1f | %.3f |\n", rule.name, float64(r.attempts)/float64(max(a.seeds, 1)*burstVMs), grouped(r.yielded),
+		fmt.Fprintf(out, "| %s | %.2f | %s | %s | %s | %.1f | %.3f |\n", rule.name, float64(r.attempts)/float64(max(a.seeds, 1)*burstVMs), figures.Grouped(r.yielded),
 			part(r.over, a.seeds*burstVMs), part(r.sharing, a.seeds*burstVMs), r.seconds, r.spread)
 	}
 }
 
 func reportSpeed(out *strings.Builder, a amount) {
 	fmt.Fprintf(out, "\n### Speed\n\nRatios compare with the first line of their column, measured in the same run; times are the best of %d rounds on a machine with two cores. "+
-		"A plain request has no group and no ledger, a busy one has two peers and 30 entries of the ledger.\n\n", patient.rounds)
-	fmt.Fprintf(out, "| hosts | plain: ratio | time | allocations | busy: ratio | time | allocations | the index of a reading: choices that cost as much | choices a second, %d callers, %d entries in the ledger | – compared with one caller |\n"+
-		"|---|---|---|---|---|---|---|---|---|---|\n", callers, entries)
+		"A plain request has no group and no ledger, a busy one has two peers and 30 entries of the ledger.\n\n", patient.Rounds)
+	fmt.Fprintf(out, "| hosts | plain: ratio | time | allocations | busy: ratio | time | allocations | the index of a reading: choices that cost as much |\n"+
+		"|---|---|---|---|---|---|---|---|\n")
 	base := map[string]time.Duration{}
 	for _, hosts := range a.fleetSizes {
-		fmt.Fprintf(out, "| %s |", grouped(hosts))
+		fmt.Fprintf(out, "| %s |", figures.Grouped(hosts))
 		var plain time.Duration
 		for _, kind := range placeKinds {
 			call := placing(hosts, kind.request())
-			took := a.stopwatch.perCall(call)
+			took := a.stopwatch.PerCall(call)
 			if base[kind.name] == 0 {
 				base[kind.name], plain = took, took
 			}
@@ -156,19 +137,18 @@ func reportSpeed(out *strings.Builder, a amount) {
 			}
 			fmt.Fprintf(out, " %.1f | %s | %.0f |", float64(took)/float64(base[kind.name]), rounded(took), testing.AllocsPerRun(5, call))
 		}
-		snap, d := fleet(hosts), newDesk(hosts)
-		index := a.stopwatch.perCall(func() { placement.NewIndex(snap) })
-		many, one := d.perChoice(a.stopwatch, callers), d.perChoice(a.stopwatch, 1)
-		fmt.Fprintf(out, " %.0f | %s | %.2f |\n", float64(index)/float64(plain), grouped(int(time.Second/many)), float64(one)/float64(many))
+		snap := fleet(hosts)
+		index := a.stopwatch.PerCall(func() { placement.NewIndex(snap) })
+		fmt.Fprintf(out, " %.0f |\n", float64(index)/float64(plain))
 	}
 	fmt.Fprintf(out, "\n| VMs of a plan over 1,000 hosts | ratio | time |\n|---|---|---|\n")
 	first := time.Duration(0)
 	for _, n := range a.planSizes {
-		took := a.stopwatch.perCall(planning(n))
+		took := a.stopwatch.PerCall(planning(n))
 		if first == 0 {
 			first = took
 		}
-		fmt.Fprintf(out, "| %s | %.1f | %s |\n", grouped(n), float64(took)/float64(first), rounded(took))
+		fmt.Fprintf(out, "| %s | %.1f | %s |\n", figures.Grouped(n), float64(took)/float64(first), rounded(took))
 	}
 	fmt.Fprintln(out)
 }
@@ -185,16 +165,7 @@ func rounded(d time.Duration) string {
 	}
 }
 
-// grouped words a number with a comma before every three digits.
-func grouped(n int) string {
-	digits := fmt.Sprint(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
 // part words a number and what part of a whole it is.
 func part(n, of int) string {
-	return fmt.Sprintf("%s (%.1f %%)", grouped(n), 100*float64(n)/float64(max(of, 1)))
+	return fmt.Sprintf("%s (%.1f %%)", figures.Grouped(n), 100*float64(n)/float64(max(of, 1)))
 }

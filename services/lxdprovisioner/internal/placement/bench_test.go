@@ -1,16 +1,13 @@
 package placement_test
 
 import (
-	"context"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/figures"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
 
 // fleet is n hosts in six zones and two pools, all unlike each other, of which most fit.
@@ -133,97 +130,13 @@ func planning(n int) func() {
 	}
 }
 
-// BenchmarkSelectHost lets callers ask the service, each for its own VMs in turns, with 256 entries in the
-// ledger. x/1-caller is the time for a choice compared with that of one caller.
-func BenchmarkSelectHost(b *testing.B) {
-	for _, hosts := range fleetSizes {
-		for _, n := range []int{1, callers} {
-			b.Run(fmt.Sprintf("callers=%d/hosts=%d", n, hosts), func(b *testing.B) {
-				d := newDesk(hosts)
-				b.ReportAllocs()
-				b.ResetTimer()
-				d.serve(n, b.N)
-				b.StopTimer()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
-				b.ReportMetric(float64(d.perChoice(patient, n))/float64(d.perChoice(patient, 1)), "x/1-caller")
-			})
-		}
-	}
-}
-
-// entries is how many choices the ledger holds while callers ask.
-const entries = 256
-
-// desk is a service whose ledger is full of choices, and callers that ask it.
-type desk struct {
-	lxd  *provision.LXD
-	next atomic.Int64
-}
-
-func newDesk(hosts int) *desk {
-	frozen := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	d := &desk{}
-	d.lxd, _ = service(fleet(hosts).Hosts, func() time.Time { return frozen })
-	d.serve(1, entries)
-	return d
-}
-
-func (d *desk) ask() {
-	i := int(d.next.Add(1)) % entries
-	_, err := d.lxd.SelectHost(context.Background(), provision.SelectRequest{Request: placement.Request{
-		VM: fmt.Sprintf("c%d-cp-%d", i/3, i%3), Size: sized(1, 1, 1), Group: placement.Group{Key: fmt.Sprintf("c%d", i/3)},
-	}})
-	if err != nil {
-		panic(err)
-	}
-}
-
-// serve lets callers make choices in all.
-func (d *desk) serve(asking, choices int) {
-	var left atomic.Int64
-	left.Store(int64(choices))
-	var wg sync.WaitGroup
-	for range asking {
-		wg.Go(func() {
-			for left.Add(-1) >= 0 {
-				d.ask()
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// perChoice times a choice while so many ask.
-func (d *desk) perChoice(w stopwatch, asking int) time.Duration {
-	return w.perCall(func() { d.serve(asking, callers) }) / callers
-}
-
-// stopwatch times calls: the best of some rounds that each take at least so long.
-type stopwatch struct {
-	rounds int
-	least  time.Duration
-}
-
-// patient takes as many rounds as it takes for one of them to be left alone by the machine's other work.
-var patient = stopwatch{rounds: 5, least: 20 * time.Millisecond}
-
-func (w stopwatch) perCall(call func()) time.Duration {
-	best := time.Hour
-	for range w.rounds {
-		calls, began := 0, time.Now()
-		for calls == 0 || time.Since(began) < w.least {
-			call()
-			calls++
-		}
-		best = min(best, time.Since(began)/time.Duration(calls))
-	}
-	return best
-}
+// patient is the stopwatch of what is published.
+var patient = figures.Patient(time.Now)
 
 // reportRatio reports how long a call takes compared with a baseline, both measured here and now.
 func reportRatio(b *testing.B, call, baseline func(), unit string) {
 	b.Helper()
-	b.ReportMetric(float64(patient.perCall(call))/float64(patient.perCall(baseline)), unit)
+	b.ReportMetric(float64(patient.PerCall(call))/float64(patient.PerCall(baseline)), unit)
 }
 
 // TestPlace_allocates_nothing_per_host compares a small with a large inventory; what a decision

@@ -3,6 +3,8 @@ package provision_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -94,6 +96,12 @@ func TestSelectHost_under_64_callers(t *testing.T) {
 		assert.Len(t, y.byHost, 6)
 		assert.Equal(t, callers-6, y.full)
 	})
+	t.Run("R4.1_hosts_and_sizes_of_all_kinds_are_filled_and_never_over_their_limits", func(t *testing.T) {
+		t.Parallel()
+		for round := range uint64(8) {
+			fillShelf(t, rand.New(rand.NewPCG(20260101, round)))
+		}
+	})
 	t.Run("X6.1_one_name_asked_for_by_all_is_one_choice", func(t *testing.T) {
 		t.Parallel()
 		w, y := start(t, 4, 0), newTally()
@@ -107,6 +115,47 @@ func TestSelectHost_under_64_callers(t *testing.T) {
 			assert.Equal(t, h.Host.Available().Cores-4, h.Available.Cores, "the VM is counted once")
 		}
 	})
+}
+
+// fillShelf lets many ask at once for more VMs of several sizes than ten unlike hosts have room for.
+func fillShelf(t *testing.T, r *rand.Rand) {
+	t.Helper()
+	pick := func(values ...int64) int64 { return values[r.IntN(len(values))] }
+	hosts := make([]inventory.Host, 10)
+	for i := range hosts {
+		h := shelfHost(i)
+		h.Total.Cores, h.CPURatio = pick(16, 24, 32, 48), float64(pick(9, 10, 10, 15, 20))/10
+		h.Total.MemoryMiB, h.MemoryRatio = h.Total.Cores*1024*pick(2, 4, 8), float64(pick(90, 100, 125))/100
+		h.Used = inventory.Resources{Cores: pick(0, 3, 10), MemoryMiB: 1024 * pick(0, 5, 20)}
+		h.StoragePools = []inventory.StoragePool{shelfPool("ssd", pick(100, 400, 1000), 1000)}
+		hosts[i] = h
+	}
+	lxd, _ := onShelf(hosts, newStepClock().now)
+	var mu sync.Mutex
+	var refused []inventory.VMSize
+	placed := 0
+	sizes := make([]inventory.VMSize, 200)
+	for i := range sizes {
+		sizes[i] = inventory.VMSize{Cores: int(pick(2, 4, 8)), MemoryMiB: 1024 * pick(4, 8, 16), Disks: []inventory.Disk{{SizeGB: pick(40, 60, 100)}}}
+	}
+	each(len(sizes), func(i int) {
+		s, err := lxd.SelectHost(t.Context(), provision.SelectRequest{Request: placement.Request{VM: fmt.Sprintf("w-%d", i), Size: sizes[i]}})
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			assert.True(t, fault.Is(err, fault.NoRoom), "%v", err)
+			refused = append(refused, sizes[i])
+			return
+		}
+		placed++
+		assert.True(t, takes(hostOn(hosts, s.Chosen.HostID), sizes[i]), "%s was given out beyond its limit", s.Chosen.HostName)
+		hosts = withVM(hosts, s.Chosen.HostID, sizes[i])
+	})
+	require.NotZero(t, placed)
+	require.NotEmpty(t, refused)
+	for _, size := range refused {
+		assert.False(t, slices.ContainsFunc(hosts, func(h inventory.Host) bool { return takes(h, size) }), "%+v was turned down with room left", size)
+	}
 }
 
 // TestSelectHost_and_ComposeVM_fill_the_hosts_to_the_last_core has the inventory read again and again
@@ -158,55 +207,6 @@ func TestLedger_keeps_what_may_still_appear(t *testing.T) {
 	w.clock.advance(181 * time.Second)
 	host = w.host("lxd-1")
 	assert.Equal(t, host.Host.Available(), host.Available, "X6.1 until its time is over")
-}
-
-// TestReplicas_see_each_other_once_the_host_was_read_again has two replicas that share nothing but
-// MAAS (protocol.md 2.6, 6.3).
-func TestReplicas_see_each_other_once_the_host_was_read_again(t *testing.T) {
-	t.Parallel()
-	w := start(t, 3, 0)
-	one := w.lxd
-	w.restart()
-	other := w.lxd
-	_, err := other.ListHosts(w.ctx(), provision.HostFilter{})
-	require.NoError(t, err)
-	var peers []placement.Peer
-	for i := range 2 {
-		name := fmt.Sprintf("cp-%d", i)
-		req := selectRequest(name + "-a1b2c")
-		req.Group = placement.Group{Key: "prod", Peers: peers}
-		s, err := one.SelectHost(w.ctx(), req)
-		require.NoError(t, err)
-		_, err = one.ComposeVM(w.ctx(), provision.ComposeRequest{
-			Attempt: provision.Attempt{Number: 1, Name: name + "-a1b2c", HostID: s.Chosen.HostID, HostName: s.Chosen.HostName},
-			Owner:   owner(name), Size: small(), GroupKey: "prod",
-		})
-		require.NoError(t, err)
-		peers = append(peers, placement.Peer{Name: name + "-a1b2c", Host: s.Chosen.HostID, Zone: s.Chosen.Zone})
-	}
-	w.clock.advance(6 * time.Second)
-	req := selectRequest("cp-2-a1b2c")
-	req.Group = placement.Group{Key: "prod", Peers: peers}
-	s, err := other.SelectHost(w.ctx(), req)
-	require.NoError(t, err)
-	assert.NotContains(t, []inventory.HostID{peers[0].Host, peers[1].Host}, s.Chosen.HostID, "R3.2 peers come with the request")
-	for _, p := range peers {
-		h := w.hostByID(p.Host)
-		assert.Equal(t, int64(4), h.Used.Cores, "R4.1 what the other replica made is seen")
-	}
-}
-
-func (w *world) hostByID(id inventory.HostID) provision.HostView {
-	w.t.Helper()
-	list, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
-	require.NoError(w.t, err)
-	for _, h := range list.Hosts {
-		if h.ID == id {
-			return h
-		}
-	}
-	w.t.Fatalf("no host %s", id)
-	return provision.HostView{}
 }
 
 // slowList is a back end whose list of hosts, once armed, ends when a test lets it.

@@ -1,9 +1,8 @@
-package placement_test
+package provision_test
 
 import (
 	"context"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -16,104 +15,22 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasvmhost"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 	"github.com/capmaas/capmaas/services/maassim"
 )
 
-// callers is how many ask at once.
-const callers = 64
-
-// TestReplicas_X6_1_64_callers asks one service for more VMs than there is room for, all at once: what one
-// caller was given, no other gets.
-func TestReplicas_X6_1_64_callers_at_once_fill_no_host_over_its_limit(t *testing.T) {
-	t.Parallel()
-	for round := range 8 {
-		in := fleetInstance(round, kinds[round%len(kinds)])
-		in.hosts = in.hosts[:10]
-		lxd, _ := service(in.hosts, newStepClock().now)
-		var mu sync.Mutex
-		r, refused := newRegion(in.hosts), []order{}
-		atOnce(in.orders, func(o order) {
-			selection, err := lxd.SelectHost(t.Context(), provision.SelectRequest{Request: placement.Request{
-				VM: o.name, Size: o.size, Group: placement.Group{Key: o.group},
-			}})
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				refused = append(refused, o)
-				return
-			}
-			r.put(r.index(selection.Chosen.HostID), o)
-		})
-		for i := range r.hosts {
-			h := &r.hosts[i]
-			require.False(t, h.OverLimit(), "round %d: %s: %+v of %+v", round, h.Name, h.Used, h.Allowed())
-			require.GreaterOrEqual(t, r.defaultPool(i).AvailableBytes, int64(0), "round %d: storage of %s", round, h.Name)
-		}
-		require.NotEmpty(t, r.placed)
-		for _, o := range refused {
-			require.False(t, r.anyTakes(o.size), "round %d: %s was turned down with room left", round, o.name)
-		}
-	}
+// order is a VM that is asked for.
+type order struct {
+	name, group string
+	size        inventory.VMSize
 }
 
-// atOnce runs f for every order, many at a time.
-func atOnce(orders []order, f func(order)) {
-	next := make(chan order)
-	var wg sync.WaitGroup
-	for range callers {
-		wg.Go(func() {
-			for o := range next {
-				f(o)
-			}
-		})
-	}
-	for _, o := range orders {
-		next <- o
-	}
-	close(next)
-	wg.Wait()
-}
-
-// TestReplicas_X6_1_control_planes asks for control planes whose members know of each other by the ledger
-// alone.
-func TestReplicas_X6_1_control_planes_chosen_at_once_do_not_meet_while_a_zone_is_free(t *testing.T) {
-	t.Parallel()
-	hosts := make([]inventory.Host, 12)
-	for i := range hosts {
-		hosts[i] = newHost(fmt.Sprintf("lxd-%d", i), i)
-		hosts[i].Zone.Name = fmt.Sprintf("zone-%d", i%3)
-	}
-	var orders []order
-	for i := range 60 {
-		orders = append(orders, order{name: fmt.Sprintf("c%d-cp-%d", i/3, i%3), group: fmt.Sprintf("c%d", i/3), size: sized(4, 4, 10)})
-	}
-	lxd, _ := service(hosts, newStepClock().now)
-	var mu sync.Mutex
-	r := newRegion(hosts)
-	atOnce(orders, func(o order) {
-		selection, err := lxd.SelectHost(t.Context(), provision.SelectRequest{Request: placement.Request{
-			VM: o.name, Size: o.size, Group: placement.Group{Key: o.group, AntiAffinity: placement.Required},
-		}})
-		if assert.NoError(t, err, o.name) {
-			mu.Lock()
-			defer mu.Unlock()
-			r.put(r.index(selection.Chosen.HostID), o)
-		}
-	})
-	for _, o := range orders {
-		require.Equal(t, map[string]int{"zone-0": 1, "zone-1": 1, "zone-2": 1}, r.byZone(o.group), "R3.2 %s", o.group)
-	}
-}
-
-// fleet of replicas over one simulated MAAS, through the real client and HTTP.
+// replicaWorld is replicas over one simulated MAAS, each with a client of its own.
 type replicaWorld struct {
-	t        *testing.T
-	sim      *maassim.Sim
+	*world
+
 	replicas []*provision.LXD
-	hosts    []inventory.Host
 
 	mu sync.Mutex
 	// stored are the attempts that controllers have stored, by group; refusals count what MAAS or the check
@@ -127,40 +44,27 @@ const hostCores = 8
 
 func startReplicas(t *testing.T, replicas, hosts int) *replicaWorld {
 	t.Helper()
-	cfg := maassim.DefaultConfig(hosts, 3, 0)
-	for i := range cfg.Hosts {
-		cfg.Hosts[i].Cores = hostCores
+	w := &replicaWorld{
+		world: start(t, hosts, 0, func(c *maassim.Config) {
+			for i := range c.Hosts {
+				c.Hosts[i].Cores = hostCores
+			}
+			c.Durations.Compose = 20 * time.Millisecond
+		}),
+		stored: map[string]map[string]placement.Peer{}, refusals: map[fault.Reason]int{},
 	}
-	cfg.Durations.Compose = 20 * time.Millisecond
-	sim, err := maassim.New(cfg)
-	require.NoError(t, err)
-	srv := httptest.NewServer(sim)
-	t.Cleanup(func() {
-		sim.Close()
-		srv.Close()
-	})
-	w := &replicaWorld{t: t, sim: sim, stored: map[string]map[string]placement.Peer{}, refusals: map[fault.Reason]int{}}
-	timing := provision.DefaultTiming()
-	timing.LookupWindow, timing.YieldLook = time.Millisecond, 5*time.Millisecond
+	w.cfg.Timing.YieldLook = 5 * time.Millisecond
 	for range replicas {
-		client, err := maas.New(maas.Config{URL: srv.URL + "/MAAS", Credentials: maas.StaticKey(sim.APIKey()), Clock: time.Now})
-		require.NoError(t, err)
-		t.Cleanup(client.Close)
-		w.replicas = append(w.replicas, provision.NewLXD(provision.Config{
-			Backend: maasvmhost.New(client, time.Now, nil), MAAS: maasregion.New(client, time.Now), Clock: time.Now, Timing: timing,
-		}))
-	}
-	list, err := w.replicas[0].ListHosts(t.Context(), provision.HostFilter{})
-	require.NoError(t, err)
-	for _, h := range list.Hosts {
-		w.hosts = append(w.hosts, h.Host)
+		client := w.as(w.sim.APIKey())
+		w.cfg.Backend, w.cfg.MAAS = maasvmhost.New(client, w.clock.now, nil), maasregion.New(client, w.clock.now)
+		w.replicas = append(w.replicas, provision.NewLXD(w.cfg))
 	}
 	return w
 }
 
-// make does what a controller does for one VM: the attempt is chosen and stored under the lock of the group,
+// compose does what a controller does for one VM: the attempt is chosen and stored under the lock of the group,
 // composed, and after a refusal opened anew on another host, each time through another replica.
-func (w *replicaWorld) make(ctx context.Context, o order, first int) error {
+func (w *replicaWorld) compose(ctx context.Context, o order, first int) error {
 	var excluded []inventory.HostID
 	for attempt := range 50 {
 		lxd := w.replicas[(first+attempt)%len(w.replicas)]
@@ -237,12 +141,12 @@ func TestReplicas_X2_6_three_replicas_over_one_MAAS_end_within_every_limit(t *te
 	defer cancel()
 	var orders []order
 	for i := range 15 {
-		size := sized(hostCores/2, 4, 10)
+		size := inventory.VMSize{Cores: hostCores / 2, MemoryMiB: 4096, Disks: []inventory.Disk{{SizeGB: 10}}}
 		orders = append(orders, order{name: fmt.Sprintf("c%d-cp-%d", i/3, i%3), group: fmt.Sprintf("c%d", i/3), size: size})
 	}
 	var wg sync.WaitGroup
 	for i, o := range orders {
-		wg.Go(func() { assert.NoError(t, w.make(ctx, o, i)) })
+		wg.Go(func() { assert.NoError(t, w.compose(ctx, o, i)) })
 	}
 	wg.Wait()
 	t.Logf("refused: %v", w.refusals)
@@ -263,4 +167,53 @@ func TestReplicas_X2_6_three_replicas_over_one_MAAS_end_within_every_limit(t *te
 		slices.Sort(zones)
 		assert.Equal(t, []string{"az1", "az2", "az3"}, zones, "X6.2 R3.2 group %s, while every zone has room", group)
 	}
+}
+
+// TestReplicas_see_each_other_once_the_host_was_read_again has two replicas that share nothing but
+// MAAS (protocol.md 2.6, 6.3).
+func TestReplicas_see_each_other_once_the_host_was_read_again(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	one := w.lxd
+	w.restart()
+	other := w.lxd
+	_, err := other.ListHosts(w.ctx(), provision.HostFilter{})
+	require.NoError(t, err)
+	var peers []placement.Peer
+	for i := range 2 {
+		name := fmt.Sprintf("cp-%d", i)
+		req := selectRequest(name + "-a1b2c")
+		req.Group = placement.Group{Key: "prod", Peers: peers}
+		s, err := one.SelectHost(w.ctx(), req)
+		require.NoError(t, err)
+		_, err = one.ComposeVM(w.ctx(), provision.ComposeRequest{
+			Attempt: provision.Attempt{Number: 1, Name: name + "-a1b2c", HostID: s.Chosen.HostID, HostName: s.Chosen.HostName},
+			Owner:   owner(name), Size: small(), GroupKey: "prod",
+		})
+		require.NoError(t, err)
+		peers = append(peers, placement.Peer{Name: name + "-a1b2c", Host: s.Chosen.HostID, Zone: s.Chosen.Zone})
+	}
+	w.clock.advance(6 * time.Second)
+	req := selectRequest("cp-2-a1b2c")
+	req.Group = placement.Group{Key: "prod", Peers: peers}
+	s, err := other.SelectHost(w.ctx(), req)
+	require.NoError(t, err)
+	assert.NotContains(t, []inventory.HostID{peers[0].Host, peers[1].Host}, s.Chosen.HostID, "R3.2 peers come with the request")
+	for _, p := range peers {
+		h := w.hostByID(p.Host)
+		assert.Equal(t, int64(4), h.Used.Cores, "R4.1 what the other replica made is seen")
+	}
+}
+
+func (w *world) hostByID(id inventory.HostID) provision.HostView {
+	w.t.Helper()
+	list, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
+	require.NoError(w.t, err)
+	for _, h := range list.Hosts {
+		if h.ID == id {
+			return h
+		}
+	}
+	w.t.Fatalf("no host %s", id)
+	return provision.HostView{}
 }
