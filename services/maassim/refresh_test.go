@@ -88,7 +88,7 @@ func TestVMHosts_deletion_takes_what_was_composed_while_it_waited(t *testing.T) 
 
 func TestVMHosts_a_call_goes_on_with_the_host_as_it_began(t *testing.T) {
 	t.Parallel()
-	m, clock := timed(t, 1, maassim.Durations{Compose: time.Second, Refresh: time.Second})
+	m, clock := timed(t, 1, maassim.Durations{Compose: time.Second, Refresh: time.Minute})
 	m.Hold(maassim.PlaceLXDCreated, "lxd-1")
 	composed := behind(func() answer { return m.post("vm-hosts/1/?op=compose", "hostname=vm-0&skip_commissioning=true") })
 	require.NoError(t, clock.AwaitWaiting(bounded(t), 1))
@@ -96,9 +96,10 @@ func TestVMHosts_a_call_goes_on_with_the_host_as_it_began(t *testing.T) {
 	require.NoError(t, clock.AwaitWaiting(bounded(t), 2), "the row is changed, the discovery under way")
 	clock.Advance(time.Second)
 	require.NoError(t, m.AwaitHeld(bounded(t), maassim.PlaceLXDCreated, "lxd-1"), "under the name that it had")
-	require.Equal(t, http.StatusOK, (<-renamed).status)
 	require.NoError(t, m.LetGo(maassim.PlaceLXDCreated, "lxd-1"))
 	require.Equal(t, http.StatusOK, (<-composed).status)
+	clock.Advance(time.Minute)
+	require.Equal(t, http.StatusOK, (<-renamed).status)
 	vm, _ := m.Machine("vm-0")
 	assert.Equal(t, "renamed", vm.Host)
 }
