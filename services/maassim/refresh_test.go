@@ -99,6 +99,8 @@ func TestVMHosts_a_call_goes_on_with_the_host_as_it_began(t *testing.T) {
 	require.NoError(t, m.LetGo(maassim.PlaceLXDCreated, "lxd-1"))
 	require.Equal(t, http.StatusOK, (<-composed).status)
 	clock.Advance(time.Minute)
+	require.NoError(t, clock.AwaitWaiting(bounded(t), 1), "the discovery met the new machine, and is done again")
+	clock.Advance(time.Minute)
 	require.Equal(t, http.StatusOK, (<-renamed).status)
 	vm, _ := m.Machine("vm-0")
 	assert.Equal(t, "renamed", vm.Host)
