@@ -48,7 +48,7 @@ func (w *world) revive(p process) {
 	})
 }
 
-// now tells the time: a campaign runs in real time, so that what dies dies at real moments.
+// now tells the time: a campaign runs in real time, so that what is killed dies at real moments.
 var now = time.Now //nolint:forbidigo // see above
 
 // pause waits.

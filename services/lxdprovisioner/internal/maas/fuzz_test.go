@@ -213,7 +213,9 @@ func FuzzParameters(f *testing.F) {
 }
 
 func FuzzPower(f *testing.F) {
-	answers(f, "machines.query_power_state", func(ctx context.Context, c *maas.Client) (inventory.Power, error) { return c.QueryPower(ctx, "", "abc123") },
+	answers(f, "machines.query_power_state", func(ctx context.Context, c *maas.Client) (inventory.Power, error) {
+		return c.QueryPower(ctx, "", "abc123")
+	},
 		func(*testing.T, inventory.Power) {})
 }
 
