@@ -69,6 +69,43 @@ func TestRun_R6_3_neither_sees_nor_touches_other_namespaces(t *testing.T) {
 	assert.Len(t, ours.Fake.VMs(), 1)
 }
 
+// A Machine seldom has the label of the filter, so the watch does not tell when it comes.
+func TestRun_watch_filter_finds_an_owner_without_the_label_that_comes_late(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	options := bed.Options()
+	options.WatchFilter = "blue"
+	bed.StartManagerWith(t, options)
+	bed.CreateCluster(t)
+	early := &infrav1.MaasMachine{ObjectMeta: metav1.ObjectMeta{
+		Namespace: bed.Namespace, Name: "early", Labels: map[string]string{clusterv1.WatchLabel: "blue"},
+		OwnerReferences: []metav1.OwnerReference{{
+			APIVersion: clusterv1.GroupVersion.String(), Kind: "Machine", Name: "late", UID: "late",
+		}},
+	}, Spec: managertest.LXD()}
+	require.NoError(t, bed.Client.Create(t.Context(), early))
+	bed.CreateMachine(t, "other", managertest.LXD(), labelledBlue)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotEmpty(c, bed.Machine(c, "other").Finalizers)
+	}, "the queue has come to a machine that was made after it")
+
+	require.NoError(t, bed.Client.Create(t.Context(), &clusterv1.Machine{
+		ObjectMeta: metav1.ObjectMeta{Namespace: bed.Namespace, Name: "late"},
+		Spec: clusterv1.MachineSpec{
+			ClusterName: managertest.ClusterName,
+			Bootstrap:   clusterv1.Bootstrap{DataSecretName: new("late")},
+			InfrastructureRef: clusterv1.ContractVersionedObjectReference{
+				APIGroup: infrav1.GroupVersion.Group, Kind: "MaasMachine", Name: "early",
+			},
+		},
+	}))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotEmpty(c, bed.Machine(c, "early").Finalizers)
+	}, "the machine whose owner came late is looked at")
+}
+
+func labelledBlue(_ *clusterv1.Machine, m *infrav1.MaasMachine) { m.Labels[clusterv1.WatchLabel] = "blue" }
+
 func TestRun_watch_filter_leaves_other_objects_alone(t *testing.T) {
 	t.Parallel()
 	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
@@ -83,9 +120,7 @@ func TestRun_watch_filter_leaves_other_objects_alone(t *testing.T) {
 		assert.NotEmpty(c, bed.Cluster(c).Spec.ControlPlaneEndpoint.Host)
 	}, "the labelled cluster is looked at")
 	bed.CreateMachine(t, "unlabelled", managertest.LXD())
-	bed.CreateMachine(t, "labelled", managertest.LXD(), func(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
-		m.Labels[clusterv1.WatchLabel] = "blue"
-	})
+	bed.CreateMachine(t, "labelled", managertest.LXD(), labelledBlue)
 	managertest.Eventually(t, func(c *managertest.Check) {
 		assert.NotEmpty(c, bed.Machine(c, "labelled").Finalizers)
 	}, "the labelled machine is looked at")

@@ -156,7 +156,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if cluster == nil && infra.DeletionTimestamp.IsZero() {
 		ctrl.LoggerFrom(ctx).V(2).Info("Waiting for Cluster API to set the owner")
-		return ctrl.Result{}, nil
+		// The watch filter keeps back the events of a Cluster that has no label, so its coming wakes nobody.
+		return ctrl.Result{RequeueAfter: r.Delays.Working}, nil
 	}
 	if cluster != nil {
 		ctx = ctrl.LoggerInto(ctx, ctrl.LoggerFrom(ctx).WithValues("Cluster", klog.KObj(cluster)))

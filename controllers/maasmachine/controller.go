@@ -129,8 +129,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	s := &scope{machine: machine}
-	if known, err := r.relatives(ctx, s); err != nil || !known {
+	if known, err := r.relatives(ctx, s); err != nil {
 		return ctrl.Result{}, err
+	} else if !known {
+		// The watch filter keeps back the events of a relative that has no label, so their coming wakes nobody.
+		return ctrl.Result{RequeueAfter: r.Delays.Working}, nil
 	}
 	if s.cluster != nil {
 		ctx = ctrl.LoggerInto(ctx, ctrl.LoggerFrom(ctx).WithValues("Cluster", klog.KObj(s.cluster)))
