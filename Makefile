@@ -5,7 +5,8 @@ PACKAGES := $(MODULES:%=./%/...)
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo, SEED and LIFECYCLES to faults.
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo, SEED and LIFECYCLES to faults,
+# MUTANTS and ONLY to requirements.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
@@ -15,6 +16,8 @@ FUZZTIME ?= 20s
 KEEP ?=
 SEED ?=
 LIFECYCLES ?=
+MUTANTS ?=
+ONLY ?=
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
 TOOLS := tools=$$(tools/ensure.sh) || exit 1;
@@ -91,6 +94,11 @@ demo: build ## Show the main job on real processes: API server, simulator, servi
 .PHONY: faults
 faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)
 	@$(ASSETS) go build -o bin/faults ./test/faults/cmd/faults || exit 1; KUBEBUILDER_ASSETS="$$assets" SEED="$(SEED)" LIFECYCLES="$(LIFECYCLES)" exec bin/faults
+
+.PHONY: requirements
+requirements: race ## Print for each number of docs/requirements.md the tests that name it and how they ended (MUTANTS=1 ONLY=R4.4)
+	@$(ASSETS) go build -o bin/requirements ./test/requirements/cmd/requirements || exit 1; \
+		KUBEBUILDER_ASSETS="$$assets" exec bin/requirements $(if $(MUTANTS),--mutants) $(if $(ONLY),--only $(ONLY)) $(PACKAGES)
 
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH='Place')

@@ -1,11 +1,7 @@
 package architecture_test
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/test/requirements"
 )
 
 // protocolDoc says which test guards which rule of exactly once.
@@ -26,8 +24,6 @@ var (
 	coverageRow = regexp.MustCompile(`(?m)^\| (\d+)\.(\d+) \| (.+?) \| (.+) \|$`)
 	// guard matches one test of a row: the directory of its package and its name.
 	guard = regexp.MustCompile("`([a-z0-9/]+)\\.(Test\\w+)`")
-	// ruleName matches the name of a rule in a test.
-	ruleName = regexp.MustCompile(`X(\d+)[._](\d+)`)
 )
 
 func TestProtocol_each_rule_has_the_tests_that_the_document_names(t *testing.T) {
@@ -77,39 +73,23 @@ func TestProtocol_tests_name_rules_that_there_are(t *testing.T) {
 	}
 }
 
-// rulesOfTests gives the rules that each test names, in its own name or in a string: the name of a
-// subtest, or the sentence of an assertion. Tests are known by the directory of their package.
+// rulesOfTests gives the rules that each test names. Tests are known by the directory of their package.
 func rulesOfTests(t *testing.T) map[string]map[string]bool {
 	t.Helper()
+	tests, err := requirements.Scan("../..")
+	require.NoError(t, err)
 	all := map[string]map[string]bool{}
-	walkSources(t, func(path string) {
-		if !strings.HasSuffix(path, "_test.go") {
-			return
+	for test, numbers := range tests {
+		if test.Dir == "test/requirements" {
+			continue // its tests speak of numbers and guard none
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
-		dir, err := filepath.Rel("../..", filepath.Dir(path))
-		require.NoError(t, err)
-		for _, decl := range file.Decls {
-			f, ok := decl.(*ast.FuncDecl)
-			if !ok || f.Recv != nil || !strings.HasPrefix(f.Name.Name, "Test") {
-				continue
+		rules := map[string]bool{}
+		for number := range numbers {
+			if rule, isRule := strings.CutPrefix(string(number), "X"); isRule {
+				rules[rule] = true
 			}
-			rules := map[string]bool{}
-			note := func(words string) {
-				for _, m := range ruleName.FindAllStringSubmatch(words, -1) {
-					rules[m[1]+"."+m[2]] = true
-				}
-			}
-			note(f.Name.Name)
-			ast.Inspect(f, func(n ast.Node) bool {
-				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-					note(lit.Value)
-				}
-				return true
-			})
-			all[filepath.ToSlash(dir)+"."+f.Name.Name] = rules
 		}
-	})
+		all[test.String()] = rules
+	}
 	return all
 }
