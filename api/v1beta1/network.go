@@ -1,7 +1,11 @@
 package v1beta1
 
 import (
+	"fmt"
+	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -90,6 +94,34 @@ func (s *MaasMachineSpec) StaticIPConfig() *LXDStaticIPConfig {
 		Subnet:     s.StaticIP.CIDR,
 		DNSServers: slices.Clone(s.StaticIP.Nameservers),
 	}
+}
+
+// Prefix returns the subnet of the address: Subnet where it is a CIDR, else what a mask or a prefix length makes of IPAddress.
+// It is the zero Prefix where Subnet is empty. An error says why there is none.
+func (c *LXDStaticIPConfig) Prefix() (netip.Prefix, error) {
+	if c.Subnet == "" {
+		return netip.Prefix{}, nil
+	}
+	if prefix, err := netip.ParsePrefix(c.Subnet); err == nil {
+		return prefix.Masked(), nil
+	}
+	ip, err := netip.ParseAddr(c.IPAddress)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("the static address %q is no IP address", c.IPAddress)
+	}
+	bits, err := strconv.Atoi(strings.TrimPrefix(c.Subnet, "/"))
+	if err != nil {
+		ones, size := net.IPMask(net.ParseIP(c.Subnet).To4()).Size()
+		if size == 0 {
+			return netip.Prefix{}, fmt.Errorf("the subnet %q is neither a mask nor a prefix length nor a CIDR", c.Subnet)
+		}
+		bits = ones
+	}
+	prefix, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("the subnet %q does not fit the address %s", c.Subnet, c.IPAddress)
+	}
+	return prefix, nil
 }
 
 func firstSet(values ...string) string {

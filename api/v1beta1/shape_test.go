@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -182,4 +183,27 @@ func TestImageParts_splits_at_the_first_slash(t *testing.T) {
 		system, series := spec.ImageParts()
 		assert.Equal(t, want, [2]string{system, series}, image)
 	}
+}
+
+func TestPrefix_S1_takes_mask_prefix_length_and_CIDR(t *testing.T) {
+	t.Parallel()
+	for subnet, want := range map[string]string{
+		"255.255.255.0": "10.1.2.0/24", "/16": "10.1.0.0/16", "16": "10.1.0.0/16", "10.1.2.9/25": "10.1.2.0/25",
+	} {
+		got, err := (&infrav1.LXDStaticIPConfig{IPAddress: "10.1.2.3", Subnet: subnet}).Prefix()
+		require.NoError(t, err, subnet)
+		assert.Equal(t, want, got.String(), subnet)
+	}
+	none, err := (&infrav1.LXDStaticIPConfig{IPAddress: "10.1.2.3"}).Prefix()
+	require.NoError(t, err)
+	assert.False(t, none.IsValid(), "no subnet is named")
+	got, err := (&infrav1.LXDStaticIPConfig{IPAddress: "fd00::5", Subnet: "/64"}).Prefix()
+	require.NoError(t, err)
+	assert.Equal(t, "fd00::/64", got.String())
+	for _, subnet := range []string{"255.0.255.0", "/40", "nonsense"} {
+		_, err := (&infrav1.LXDStaticIPConfig{IPAddress: "10.1.2.3", Subnet: subnet}).Prefix()
+		assert.Error(t, err, subnet)
+	}
+	_, err = (&infrav1.LXDStaticIPConfig{IPAddress: "ten", Subnet: "/24"}).Prefix()
+	assert.ErrorContains(t, err, "no IP address")
 }

@@ -16,7 +16,6 @@ var (
 	ConstraintsOf = constraintsOf
 	ImageOf       = imageOf
 	GroupOf       = groupOf
-	SubnetOf      = subnetOf
 	Unsupported   = unsupported
 	AntiAffinity  = antiAffinityOf
 	ZoneOf        = zoneOf

@@ -5,11 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
-	"net"
-	"net/netip"
-	"strconv"
-	"strings"
 
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -91,14 +86,18 @@ func antiAffinityOf(spec *infrav1.MaasMachineSpec) lxdprovisionerv1.AntiAffinity
 // It is nil where nothing is asked for, so that MAAS chooses.
 func networkOf(spec *infrav1.MaasMachineSpec, preferredSubnets []string) (*lxdprovisionerv1.VMNetwork, error) {
 	wanted := spec.Network()
-	network := &lxdprovisionerv1.VMNetwork{PreferredSubnets: preferredSubnets, Interfaces: interfacesOf(spec, &wanted)}
+	network := &lxdprovisionerv1.VMNetwork{PreferredSubnets: preferredSubnets, Interfaces: interfacesOf(spec)}
 	for _, family := range wanted.AddressFamilies {
 		network.Families = append(network.Families, families[family])
 	}
 	if fixed := wanted.StaticIPConfig; fixed != nil {
-		subnet, err := subnetOf(fixed.IPAddress, fixed.Subnet)
+		prefix, err := fixed.Prefix()
 		if err != nil {
 			return nil, err
+		}
+		subnet := ""
+		if prefix.IsValid() {
+			subnet = prefix.String()
 		}
 		network.StaticIp = &lxdprovisionerv1.StaticIP{
 			Address: fixed.IPAddress, Subnet: optional(subnet), Gateway: optional(fixed.Gateway),
@@ -111,58 +110,14 @@ func networkOf(spec *infrav1.MaasMachineSpec, preferredSubnets []string) (*lxdpr
 	return network, nil
 }
 
-// interfacesOf lists the NICs: position i has device i's bridge and the i-th subnet of lxd.vmConfig.network.
-func interfacesOf(spec *infrav1.MaasMachineSpec, wanted *infrav1.LXDNetwork) []*lxdprovisionerv1.VMInterface {
-	bridges := append([]string{wanted.Bridge}, wanted.Devices...)
-	subnets := []string{wanted.Subnet}
-	if spec.LXD != nil && spec.LXD.VMConfig != nil {
-		further := strings.Split(spec.LXD.VMConfig.Network, ",")
-		subnets = append(subnets, further[1:]...)
-	}
-	var all []*lxdprovisionerv1.VMInterface
-	asked := false
-	for i := range max(len(bridges), len(subnets)) {
-		nic := &lxdprovisionerv1.VMInterface{}
-		if i < len(bridges) {
-			nic.Bridge = optional(bridges[i])
-		}
-		if i < len(subnets) {
-			nic.Subnet = optional(strings.TrimSpace(subnets[i]))
-		}
-		asked = asked || nic.Bridge != nil || nic.Subnet != nil
-		all = append(all, nic)
-	}
-	if !asked {
-		return nil
+// interfacesOf lists the NICs, the first being the one that boots the VM; none where nothing is asked for.
+func interfacesOf(spec *infrav1.MaasMachineSpec) []*lxdprovisionerv1.VMInterface {
+	wanted := spec.Interfaces()
+	all := make([]*lxdprovisionerv1.VMInterface, 0, len(wanted))
+	for _, nic := range wanted {
+		all = append(all, &lxdprovisionerv1.VMInterface{Bridge: optional(nic.Bridge), Subnet: optional(nic.Subnet)})
 	}
 	return all
-}
-
-// subnetOf makes a CIDR of what a spec may hold: a CIDR, a prefix length or a mask of the address. Empty stays empty.
-func subnetOf(address, subnet string) (string, error) {
-	if subnet == "" {
-		return "", nil
-	}
-	if prefix, err := netip.ParsePrefix(subnet); err == nil {
-		return prefix.Masked().String(), nil
-	}
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return "", fmt.Errorf("the static address %q is no IP address", address)
-	}
-	bits, err := strconv.Atoi(strings.TrimPrefix(subnet, "/"))
-	if err != nil {
-		ones, size := net.IPMask(net.ParseIP(subnet).To4()).Size()
-		if size == 0 {
-			return "", fmt.Errorf("the subnet %q is neither a mask nor a prefix length nor a CIDR", subnet)
-		}
-		bits = ones
-	}
-	prefix, err := ip.Prefix(bits)
-	if err != nil {
-		return "", fmt.Errorf("the subnet %q does not fit the address %s", subnet, address)
-	}
-	return prefix.String(), nil
 }
 
 // unsupported names what the spec asks for and no MAAS can do; empty where there is nothing.

@@ -193,24 +193,6 @@ func TestPlacementOf_R1_4_turns_the_spec_into_must_and_wish(t *testing.T) {
 	assert.Equal(t, []string{"az2"}, maasmachine.PlacementOf(free, "", nil).GetZones())
 }
 
-func TestSubnetOf_S1_takes_mask_prefix_and_CIDR(t *testing.T) {
-	t.Parallel()
-	for subnet, want := range map[string]string{
-		"": "", "255.255.255.0": "10.1.2.0/24", "/16": "10.1.0.0/16", "16": "10.1.0.0/16", "10.1.2.9/25": "10.1.2.0/25",
-	} {
-		got, err := maasmachine.SubnetOf("10.1.2.3", subnet)
-		require.NoError(t, err, subnet)
-		assert.Equal(t, want, got, subnet)
-	}
-	got, err := maasmachine.SubnetOf("fd00::5", "/64")
-	require.NoError(t, err)
-	assert.Equal(t, "fd00::/64", got)
-	for _, subnet := range []string{"255.0.255.0", "/40", "nonsense"} {
-		_, err := maasmachine.SubnetOf("10.1.2.3", subnet)
-		assert.Error(t, err, subnet)
-	}
-}
-
 func TestNetworkOf_gives_each_bridge_and_subnet_a_NIC(t *testing.T) {
 	t.Parallel()
 	spec := &infrav1.MaasMachineSpec{
