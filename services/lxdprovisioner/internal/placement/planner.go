@@ -98,11 +98,7 @@ func (p *planner) next() *zonePlan {
 func (p *planner) put(z *zonePlan) {
 	s := p.survey
 	i := z.hosts.ranks[0].host
-	l, ok := s.q.loads[i]
-	if !ok {
-		l = &load{}
-		s.q.loads[i] = l
-	}
+	l := loadOf(s.q.loads, i)
 	l.add(p.size)
 	l.group++
 	z.planned++

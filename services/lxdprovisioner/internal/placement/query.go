@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"hash/fnv"
+	"maps"
 	"slices"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -69,7 +70,8 @@ func newQuery(x *Index, r Request) *query {
 	return q
 }
 
-// askKinds judges every kind, and finds the storage pools of those that are not out.
+// askKinds judges every kind and finds the storage pools to which its disks go, also of kinds that are
+// out: whether a VM is too large for every host is asked of those too.
 func (q *query) askKinds() {
 	alike := checksOf(q, func(r *rule) bool { return r.alike != nil })
 	q.kinds = make([]kindAnswer, len(q.index.kinds))
@@ -121,7 +123,7 @@ func (q *query) weigh(r Request) {
 		return
 	}
 	grouped := r.Group.Key != ""
-	all := make(map[inventory.HostID]*load, len(r.Pending)+len(r.Group.Peers))
+	q.loads = make(map[int]*load, len(r.Pending)+len(r.Group.Peers))
 	counted := make(map[stay]bool, len(r.Group.Peers))
 	if grouped {
 		for _, p := range r.Group.Peers {
@@ -129,7 +131,7 @@ func (q *query) weigh(r Request) {
 				continue
 			}
 			counted[stay{p.Name, p.Host}] = true
-			loadOf(all, p.Host).addToGroup(p.Zone)
+			q.addToGroup(p.Host, p.Zone)
 		}
 	}
 	for i := range r.Pending {
@@ -137,37 +139,34 @@ func (q *query) weigh(r Request) {
 		if p.VM == r.VM {
 			continue
 		}
-		l := loadOf(all, p.Host)
-		l.add(p.Size)
+		if position, ok := q.index.positions[p.Host]; ok {
+			loadOf(q.loads, position).add(p.Size)
+		}
 		if grouped && p.Group == r.Group.Key && !counted[stay{p.VM, p.Host}] {
 			counted[stay{p.VM, p.Host}] = true
-			l.addToGroup(p.Zone)
+			q.addToGroup(p.Host, p.Zone)
 		}
 	}
-	q.place(all)
+	q.loaded = slices.Sorted(maps.Keys(q.loads))
 }
 
-// place puts the loads on the hosts of the index. Of a host that is gone from it only the group's
-// VMs count, in the zone that is known of them.
-func (q *query) place(all map[inventory.HostID]*load) {
-	q.loads = make(map[int]*load, len(all))
-	q.loaded = make([]int, 0, len(all))
-	group := make([]int, len(q.index.zones))
-	for id, l := range all {
-		zone := slices.Index(q.index.zones, l.zone)
-		if i, ok := q.index.positions[id]; ok {
-			q.loads[i] = l
-			q.loaded = append(q.loaded, i)
-			zone = q.index.kinds[q.index.rows[i].kind].zone
-		} else if l.zone == "" {
-			continue
-		}
-		if zone >= 0 && l.group > 0 {
-			group[zone] += l.group
-			q.group = group
-		}
+// addToGroup counts one more VM of the group on the host and in its zone. Where the host is gone from
+// the index, or not known, the VM counts in the zone that is named.
+func (q *query) addToGroup(id inventory.HostID, named string) {
+	zone := -1
+	if position, ok := q.index.positions[id]; ok {
+		loadOf(q.loads, position).group++
+		zone = q.index.kinds[q.index.rows[position].kind].zone
+	} else if named != "" {
+		zone = slices.Index(q.index.zones, named)
 	}
-	slices.Sort(q.loaded)
+	if zone < 0 {
+		return
+	}
+	if q.group == nil {
+		q.group = make([]int, len(q.index.zones))
+	}
+	q.group[zone]++
 }
 
 // load gives what the host in that position carries besides what MAAS shows of it.

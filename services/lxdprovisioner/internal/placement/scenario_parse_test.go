@@ -329,7 +329,8 @@ func (s *story) constrain(c *placement.Constraints, key, value string) {
 	}
 }
 
-// peers reads "vm@host" or, for a host that is gone, "vm@host/zone".
+// peers reads "vm@host" or, for a host that is gone, "vm@host/zone", and "vm@/zone" for one that is not
+// known.
 func (s *story) peers(value string) []placement.Peer {
 	s.t.Helper()
 	var peers []placement.Peer
@@ -337,7 +338,11 @@ func (s *story) peers(value string) []placement.Peer {
 		name, where, ok := strings.Cut(text, "@")
 		require.True(s.t, ok, text)
 		host, zone, _ := strings.Cut(where, "/")
-		peers = append(peers, placement.Peer{Name: name, Host: s.hostID(host), Zone: zone})
+		peer := placement.Peer{Name: name, Zone: zone}
+		if host != "" {
+			peer.Host = s.hostID(host)
+		}
+		peers = append(peers, peer)
 	}
 	return peers
 }

@@ -29,8 +29,6 @@ type load struct {
 	vms       int
 	// group is how many VMs of the request's group are there, those that MAAS shows too.
 	group int
-	// zone is where the group's VMs are if the host is gone from the snapshot.
-	zone string
 }
 
 // poolBytes is an amount of disk in the storage pool of a name; empty for the default pool.
@@ -77,12 +75,12 @@ func (u Usage) of(id inventory.HostID) *load {
 	return noLoad
 }
 
-// loadOf gives the load of a host, a new one where it has none yet.
-func loadOf(loads map[inventory.HostID]*load, id inventory.HostID) *load {
-	l, ok := loads[id]
+// loadOf gives the load of a host, by its id or position, a new one where it has none yet.
+func loadOf[K comparable](loads map[K]*load, host K) *load {
+	l, ok := loads[host]
 	if !ok {
 		l = &load{}
-		loads[id] = l
+		loads[host] = l
 	}
 	return l
 }
@@ -92,14 +90,6 @@ func (l *load) add(size inventory.VMSize) {
 	l.memoryMiB += size.MemoryMiB
 	l.vms++
 	l.disks = addDisks(l.disks, size.Disks)
-}
-
-// addToGroup counts one more VM of the group; zone is where it is, as far as that is known.
-func (l *load) addToGroup(zone string) {
-	l.group++
-	if zone != "" {
-		l.zone = zone
-	}
 }
 
 // promisedIn gives the bytes promised in the pool, by its name or because it is the default.
