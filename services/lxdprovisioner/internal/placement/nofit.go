@@ -19,7 +19,8 @@ const (
 	ProjectMissing
 	// StoragePoolMissing means that no host that matches otherwise has the storage pool.
 	StoragePoolMissing
-	// TooLarge means that the VM is above the physical total of every LXD host, matching or not.
+	// TooLarge means that the VM is above the physical total of every LXD host, matching or not, and that
+	// MAAS knows those of all.
 	TooLarge
 	// NoRoom means that hosts match, but none has the cores, memory or disk.
 	NoRoom

@@ -50,11 +50,18 @@ func (s *survey) class(furthest stage) Class {
 	}
 }
 
-// anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty.
+// anyLargeEnough says whether some LXD host, matching or not, could hold the VM when empty. One of which
+// MAAS does not know the size might.
 func (s *survey) anyLargeEnough() bool {
 	for i := range s.verdicts {
 		c := s.q.host(i, noLoad)
-		large := !lxdRule.alone(c.Host) && c.answer.storable
+		if lxdRule.alone(c.Host) {
+			continue
+		}
+		if inventoriedRule.alone(c.Host) {
+			return true
+		}
+		large := c.answer.storable
 		for _, r := range []*rule{&largestCoresRule, &largestMemoryRule, &largestStorageRule} {
 			large = large && !r.rejects(s.q, &c)
 		}
