@@ -43,6 +43,13 @@ const (
 	PendingDeletionsAnnotation = "infrastructure.cluster.x-k8s.io/pending-deletions"
 	// AbandonedVMsAnnotation holds, as a JSON list, the VMs that an operator gave up.
 	AbandonedVMsAnnotation = "infrastructure.cluster.x-k8s.io/abandoned-vms"
+	// RemoveOrphansAnnotation asks for orphans of the cluster to be deleted: VMs that are marked for it and belong to no
+	// MaasMachine, by name, separated by commas. It is removed when the deletions stand on the list of pending ones, or the
+	// request was refused.
+	RemoveOrphansAnnotation = "infrastructure.cluster.x-k8s.io/remove-orphans"
+	// ConfirmRemoveOrphansAnnotation confirms a request that would remove more than a tenth of the cluster's VMs; its value is
+	// how many.
+	ConfirmRemoveOrphansAnnotation = "infrastructure.cluster.x-k8s.io/remove-orphans-confirmed"
 	// CustomDNSProvidedAnnotation says by its presence that somebody else keeps the control plane's DNS record.
 	CustomDNSProvidedAnnotation = "spectrocloud.com/custom-dns-provided"
 )

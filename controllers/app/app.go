@@ -30,6 +30,7 @@ import (
 	"github.com/capmaas/capmaas/controllers/maascluster"
 	"github.com/capmaas/capmaas/controllers/maasmachine"
 	"github.com/capmaas/capmaas/controllers/maasmachinetemplate"
+	"github.com/capmaas/capmaas/controllers/orphans"
 )
 
 // Version is the manager's version; the linker sets it.
@@ -180,6 +181,17 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 	deletions := &maasmachine.PendingReconciler{Reconciler: machines}
 	if err := deletions.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
 		return shutdown, err
+	}
+	if options.OrphanInterval > 0 {
+		scaled := func(d time.Duration) time.Duration { return time.Duration(float64(d) * options.TimeScale) }
+		sweep := &orphans.Sweep{
+			Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), VMs: service.VMs, Recorder: mgr.GetEventRecorder("orphans"),
+			Namespace: options.Namespace, WatchFilter: options.WatchFilter,
+			Interval: scaled(options.OrphanInterval), MinAge: scaled(orphans.Longest), Clock: now,
+		}
+		if err := sweep.SetupWithManager(ctx, mgr, controller.Options{}); err != nil {
+			return shutdown, err
+		}
 	}
 	templates := &maasmachinetemplate.Reconciler{Client: mgr.GetClient(), WatchFilter: options.WatchFilter}
 	return shutdown, templates.SetupWithManager(ctx, mgr, controller.Options{})

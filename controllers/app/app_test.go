@@ -104,7 +104,9 @@ func TestRun_watch_filter_finds_an_owner_without_the_label_that_comes_late(t *te
 	}, "the machine whose owner came late is looked at")
 }
 
-func labelledBlue(_ *clusterv1.Machine, m *infrav1.MaasMachine) { m.Labels[clusterv1.WatchLabel] = "blue" }
+func labelledBlue(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
+	m.Labels[clusterv1.WatchLabel] = "blue"
+}
 
 func TestRun_watch_filter_leaves_other_objects_alone(t *testing.T) {
 	t.Parallel()

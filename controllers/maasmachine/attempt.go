@@ -81,6 +81,22 @@ func attemptsOf(m *infrav1.MaasMachine) (attempts, error) {
 	return all, nil
 }
 
+// VMNames gives the names of all VMs that were or may be made for the object, the existing provider's included.
+func VMNames(m *infrav1.MaasMachine) ([]string, error) {
+	all, err := attemptsOf(m)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range all {
+		names = append(names, all[i].Name)
+	}
+	if first := m.Annotations[infrav1.VMNameAnnotation]; first != "" {
+		names = append(names, first)
+	}
+	return names, nil
+}
+
 // current is the attempt that counts: the last one. It is nil where there is none.
 func (a attempts) current() *attempt {
 	if len(a) == 0 {

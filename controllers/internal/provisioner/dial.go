@@ -21,6 +21,9 @@ import (
 // with what it has sent when its caller is gone.
 const callDeadline = 10 * time.Second
 
+// listDeadline bounds a list of VMs, which takes MAAS 30 ms a VM and is asked for by no reconcile.
+const listDeadline = 100 * time.Second
+
 // One replica is talked to at a time, so that the service's ledger, its joined calls and its polling stay whole
 // (protocol.md 6.3); its own health decides when to turn to another.
 const serviceConfig = `{
@@ -102,7 +105,11 @@ func Target(address string) string {
 func withDeadline(
 	ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption,
 ) error {
-	ctx, cancel := context.WithTimeout(ctx, callDeadline)
+	deadline := callDeadline
+	if method == lxdprovisionerv1.LXDProvisioner_ListVMs_FullMethodName {
+		deadline = listDeadline
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	return invoke(ctx, method, req, reply, cc, opts...)
 }

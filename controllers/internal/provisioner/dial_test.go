@@ -53,9 +53,12 @@ func TestDial_gives_every_call_a_deadline_and_keeps_an_earlier_one(t *testing.T)
 	defer cancel()
 	_, err = client.Region.GetRegion(short, &lxdprovisionerv1.GetRegionRequest{})
 	require.NoError(t, err)
-	require.Len(t, noted.left, 2)
+	_, err = client.VMs.ListVMs(t.Context(), &lxdprovisionerv1.ListVMsRequest{})
+	require.NoError(t, err)
+	require.Len(t, noted.left, 3)
 	assert.LessOrEqual(t, noted.left[0], 10*time.Second)
 	assert.LessOrEqual(t, noted.left[1], 3*time.Second)
+	assert.Greater(t, noted.left[2], 60*time.Second, "a list of thousands of VMs takes MAAS long")
 }
 
 func TestDial_speaks_TLS_unless_it_is_told_otherwise(t *testing.T) {
