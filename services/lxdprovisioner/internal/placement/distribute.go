@@ -14,7 +14,8 @@ type Plan struct {
 	Zones []ZoneShare
 	// Even says whether no two zones differ by more than one VM, those of the group counted in.
 	Even bool
-	// Summary is one sentence of at most 200 characters; it says why where the plan is uneven or short.
+	// Summary is one sentence of at most 200 characters; it says why where the plan is uneven or short,
+	// or leaves out a zone because no host in it may take a VM.
 	Summary string
 	// Rejections are the hosts that can take none, in the snapshot's order.
 	Rejections []Rejection

@@ -25,7 +25,9 @@
 // A host goes through the rules in the order of the list in rules.go, and the first that rejects it
 // is its rejection. The rules are ordered in stages, from what the host is to how much room it has,
 // because the class of a failure is the furthest stage that any host came to: "no host in the pool"
-// is worth saying only if the pool is where all of them ended.
+// is worth saying only if the pool is where all of them ended. The hosts that came furthest want the
+// least to be changed, so a summary tells an operator of them first; of a zone that has no usable host
+// it tells first what is wrong with the hosts there.
 //
 // Hosts that pass are compared term by term, not by a sum, so that no amount of free memory outweighs
 // a shared zone: kept choice, zone spread, host spread, preferred hosts, policy in steps of 5 %, own

@@ -118,7 +118,7 @@ func (z *zonePlan) total() int { return z.existing + z.planned }
 // noFit says that only some VMs of a plan have room.
 func (p *planner) noFit(placed, wanted int) *NoFit {
 	head := fmt.Sprintf("room for %d of %s of %s", placed, count(wanted, "VM"), p.survey.size())
-	return &NoFit{Class: NoRoom, Summary: sentence(head, p.survey.tally()), Rejections: p.survey.allRejections()}
+	return &NoFit{Class: NoRoom, Summary: sentence(head, p.survey.tally(all, p.survey.nearest(stageRoom))), Rejections: p.survey.allRejections()}
 }
 
 // shares gives every zone's share, and whether they are even.
@@ -145,21 +145,30 @@ func (p *planner) explain(z, fullest *zonePlan) string {
 }
 
 // full counts, by reason, the hosts in some zones that may take a VM and have room for none.
-func (p *planner) full(counts func(zone string) bool) []string {
-	byReason := make(map[Reason]int)
-	for i, v := range p.survey.verdicts {
-		if v != fits && mayTake(v) && counts(p.survey.at(i).Zone.Name) {
-			byReason[v.rule().reason]++
+func (p *planner) full(in func(zone string) bool) []string {
+	return p.survey.tally(func(i int, v verdict) bool { return mayTake(v) && in(p.survey.at(i).Zone.Name) }, none)
+}
+
+// lost says of every zone that the request allows and in which no host may take a VM why that is so.
+func (p *planner) lost() []string {
+	q := p.survey.q
+	var lost []string
+	for zone, name := range q.index.zones {
+		if q.outside(name) || slices.ContainsFunc(p.zones, func(z *zonePlan) bool { return z.name == name }) {
+			continue
 		}
+		why := p.survey.tally(func(i int, _ verdict) bool { return p.survey.zoneOf(i) == zone }, none)
+		lost = append(lost, fmt.Sprintf("none %s (%s)", inZone(name), strings.Join(why, ", ")))
 	}
-	return tallied(byReason)
+	slices.Sort(lost)
+	return lost
 }
 
 // shortReasons is how many reasons the summary of a plan names before it comes to the zones.
 const shortReasons = 2
 
-// summary says how many VMs go where. Zones that got fewer than their share come first, with the
-// reason.
+// summary says how many VMs go where. Zones that got fewer than their share come first, then those in
+// which no host may take a VM, all with the reason.
 func (p *planner) summary(plan *Plan, wanted int) string {
 	head := fmt.Sprintf("%s over %s", count(len(plan.VMs), "VM"), count(len(plan.Zones), "zone"))
 	if len(plan.VMs) < wanted {
@@ -176,5 +185,5 @@ func (p *planner) summary(plan *Plan, wanted int) string {
 		}
 		short = append(short, fmt.Sprintf("%s (%s)", part, z.Explanation))
 	}
-	return sentence(head, append(short, full...))
+	return sentence(head, slices.Concat(short, p.lost(), full))
 }

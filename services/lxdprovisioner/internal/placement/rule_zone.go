@@ -14,9 +14,7 @@ var zoneRule = rule{
 	phrase: [2]string{"is in another zone", "are in another zone"},
 	stage:  stageZone,
 	asked:  func(q *query) bool { return q.want.Zone != "" || len(q.want.Zones) > 0 },
-	alike: func(q *query, k *kind) bool {
-		return outsideZone(q, k.Zone) || len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, k.Zone)
-	},
+	alike:  func(q *query, k *kind) bool { return q.outside(k.Zone) },
 	explain: func(q *query, c *host) string {
 		zones := q.want.Zones
 		if outsideZone(q, c.Zone.Name) {
@@ -24,6 +22,11 @@ var zoneRule = rule{
 		}
 		return fmt.Sprintf("is in zone %q, not in %s", c.Zone.Name, anyOf(zones))
 	},
+}
+
+// outside says whether the request rules the zone out.
+func (q *query) outside(zone string) bool {
+	return outsideZone(q, zone) || len(q.want.Zones) > 0 && !slices.Contains(q.want.Zones, zone)
 }
 
 func outsideZone(q *query, zone string) bool { return q.want.Zone != "" && zone != q.want.Zone }

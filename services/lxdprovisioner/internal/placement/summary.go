@@ -3,6 +3,7 @@ package placement
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"unicode/utf8"
 )
@@ -10,14 +11,15 @@ import (
 // summaryLimit is how many characters a summary has at most.
 const summaryLimit = 200
 
-// noFit says that no host fits and classes why.
+// noFit says that no host fits and classes why. It tells first of the hosts that are nearest to fit: they
+// want the least to be changed.
 func (s *survey) noFit() *NoFit {
 	furthest := stageLXD
 	for _, v := range s.verdicts {
 		furthest = max(furthest, v.rule().stage)
 	}
 	class := s.class(furthest)
-	return &NoFit{Class: class, Summary: sentence(s.headline(class), s.tally()), Rejections: s.allRejections()}
+	return &NoFit{Class: class, Summary: sentence(s.headline(class), s.tally(all, s.nearest(furthest))), Rejections: s.allRejections()}
 }
 
 // class is the failure's class by the furthest stage that a host came to.
@@ -120,31 +122,43 @@ func (s *survey) chosenSummary(r rank) string {
 		among = fmt.Sprintf("the only one of %s that fits", count(len(s.verdicts), "host"))
 	}
 	head := fmt.Sprintf("%s %s, %s", clip(h.Name, nameLimit), inZone(h.Zone.Name), among)
-	return sentence(head, s.tally())
+	return sentence(head, s.tally(all, none))
 }
 
 func profileSummary(profile string) string {
 	return clip(fmt.Sprintf("MAAS gives every VM its own LXD profile %q, it can't use %q", MAASProfile, profile), summaryLimit)
 }
 
-// tally counts the rejections by reason, the most frequent first.
-func (s *survey) tally() []string {
-	counts := make(map[Reason]int)
-	for _, v := range s.verdicts {
-		if v != fits {
-			counts[v.rule().reason]++
-		}
+// some says yes to some of the hosts that are out.
+type some func(i int, v verdict) bool
+
+func all(int, verdict) bool { return true }
+
+func none(int, verdict) bool { return false }
+
+// nearest are the hosts that came furthest. Where those are in the wrong zone, it is the hosts of the
+// right one, unusable as they are.
+func (s *survey) nearest(furthest stage) some {
+	if furthest == stageZone {
+		return func(i int, _ verdict) bool { return !s.q.outside(s.at(i).Zone.Name) }
 	}
-	return tallied(counts)
+	return func(_ int, v verdict) bool { return v.rule().stage == furthest }
 }
 
-func tallied(counts map[Reason]int) []string {
-	reasons := make([]Reason, 0, len(counts))
-	for r := range counts {
-		reasons = append(reasons, r)
+// tally counts some of the hosts that are out by reason: the reasons of the first ones, then the others,
+// the most frequent before those that are less so.
+func (s *survey) tally(of, first some) []string {
+	counts := make(map[Reason]int)
+	ahead := make(map[Reason]bool)
+	for i, v := range s.verdicts {
+		if v != fits && of(i, v) {
+			reason := v.rule().reason
+			counts[reason]++
+			ahead[reason] = ahead[reason] || first(i, v)
+		}
 	}
-	slices.SortFunc(reasons, func(a, b Reason) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	reasons := slices.SortedFunc(maps.Keys(counts), func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(yes(ahead[b]), yes(ahead[a])), cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
 	parts := make([]string, len(reasons))
 	for i, r := range reasons {
