@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,8 +37,8 @@ type site struct {
 }
 
 // newSite has three usable hosts of the pool cp in three zones, one in each of two other pools, and
-// five that can take no VM.
-func newSite(t *testing.T) *site {
+// five that can take no VM; those that are named are left out.
+func newSite(t *testing.T, without ...string) *site {
 	t.Helper()
 	cfg := maassim.DefaultConfig(3, 3, 0)
 	cfg.Pools = []maassim.PoolConfig{{Name: "cp"}, {Name: "batch"}, {Name: "lab"}, {Name: "empty"}}
@@ -55,7 +56,9 @@ func newSite(t *testing.T) *site {
 		{Name: "strange-1", Pool: "lab", Zone: "az3", NotComposable: true},
 	} {
 		h.Cores, h.MemoryMiB, h.StoragePools, h.Bridges = shape.Cores, shape.MemoryMiB, shape.StoragePools, shape.Bridges
-		cfg.Hosts = append(cfg.Hosts, h)
+		if !slices.Contains(without, h.Name) {
+			cfg.Hosts = append(cfg.Hosts, h)
+		}
 	}
 	sim, err := maassim.New(cfg)
 	require.NoError(t, err)
@@ -207,7 +210,7 @@ func TestSelectHost_over_gRPC_names_the_shortage(t *testing.T) {
 		}
 		_, err := s.SelectHost(t.Context(), selectVM("one-more", cp))
 		failure := refusal(t, err, codes.ResourceExhausted, lxdprovisionerv1.Reason_REASON_INSUFFICIENT_RESOURCES)
-		assert.Contains(t, failure.GetSummary(), "0 of 10 hosts fit 4 cores, 8 GiB, 60 GB: 5 are in another pool, 3 lack cores")
+		assert.Contains(t, failure.GetSummary(), "0 of 10 hosts fit 4 cores, 8 GiB, 60 GB: 3 lack cores, 5 are in another pool")
 		for _, r := range failure.GetRejections() {
 			if r.GetReason() == lxdprovisionerv1.RejectionReason_REJECTION_REASON_INSUFFICIENT_CORES {
 				assert.Equal(t, "needs 4 cores, has 2 (30 promised to other VMs)", r.GetMessage())
@@ -215,10 +218,12 @@ func TestSelectHost_over_gRPC_names_the_shortage(t *testing.T) {
 		}
 		assert.True(t, hasRetryInfo(err), "a client is told when to ask again")
 	})
-	t.Run("R4.3_larger_than_any_host", func(t *testing.T) {
+	t.Run("R4.3_larger_than_any_host_is_said_only_once_all_are_inventoried", func(t *testing.T) {
 		req := selectVM("huge", nil)
 		req.Resources = vmOf(33)
 		_, err := s.SelectHost(t.Context(), req)
+		refusal(t, err, codes.ResourceExhausted, lxdprovisionerv1.Reason_REASON_INSUFFICIENT_RESOURCES)
+		_, err = newSite(t, "fresh-1").SelectHost(t.Context(), req)
 		refusal(t, err, codes.InvalidArgument, lxdprovisionerv1.Reason_REASON_BAD_RESOURCES)
 	})
 	t.Run("R4.4_a_host_that_refused_is_left_out", func(t *testing.T) {
