@@ -46,11 +46,7 @@ func (c *Client) Claim(ctx context.Context, systemID, agentName string) (invento
 	if err := checkSystemID(systemID); err != nil {
 		return inventory.Machine{}, err
 	}
-	m, err := c.allocate(ctx, opClaim, agentName, url.Values{"system_id": {systemID}})
-	if err == nil && m.SystemID != systemID {
-		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not machine %s", opClaim.name, systemID)
-	}
-	return m, err
+	return c.allocate(ctx, opClaim, agentName, systemID, url.Values{"system_id": {systemID}})
 }
 
 // AllocateMetal takes a Ready bare-metal machine that meets the constraints. A repeat takes another
@@ -82,20 +78,20 @@ func (c *Client) AllocateMetal(ctx context.Context, agentName string, m MetalCon
 		// Two values: "lxd,virsh" as one excludes nothing, and MAAS then composes a VM by itself.
 		form["not_pod_type"] = []string{"lxd", "virsh"}
 	}
-	return c.allocate(ctx, opAllocate, agentName, form)
+	return c.allocate(ctx, opAllocate, agentName, "", form)
 }
 
-func (c *Client) allocate(ctx context.Context, op operation, agentName string, form url.Values) (inventory.Machine, error) {
+// allocate takes the machine of the system id, or any where that is empty.
+func (c *Client) allocate(ctx context.Context, op operation, agentName, systemID string, form url.Values) (inventory.Machine, error) {
 	if agentName == "" || len(agentName) > maxWord {
 		return inventory.Machine{}, fault.New(fault.Invalid, fault.ReasonBadRequest, "agent name %q: want 1 to %d characters", agentName, maxWord)
 	}
 	form.Set("agent_name", agentName)
-	asked := c.clock()
-	var answer machineJSON
-	if err := c.call(ctx, ask{op: op, values: form, read: one(&answer)}); err != nil {
+	m, err := c.machine(ctx, ask{op: op, values: form}, systemID, inventory.StatusAllocated)
+	if err != nil {
 		return inventory.Machine{}, fmt.Errorf("allocate as %s: %w", agentName, err)
 	}
-	return answer.at(asked), nil
+	return m, nil
 }
 
 // Annotate sets workload annotations of a machine that our user owns; an empty value removes the
@@ -114,19 +110,11 @@ func (c *Client) Annotate(ctx context.Context, systemID string, annotations map[
 	return c.change(ctx, systemID, ask{op: opAnnotate, values: form})
 }
 
-// change posts to a machine and reads the machine that MAAS answers.
-func (c *Client) change(ctx context.Context, systemID string, a ask) (inventory.Machine, error) {
+// change changes a machine and reads the machine that MAAS answers, in one of the states where any are given.
+func (c *Client) change(ctx context.Context, systemID string, a ask, states ...inventory.Status) (inventory.Machine, error) {
 	if err := checkSystemID(systemID); err != nil {
 		return inventory.Machine{}, err
 	}
-	asked := c.clock()
-	var answer machineJSON
-	a.ids, a.read = []string{systemID}, one(&answer)
-	if err := c.call(ctx, a); err != nil {
-		return inventory.Machine{}, err
-	}
-	if answer.SystemID != systemID {
-		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not machine %s", a.op.name, systemID)
-	}
-	return answer.at(asked), nil
+	a.ids = []string{systemID}
+	return c.machine(ctx, a, systemID, states...)
 }

@@ -20,7 +20,7 @@ type ask struct {
 	ids []string
 	// values are the query of a read, or else the form.
 	values url.Values
-	// read takes the body of a success; nil where nobody wants to know.
+	// read takes the body of a success; nil for operations that are silent.
 	read reader
 	// host is the VM host on which LXD works meanwhile; empty where that isn't known.
 	host inventory.HostID
@@ -91,8 +91,8 @@ func (c *Client) once(ctx context.Context, a ask, path string, ex *exchange, att
 	if err != nil {
 		return err
 	}
-	if err = a.send(object); err == nil && a.read != nil {
-		err = a.read(ex.body)
+	if err = a.send(object); err == nil {
+		err = a.believe(ex)
 	}
 	c.log.DebugContext(ctx, "Asking MAAS done", "operation", a.op.name, "status", ex.status, "took", ex.took,
 		"bytes", ex.bytes, "attempt", attempt)
@@ -101,6 +101,18 @@ func (c *Client) once(ctx context.Context, a ask, path string, ex *exchange, att
 	}
 	ex.late = limited.Err() != nil
 	return ex.fault(limited, err)
+}
+
+// believe reads a success. A page of a proxy, or what MAAS says of another object, is none.
+func (a ask) believe(ex *exchange) error {
+	switch {
+	case !a.op.silent:
+		return a.read(ex.body)
+	case ex.status != http.StatusNoContent:
+		return &unfit{"", "is something, want nothing"}
+	default:
+		return nil
+	}
 }
 
 // outcome is what metrics call the end of a request.

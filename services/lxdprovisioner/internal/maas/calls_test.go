@@ -85,7 +85,7 @@ var calls = map[string]call{
 	},
 	"interfaces.link_subnet": func(ctx context.Context, c *maas.Client) error {
 		_, err := c.LinkSubnet(ctx, "abc123", maas.LinkForm{
-			InterfaceID: 46, SubnetID: 4, Mode: maas.LinkStatic, Address: netip.MustParseAddr("10.30.0.25"), Force: true,
+			InterfaceID: 46, SubnetID: 3, Mode: maas.LinkStatic, Address: netip.MustParseAddr("10.10.1.151"), Force: true,
 		})
 		return err
 	},
@@ -94,7 +94,7 @@ var calls = map[string]call{
 		return err
 	},
 	"dnsresources.create": func(ctx context.Context, c *maas.Client) error {
-		_, err := c.CreateRecord(ctx, "api.cluster.example", nil, nil)
+		_, err := c.CreateRecord(ctx, "api-c1.cluster.example", nil, nil)
 		return err
 	},
 	"dnsresources.update": func(ctx context.Context, c *maas.Client) error {

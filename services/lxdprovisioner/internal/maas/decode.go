@@ -35,6 +35,9 @@ func (u *unfit) in(parent string) *unfit {
 
 func missing(path string) *unfit { return &unfit{path, "is missing"} }
 
+// anothers is said of an answer about something else than what was asked for.
+func anothers(path string) *unfit { return &unfit{path, "is another's"} }
+
 // reader reads the body of a success.
 type reader func(body []byte) error
 
@@ -51,6 +54,21 @@ func one[T any, P checked[T]](into *T) reader {
 			return err
 		}
 		return read[T, P](body, into)
+	}
+}
+
+// that reads a single object and holds it against what was asked for: an answer about something else,
+// or in another state than the request leads to, is no success.
+func that[T any, P checked[T]](into *T, fits func() *unfit) reader {
+	whole := one[T, P](into)
+	return func(body []byte) error {
+		if err := whole(body); err != nil {
+			return err
+		}
+		if u := fits(); u != nil {
+			return u
+		}
+		return nil
 	}
 }
 

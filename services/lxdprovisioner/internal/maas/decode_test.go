@@ -118,11 +118,7 @@ func TestAnswers_that_are_not_what_they_should_be_are_refused_by_the_name_of_the
 	} {
 		g := serve(t, answer{200, form, "", row.body})
 		err := calls[row.op](t.Context(), client(t, g.URL))
-		want := fault.ReasonMAASUnavailable
-		if changing[row.op] {
-			want = fault.ReasonOutcomeUnknown
-		}
-		requireFault(t, err, fault.Unavailable, want)
+		requireFault(t, err, fault.Unavailable, unclear(row.op))
 		require.ErrorContains(t, err, row.op+": MAAS's answer can't be read: "+row.want)
 		require.NotContains(t, err.Error(), "hunter2")
 	}

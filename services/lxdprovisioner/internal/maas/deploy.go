@@ -33,22 +33,21 @@ func (c *Client) Deploy(ctx context.Context, systemID string, d DeployForm) (inv
 	if d.InMemory {
 		form.Set("ephemeral_deploy", "true")
 	}
-	return c.change(ctx, systemID, ask{op: opDeploy, values: form, hidden: d.UserData})
+	return c.change(ctx, systemID, ask{op: opDeploy, values: form, hidden: d.UserData}, inventory.StatusDeploying, inventory.StatusDeployed)
 }
 
 // Release releases a machine without erasing it; MAAS powers it off and wipes owner, agent name and
 // annotations. May be repeated. The comment shows in MAAS's event log.
 func (c *Client) Release(ctx context.Context, systemID, comment string) (inventory.Machine, error) {
-	return c.change(ctx, systemID, ask{op: opRelease, values: url.Values{"comment": {comment}}})
+	return c.change(ctx, systemID, ask{op: opRelease, values: url.Values{"comment": {comment}}},
+		inventory.StatusReleasing, inventory.StatusDiskErasing, inventory.StatusReady, inventory.StatusNew)
 }
 
 // Abort ends a commissioning or deployment; MAAS may still show the old state for a moment. Busy
 // with NOT_READY where nothing runs.
 func (c *Client) Abort(ctx context.Context, systemID, comment string) error {
-	if err := checkSystemID(systemID); err != nil {
-		return err
-	}
-	return c.call(ctx, ask{op: opAbort, ids: []string{systemID}, values: url.Values{"comment": {comment}}})
+	_, err := c.change(ctx, systemID, ask{op: opAbort, values: url.Values{"comment": {comment}}})
+	return err
 }
 
 // QueryPower asks the machine's power driver, for a VM its LXD, and takes up to 60 s. Unavailable
@@ -78,8 +77,6 @@ func (p *powerJSON) check() *unfit {
 
 // DisableSwap makes the next deployment of the machine come without a swap file. May be repeated.
 func (c *Client) DisableSwap(ctx context.Context, systemID string) error {
-	if err := checkSystemID(systemID); err != nil {
-		return err
-	}
-	return c.call(ctx, ask{op: opSwap, ids: []string{systemID}, values: url.Values{"swap_size": {"0"}}})
+	_, err := c.change(ctx, systemID, ask{op: opSwap, values: url.Values{"swap_size": {"0"}}})
+	return err
 }

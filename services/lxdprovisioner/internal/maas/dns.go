@@ -72,11 +72,15 @@ func (c *Client) CreateRecord(ctx context.Context, fqdn string, ttl *int, addres
 		return inventory.DNSRecord{}, err
 	}
 	form.Set("fqdn", fqdn)
-	var answer recordJSON
-	if err := c.call(ctx, ask{op: opRecordCreate, values: form, read: one(&answer)}); err != nil {
-		return inventory.DNSRecord{}, err
-	}
-	return answer.record(), nil
+	return c.record(ctx, ask{op: opRecordCreate, values: form}, func(r *recordJSON) *unfit {
+		if !strings.EqualFold(r.FQDN, fqdn) {
+			return anothers("fqdn")
+		}
+		if u := positive(r.ID); u != nil {
+			return u.in("id")
+		}
+		return nil
+	})
 }
 
 // ReplaceAddresses replaces all addresses of a record, and its TTL; none empties it. NotFound
@@ -89,8 +93,19 @@ func (c *Client) ReplaceAddresses(ctx context.Context, id int, ttl *int, address
 	if err != nil {
 		return inventory.DNSRecord{}, err
 	}
+	return c.record(ctx, ask{op: opRecordUpdate, ids: []string{decimal(id)}, values: form}, func(r *recordJSON) *unfit {
+		if r.ID.int() != id {
+			return anothers("id")
+		}
+		return nil
+	})
+}
+
+// record asks for a change that MAAS answers with the record.
+func (c *Client) record(ctx context.Context, a ask, fits func(*recordJSON) *unfit) (inventory.DNSRecord, error) {
 	var answer recordJSON
-	if err := c.call(ctx, ask{op: opRecordUpdate, ids: []string{decimal(id)}, values: form, read: one(&answer)}); err != nil {
+	a.read = that(&answer, func() *unfit { return fits(&answer) })
+	if err := c.call(ctx, a); err != nil {
 		return inventory.DNSRecord{}, err
 	}
 	return answer.record(), nil

@@ -76,7 +76,7 @@ const long64 = "a234567890123456789012345678901234567890123456789012345678901234
 
 func TestAllocateMetal_X3_9_keeps_both_types_of_VM_host_out_as_two_values(t *testing.T) {
 	t.Parallel()
-	g := serve(t, answer{200, form, "", machineJSON})
+	g := serve(t, answer{200, form, "", claimedJSON})
 	c := client(t, g.URL)
 	_, err := c.AllocateMetal(t.Context(), "capmaas/md-0", maas.MetalConstraints{
 		Zone: "az1", Pool: "metal", Tags: []string{"gpu", "ssd"}, Cores: 8, MemoryMiB: 32768, Architecture: "amd64",

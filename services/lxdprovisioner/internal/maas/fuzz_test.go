@@ -64,11 +64,11 @@ var seeds = []string{
 // unreadable is everything that may be said of an answer that can't be read: names of our fields and
 // words of ours, nothing of the answer.
 var unreadable = regexp.MustCompile(`^(?:(?:compose|allocate as) [a-z0-9/ -]+: )?` +
-	`[a-z-]+\.[a-z_]+: MAAS's answer (?:is not (?:machine|VM host|interface) [a-z0-9]+|can't be read: ` +
+	`[a-z-]+\.[a-z_]+: MAAS's answer can't be read: ` +
 	`(?:(?:\[\d+\]\.?)?(?:` + fields + `)?(?:(?:\[\d+\])?\.(?:` + fields + `))*(?:\[\d+\])? )?` +
 	`(?:is missing|is null, want (?:a list|an object)|is (?:` + kinds + `), want (?:` + kinds + `|a whole number)|is no JSON(?: at byte \d+)?|` +
 	`is nested too deeply|has too many values|is too large|is no system id|is no status|is below [01]|is no address|is no network|` +
-	`is before start|is no version))$|^MAAS's answer is not (?:machine|VM host) [a-z0-9]+$`)
+	`is before start|is no version|is another's|is not what the request leads to|is without the link that was asked for)$`)
 
 const (
 	kinds  = `a list|an object|a string|a number|true or false|something else`
@@ -240,7 +240,7 @@ func FuzzReservedRanges(f *testing.F) {
 
 func FuzzLinked(f *testing.F) {
 	answers(f, "interfaces.link_subnet", func(ctx context.Context, c *maas.Client) (inventory.Interface, error) {
-		return c.LinkSubnet(ctx, "abc123", maas.LinkForm{InterfaceID: 46, SubnetID: 4, Mode: maas.LinkAuto})
+		return c.LinkSubnet(ctx, "abc123", maas.LinkForm{InterfaceID: 46, SubnetID: 3, Mode: maas.LinkAuto})
 	}, goodInterface)
 }
 
@@ -252,7 +252,13 @@ func FuzzRecordFound(f *testing.F) {
 
 func FuzzRecordMade(f *testing.F) {
 	answers(f, "dnsresources.create", func(ctx context.Context, c *maas.Client) (inventory.DNSRecord, error) {
-		return c.CreateRecord(ctx, "api.cluster.example", nil, []netip.Addr{netip.MustParseAddr("10.0.0.1")})
+		return c.CreateRecord(ctx, "api-c1.cluster.example", nil, []netip.Addr{netip.MustParseAddr("10.0.0.1")})
+	}, goodRecord)
+}
+
+func FuzzRecordChanged(f *testing.F) {
+	answers(f, "dnsresources.update", func(ctx context.Context, c *maas.Client) (inventory.DNSRecord, error) {
+		return c.ReplaceAddresses(ctx, 1, nil, nil)
 	}, goodRecord)
 }
 

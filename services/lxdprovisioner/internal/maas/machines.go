@@ -44,15 +44,7 @@ func (c *Client) Machine(ctx context.Context, systemID string) (inventory.Machin
 	if err := checkSystemID(systemID); err != nil {
 		return inventory.Machine{}, err
 	}
-	asked := c.clock()
-	var answer machineJSON
-	if err := c.call(ctx, ask{op: opMachine, ids: []string{systemID}, read: one(&answer)}); err != nil {
-		return inventory.Machine{}, err
-	}
-	if answer.SystemID != systemID {
-		return inventory.Machine{}, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS's answer is not machine %s", systemID)
-	}
-	return answer.at(asked), nil
+	return c.machine(ctx, ask{op: opMachine, ids: []string{systemID}}, systemID)
 }
 
 // Machines lists the machines that match, in batches where there are many ids or names: 400 with
@@ -129,6 +121,27 @@ func (c *Client) DeleteMachine(ctx context.Context, host inventory.HostID, syste
 		return err
 	}
 	return c.call(ctx, ask{op: opDelete, ids: []string{systemID}, host: host})
+}
+
+// machine asks for something that MAAS answers with the machine: the one of the system id where that is
+// given, and in one of the states where any are.
+func (c *Client) machine(ctx context.Context, a ask, systemID string, states ...inventory.Status) (inventory.Machine, error) {
+	asked := c.clock()
+	var answer machineJSON
+	a.read = that(&answer, func() *unfit {
+		switch {
+		case systemID != "" && answer.SystemID != systemID:
+			return anothers("system_id")
+		case len(states) > 0 && !slices.Contains(states, inventory.Status(answer.Status.value)):
+			return &unfit{"status", "is not what the request leads to"}
+		default:
+			return nil
+		}
+	})
+	if err := c.call(ctx, a); err != nil {
+		return inventory.Machine{}, err
+	}
+	return answer.at(asked), nil
 }
 
 func (c *Client) listMachines(ctx context.Context, op operation, query url.Values) ([]inventory.Machine, error) {

@@ -36,6 +36,8 @@ type operation struct {
 	class class
 	// unrepeated says that even a failed read isn't sent again, because it is costly or its failure means something.
 	unrepeated bool
+	// silent says that MAAS answers a success with 204 and no word; any other success isn't MAAS's.
+	silent bool
 	// outside says that the request works on LXD inside its database transaction, so that "try again"
 	// doesn't say that nothing was made.
 	outside bool
@@ -96,7 +98,7 @@ var (
 	opAbort    = known(operation{name: "machines.abort", method: http.MethodPost, path: "machines/{}", op: "abort"})
 	opPower    = known(operation{name: "machines.query_power_state", method: http.MethodGet, path: "machines/{}", op: "query_power_state", class: long, unrepeated: true})
 	opSwap     = known(operation{name: "machines.update", method: http.MethodPut, path: "machines/{}"})
-	opDelete   = known(operation{name: "machines.delete", method: http.MethodDelete, path: "machines/{}", class: long})
+	opDelete   = known(operation{name: "machines.delete", method: http.MethodDelete, path: "machines/{}", class: long, silent: true})
 
 	opSubnets  = known(operation{name: "subnets.list", method: http.MethodGet, path: "subnets"})
 	opReserved = known(operation{name: "subnets.reserved_ip_ranges", method: http.MethodGet, path: "subnets/{}", op: "reserved_ip_ranges"})
@@ -105,8 +107,8 @@ var (
 	opRecordFind   = known(operation{name: "dnsresources.find", method: http.MethodGet, path: "dnsresources"})
 	opRecordCreate = known(operation{name: "dnsresources.create", method: http.MethodPost, path: "dnsresources"})
 	opRecordUpdate = known(operation{name: "dnsresources.update", method: http.MethodPut, path: "dnsresources/{}"})
-	opRecordDelete = known(operation{name: "dnsresources.delete", method: http.MethodDelete, path: "dnsresources/{}"})
-	opAddressFree  = known(operation{name: "ipaddresses.release", method: http.MethodPost, path: "ipaddresses", op: "release"})
+	opRecordDelete = known(operation{name: "dnsresources.delete", method: http.MethodDelete, path: "dnsresources/{}", silent: true})
+	opAddressFree  = known(operation{name: "ipaddresses.release", method: http.MethodPost, path: "ipaddresses", op: "release", silent: true})
 )
 
 // Operation describes one kind of request to the program's metrics and to documentation.

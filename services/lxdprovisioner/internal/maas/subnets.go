@@ -154,13 +154,24 @@ func (c *Client) LinkSubnet(ctx context.Context, systemID string, l LinkForm) (i
 		form.Set("default_gateway", "true")
 	}
 	var answer interfaceJSON
-	if err := c.call(ctx, ask{op: opLink, ids: []string{systemID, decimal(l.InterfaceID)}, values: form, read: one(&answer)}); err != nil {
+	read := that(&answer, func() *unfit { return answer.linked(l) })
+	if err := c.call(ctx, ask{op: opLink, ids: []string{systemID, decimal(l.InterfaceID)}, values: form, read: read}); err != nil {
 		return inventory.Interface{}, err
 	}
-	if answer.ID.int() != l.InterfaceID {
-		return inventory.Interface{}, fault.New(fault.Unavailable, fault.ReasonOutcomeUnknown, "%s: MAAS's answer is not interface %d", opLink.name, l.InterfaceID)
-	}
 	return answer.nic(), nil
+}
+
+// linked says why the interface is not the one of the form, or not linked as it asks.
+func (i *interfaceJSON) linked(l LinkForm) *unfit {
+	if i.ID.int() != l.InterfaceID {
+		return anothers("id")
+	}
+	for _, link := range i.Links {
+		if link.Subnet != nil && link.Subnet.ID.int() == l.SubnetID && (l.Mode != LinkStatic || address(link.Address) == l.Address.Unmap()) {
+			return nil
+		}
+	}
+	return &unfit{"links", "is without the link that was asked for"}
 }
 
 func checkInterface(systemID string, id int) error {

@@ -28,7 +28,10 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
 )
 
-const machineJSON = `{"system_id": "abc123", "hostname": "cp-0", "status": 4}`
+const (
+	machineJSON = `{"system_id": "abc123", "hostname": "cp-0", "status": 4}`
+	claimedJSON = `{"system_id": "abc123", "hostname": "cp-0", "status": 10}`
+)
 
 func TestTransport_keeps_connections_and_names_itself(t *testing.T) {
 	t.Parallel()
@@ -174,19 +177,6 @@ func TestTransport_tells_what_was_not_sent_from_what_may_have_been(t *testing.T)
 
 	odd := serve(t, answer{200, form, "", `{}`})
 	_, err = client(t, odd.URL).Compose(t.Context(), "vmhost/3", composeForm("cp-0"))
-	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
-}
-
-// TestLimits holds requests in the server and counts how many get there.
-func TestMachine_another_object_than_the_one_asked_for_is_not_believed(t *testing.T) {
-	t.Parallel()
-	g := serve(t, answer{200, form, "", `{"system_id": "zzz999", "id": 4}`})
-	c := client(t, g.URL)
-	_, err := c.Machine(t.Context(), "abc123")
-	requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
-	_, err = c.VMHost(t.Context(), "vmhost/3")
-	requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
-	_, err = c.Release(t.Context(), "abc123", "")
 	requireFault(t, err, fault.Unavailable, fault.ReasonOutcomeUnknown)
 }
 

@@ -3,7 +3,6 @@ package maas
 import (
 	"context"
 
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -63,26 +62,18 @@ func (c *Client) VMHost(ctx context.Context, id inventory.HostID) (inventory.Hos
 	if err != nil {
 		return inventory.Host{}, err
 	}
-	var answer vmHostJSON
-	if err := c.call(ctx, ask{op: opVMHost, ids: []string{decimal(n)}, read: one(&answer)}); err != nil {
-		return inventory.Host{}, err
-	}
-	return answer.is(n)
+	return c.vmHost(ctx, ask{op: opVMHost}, n)
 }
 
 // RefreshVMHost makes MAAS compare its records with LXD, and gives the host as it is afterwards.
-// A refresh imports strange VMs and deletes what LXD doesn't report (protocol.md 4.4). Unavailable
+// A refresh imports strange VMs and deletes what LXD doesn't report (rule 4.4 of docs/protocol-coverage.md). Unavailable
 // with HOST_UNREACHABLE where LXD doesn't answer.
 func (c *Client) RefreshVMHost(ctx context.Context, id inventory.HostID) (inventory.Host, error) {
 	n, err := VMHostNumber(id)
 	if err != nil {
 		return inventory.Host{}, err
 	}
-	var answer vmHostJSON
-	if err := c.call(ctx, ask{op: opRefresh, ids: []string{decimal(n)}, read: one(&answer), host: id}); err != nil {
-		return inventory.Host{}, err
-	}
-	return answer.is(n)
+	return c.vmHost(ctx, ask{op: opRefresh, host: id}, n)
 }
 
 // VMHostProject gives the LXD project that MAAS tracks on the host; empty where MAAS names none.
@@ -107,12 +98,21 @@ type parametersJSON struct {
 // check takes everything: MAAS names no project for a VM host that isn't LXD's.
 func (p *parametersJSON) check() *unfit { return nil }
 
-// is gives the host if it is the one that was asked for: absence is believed only beside a host that was read.
-func (h *vmHostJSON) is(n int) (inventory.Host, error) {
-	if h.ID.int() != n {
-		return inventory.Host{}, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS's answer is not VM host %d", n)
+// vmHost asks for something that MAAS answers with VM host n. Another host's answer is refused: absence
+// is believed only beside a host that was read.
+func (c *Client) vmHost(ctx context.Context, a ask, n int) (inventory.Host, error) {
+	var answer vmHostJSON
+	a.ids = []string{decimal(n)}
+	a.read = that(&answer, func() *unfit {
+		if answer.ID.int() != n {
+			return anothers("id")
+		}
+		return nil
+	})
+	if err := c.call(ctx, a); err != nil {
+		return inventory.Host{}, err
 	}
-	return h.host(), nil
+	return answer.host(), nil
 }
 
 // check: a host is chosen by its numbers and composed on by its id.
