@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
@@ -63,8 +64,12 @@ func (ex *exchange) unanswered(ctx context.Context, cause error) error {
 	return fault.Wrap(cause, g.kind, g.reason, "%s: MAAS gave no answer", ex.op.name)
 }
 
-// otherwise is for answers that no rule knows. A 4xx says that MAAS did not do it; after anything
-// else a change may have been made.
+// refusals are the statuses by which MAAS itself says that it did not do something. Any other comes from
+// what stands before it (408, 425, 429, 431), and of that nobody knows what it passed on.
+var refusals = []int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict}
+
+// otherwise is for answers that no rule knows. MAAS's own refusals say that it did not do it; after
+// anything else a change may have been made.
 func (ex *exchange) otherwise() error {
 	said := ex.said()
 	if len(ex.hidden) > 0 {
@@ -74,9 +79,9 @@ func (ex *exchange) otherwise() error {
 	case ex.status < 400:
 		return fault.New(fault.Unavailable, fault.ReasonMAASUnavailable,
 			"%s: MAAS redirects; its URL must be the one that it redirects to, with TLS the https one (HTTP %d)", ex.op.name, ex.status)
-	case ex.op.changes() && ex.op.outside, ex.status >= 500, ex.isPage():
+	case ex.op.changes() && ex.op.outside, ex.isPage(), !slices.Contains(refusals, ex.status):
 		return ex.unavailable().because("%s: %s (HTTP %d)", ex.op.name, said, ex.status).WithRetryAfter(ex.retryAfter)
-	case ex.status == http.StatusNotFound, ex.status == http.StatusTooManyRequests:
+	case ex.status == http.StatusNotFound:
 		// An absence is only believed in MAAS's own words.
 		return fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "%s: %s (HTTP %d)", ex.op.name, said, ex.status).WithRetryAfter(ex.retryAfter)
 	default:

@@ -43,7 +43,7 @@ var rules = slices.Concat(
 		{status: http.StatusBadRequest, text: "Unrecognised signature: method=GET op=None", kind: fault.Denied, reason: fault.ReasonMAASKeyRefused, say: "MAAS did not see the key; does a proxy drop the Authorization header?"},
 		{status: http.StatusBadRequest, text: "Unrecognised signature", kind: fault.Unsupported, reason: fault.ReasonNotSupported},
 		// What 3.5 and later say of an OAuth header that lacks a part.
-		{status: http.StatusBadRequest, text: "Bad Request: ", kind: fault.Denied, reason: fault.ReasonMAASKeyRefused, say: "MAAS can't read the Authorization header; does a proxy change it?"},
+		{status: http.StatusBadRequest, text: badHeader, kind: fault.Denied, reason: fault.ReasonMAASKeyRefused, say: "MAAS can't read the Authorization header; does a proxy change it?"},
 		{status: http.StatusMethodNotAllowed, kind: fault.Unsupported, reason: fault.ReasonNotSupported, say: "MAAS, or a proxy before it, does not take this method there"},
 		{status: http.StatusProxyAuthRequired, kind: fault.Unavailable, reason: fault.ReasonMAASUnavailable, say: "a proxy before MAAS wants a user and password"},
 		{ops: []string{opDeploy.name}, status: http.StatusRequestEntityTooLarge, kind: fault.Invalid, reason: fault.ReasonBadUserData, say: "the user data is larger than MAAS, or a proxy before it, takes"},
@@ -52,12 +52,14 @@ var rules = slices.Concat(
 	composeRules, machineRules, networkRules, recordRules,
 	[]rule{
 		{status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
-		{status: http.StatusServiceUnavailable, again: true, text: plainBody, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+		{status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+		{status: http.StatusServiceUnavailable, again: true, text: failedProgram, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 		{status: http.StatusForbidden, text: ownBody, kind: fault.Denied, reason: fault.ReasonMAASRightsMissing},
 	},
 )
 
-// composeRules: Refused is said of the answers in protocol.md 2.4 only. The form is checked before
+// composeRules: Refused, which lets a controller try another host at once, is said only where nothing
+// usable was made (rule 2.4 of docs/protocol-coverage.md). The form is checked before
 // LXD is asked, most other refusals come from LXD; all else is an unknown outcome.
 var composeRules = []rule{
 	{ops: onCompose, text: "already exists", kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
@@ -77,8 +79,8 @@ var composeRules = []rule{
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Not enough storage space", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Not enough space in default storage pool", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Default storage pool", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
-	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Failed to connect to the LXD REST API", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
-	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Certificate is not trusted", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: lxdSilent, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: lxdDistrusts, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
 	// A program that MAAS ran may have failed after LXD's part.
 	{ops: onCompose, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
 	// MAAS runs the whole view again on a conflict, LXD's part included.
@@ -92,9 +94,13 @@ var machineRules = []rule{
 	{ops: onVMHosts, status: http.StatusNotFound, text: notFound, kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
 	{ops: onVMHosts, status: http.StatusNotFound, text: "No Pod matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound, say: "MAAS has no such VM host"},
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Busy, reason: fault.ReasonMAASBusy},
-	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, again: true, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: "No rack controllers connected", kind: fault.Busy, reason: fault.ReasonMAASBusy},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: lxdSilent, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: lxdDistrusts, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	// Of a discovery that ran out of its 120 s MAAS has no words.
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: plainEmpty, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable, say: "LXD did not answer MAAS in time"},
+	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
 	{ops: []string{opRefresh.name}, status: http.StatusConflict, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
-	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
 	{status: http.StatusNotFound, text: "No Machine matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
 	{status: http.StatusNotFound, text: "No Node matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
 
@@ -113,10 +119,11 @@ var machineRules = []rule{
 	{ops: []string{opDeploy.name}, status: http.StatusBadRequest, text: ownBody, kind: fault.Invalid, reason: fault.ReasonDeploymentRefused},
 	{ops: []string{opDeploy.name}, status: http.StatusConflict, text: "belonging to another user", kind: fault.Conflict, reason: fault.ReasonNameTaken},
 
-	{ops: []string{opPower.name}, status: http.StatusServiceUnavailable, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+	// A 500 is MAAS's own: whatever stands before it says 502 to 504. Its text is the power driver's, which
+	// from MAAS 3.5 on may be no more than "exit status 1".
 	{ops: []string{opPower.name}, status: http.StatusInternalServerError, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
-	{ops: []string{opPower.name}, status: http.StatusServiceUnavailable, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
-	{ops: []string{opPower.name}, status: http.StatusGatewayTimeout, text: plainBody, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	{ops: []string{opPower.name}, status: http.StatusServiceUnavailable, text: "No rack controllers can access the BMC", kind: fault.Unavailable, reason: fault.ReasonHostUnreachable},
+	{ops: []string{opPower.name}, status: http.StatusGatewayTimeout, text: "Unexpected exception: TimeoutError", kind: fault.Unavailable, reason: fault.ReasonHostUnreachable, say: "LXD did not answer MAAS in time"},
 
 	{ops: []string{opAnnotate.name}, status: http.StatusInternalServerError, text: "Invalid character in key name", kind: fault.Invalid, reason: fault.ReasonBadRequest},
 	{ops: onMachine, status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
@@ -150,14 +157,24 @@ var recordRules = []rule{
 const (
 	// emptyBody is the absence of a body.
 	emptyBody = "\x00empty"
-	// plainBody is a text that MAAS itself wrote.
+	// plainBody is a plain text.
 	plainBody = "\x00plain"
+	// plainEmpty is the plain text that MAAS makes of an error without words.
+	plainEmpty = "\x00plain empty"
 	// ownBody is anything but a page of a proxy: a text, a form's errors, or nothing.
 	ownBody = "\x00own"
 	// notFound is a body that says this and no more; a proxy's may begin with it.
 	notFound = "Not Found"
 	// noRack is what MAAS says before it has asked a rack controller for anything.
 	noRack = "no connections available"
+	// failedProgram is what MAAS says of a program that it ran.
+	failedProgram = "returned non-zero exit status"
+	// lxdSilent and lxdDistrusts are what MAAS says of an LXD that it can't work with.
+	lxdSilent    = "Failed to connect to the LXD REST API"
+	lxdDistrusts = "Certificate is not trusted"
+	// badHeader begins, within quotes, what MAAS says of an Authorization header; a proxy's words for an
+	// ill-formed request hold it in their middle.
+	badHeader = "Bad Request: "
 )
 
 func (r *rule) matches(ex *exchange) bool {
@@ -172,8 +189,12 @@ func (r *rule) matches(ex *exchange) bool {
 		return true
 	case notFound:
 		return strings.TrimSpace(ex.refusal) == notFound
+	case badHeader:
+		return !ex.isPage() && strings.HasPrefix(strings.TrimLeft(ex.refusal, `'"`), badHeader)
 	case emptyBody:
 		return strings.TrimSpace(ex.refusal) == ""
+	case plainEmpty:
+		return strings.HasPrefix(ex.contentType, "text/plain") && strings.TrimSpace(ex.refusal) == ""
 	case ownBody:
 		return !ex.isPage()
 	case plainBody:

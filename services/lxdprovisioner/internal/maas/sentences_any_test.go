@@ -1,7 +1,14 @@
 package maas_test
 
-// some are a read, a change that MAAS rolls back by itself, and two that work on LXD.
-const some = "machines.read machines.claim machines.deploy vm-hosts.compose vm-hosts.refresh machines.delete dnsresources.update"
+const (
+	// some are a read and changes: some that MAAS rolls back by itself, and some that work on LXD.
+	some    = "machines.read " + changes
+	changes = "machines.claim machines.deploy vm-hosts.compose vm-hosts.refresh machines.delete dnsresources.update"
+	// reading are reads, among them the one whose failure tells of a host.
+	reading = "machines.read machines.list machines.query_power_state"
+	// lxd are changes that work on a host.
+	lxd = "vm-hosts.compose vm-hosts.refresh machines.delete"
+)
 
 // anySentences may be said to every request.
 var anySentences = []sentence{
@@ -12,7 +19,7 @@ var anySentences = []sentence{
 	{"any_nonce_used", some, []int{10}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
 	{"any_no_Authorization_header", some, []int{5, 11}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
 	{"any_no_Authorization_header_in_other_words", some, nil, answer{401, plain, "", "Unauthorized"}, "Denied MAAS_KEY_REFUSED", undone},
-	{"any_parameter_of_OAuth_missing_3.5", some, nil, answer{400, plain, "", "Bad Request: Missing parameter oauth_nonce"}, "Denied MAAS_KEY_REFUSED", undone},
+	{"any_parameter_of_OAuth_missing_3.5", some, nil, answer{400, plain, "", "'Bad Request: Missing parameter oauth_nonce'"}, "Denied MAAS_KEY_REFUSED", undone},
 	{"any_header_dropped_where_anonymous_handlers_are", "machines.list machines.find", []int{13}, answer{}, "Denied MAAS_KEY_REFUSED", undone},
 	{"any_operation_unknown", some, []int{16, 17, 171, 521}, answer{}, "Unsupported NOT_SUPPORTED", undone},
 	{"any_method_not_taken", some, []int{18, 19, 520}, answer{}, "Unsupported NOT_SUPPORTED", undone},
@@ -57,6 +64,21 @@ var anySentences = []sentence{
 	{"any_redirect_to_TLS", some, nil, answer{301, page, "", ""}, "Unavailable MAAS_UNAVAILABLE", undone},
 	{"any_proxy_wants_a_password", some, nil, answer{407, page, "", "<html>407</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
 	{"any_proxy_limits_a_read", "machines.read", nil, answer{429, page, "", "<html>429</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X9.1_any_proxy_does_not_take_a_change_408", changes, nil, answer{408, plain, "", "Request Timeout"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X9.1_any_proxy_does_not_take_a_change_425", changes, nil, answer{425, plain, "", "Too Early"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X9.1_any_proxy_does_not_take_a_change_429", changes, nil, answer{429, plain, "7", "local_rate_limited"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X9.1_any_proxy_does_not_take_a_change_431", changes, nil, answer{431, plain, "", "431 Request Header Fields Too Large"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"any_proxy_does_not_take_a_read_408", reading, nil, answer{408, plain, "", "Request Timeout"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_does_not_take_a_read_425", reading, nil, answer{425, plain, "", "Too Early"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_does_not_take_a_read_431", reading, nil, answer{431, plain, "", "431 Request Header Fields Too Large"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X9.1_any_proxy_in_plain_text_without_region_503", lxd, nil, answer{503, plain, "", "upstream connect error or disconnect/reset before headers"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X9.1_any_proxy_in_plain_text_that_says_when_to_come_again_503", changes, nil, answer{503, plain, "30", "no healthy upstream"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X9.1_any_proxy_in_plain_text_gives_up_504", lxd, nil, answer{504, plain, "", "upstream request timeout"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X4.2_any_proxy_in_plain_text_says_nothing_of_the_host_503", reading, nil, answer{503, plain, "", "no healthy upstream"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X4.2_any_proxy_in_plain_text_says_nothing_of_the_host_503_again", reading, nil, answer{503, plain, "30", "Service Unavailable"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X4.2_any_proxy_in_plain_text_says_nothing_of_the_host_504", reading, nil, answer{504, plain, "", "upstream request timeout"}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"X4.2_any_proxy_without_a_word_says_nothing_of_the_host", reading, nil, answer{503, form, "", ""}, "Unavailable MAAS_UNAVAILABLE", undone},
+	{"any_proxy_finds_a_request_ill_formed", "machines.read machines.claim machines.delete", nil, answer{400, plain, "", "400 Bad Request: malformed Host header"}, "Invalid BAD_REQUEST", undone},
 	{"any_proxy_without_region_and_a_read", "machines.read machines.list", nil, answer{502, page, "", "<html>502 Bad Gateway nginx</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
 	{"any_proxy_without_region_and_a_change", "vm-hosts.compose machines.claim machines.deploy machines.delete vm-hosts.refresh", nil, answer{502, page, "", "<html>502 Bad Gateway nginx</html>"}, "Unavailable OUTCOME_UNKNOWN", unknown},
 	{"any_proxy_gives_up_a_read", "machines.read machines.query_power_state", nil, answer{504, page, "", "<html>504</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},

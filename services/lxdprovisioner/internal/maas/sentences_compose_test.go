@@ -3,7 +3,7 @@ package maas_test
 const composing = "vm-hosts.compose"
 
 // composeSentences: "Refused", which lets a controller try another host at once, is said of the
-// answers that protocol.md 2.4 names.
+// answers in which nothing usable was made.
 var composeSentences = []sentence{
 	{"X2.4_name_exists_in_MAAS", composing, []int{54, 55, 274, 497}, answer{}, "Unavailable OUTCOME_UNKNOWN", unknown},
 	{"X2.4_name_exists_in_LXD", composing, []int{276, 488}, answer{}, "Unavailable OUTCOME_UNKNOWN", unknown},
@@ -56,6 +56,11 @@ var hostSentences = []sentence{
 	{"a_page_of_a_proxy_is_not_the_end_of_VM_hosts", "vm-hosts.list", nil, answer{410, page, "", "<html>410 Gone</html>"}, "Unavailable MAAS_UNAVAILABLE", undone},
 	{"X4.4_refresh_host_unreachable", "vm-hosts.refresh", []int{531}, answer{}, "Unavailable HOST_UNREACHABLE", undone},
 	{"X4.2_power_host_off", "machines.query_power_state", []int{533}, answer{}, "Unavailable HOST_UNREACHABLE", undone},
-	{"X4.2_power_times_out", "machines.query_power_state", nil, answer{504, plain, "", "timed out"}, "Unavailable HOST_UNREACHABLE", undone},
-	{"X4.2_power_problem", "machines.query_power_state", nil, answer{503, plain, "", "power driver failed"}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.4_refresh_host_distrusts_MAAS", "vm-hosts.refresh", nil, answer{503, plain, "", "VM Host 3: Certificate is not trusted and no password was given"}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.4_refresh_host_silent_for_120_s", "vm-hosts.refresh", nil, answer{503, plain, "", ""}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.4_refresh_without_a_rack", "vm-hosts.refresh", nil, answer{503, plain, "", "Unable to start the VM host discovery process. No rack controllers connected."}, "Busy MAAS_BUSY", undone},
+	{"X4.4_refresh_fails_otherwise", "vm-hosts.refresh", nil, answer{503, plain, "", "Please upgrade your LXD host to 4.16 or higher to use this driver"}, "Unavailable OUTCOME_UNKNOWN", unknown},
+	{"X4.2_power_fails_in_the_words_of_3.5_and_later", "machines.query_power_state", nil, answer{500, plain, "", "exit status 1"}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.2_power_times_out", "machines.query_power_state", nil, answer{504, plain, "", "Unexpected exception: TimeoutError. See /var/log/maas/regiond.log on the region server for more information."}, "Unavailable HOST_UNREACHABLE", undone},
+	{"X4.2_power_host_without_a_way_to_it", "machines.query_power_state", nil, answer{503, plain, "", "No rack controllers can access the BMC of node cp-0"}, "Unavailable HOST_UNREACHABLE", undone},
 }
