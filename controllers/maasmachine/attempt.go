@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -131,16 +132,33 @@ func (a attempts) forgetful() attempts {
 	return append(kept, a[last])
 }
 
-// excludedHosts are the hosts on which an attempt that was sent after since came to nothing.
-func (a attempts) excludedHosts(since time.Time) []string {
-	var hosts []string
+// failedHosts are the hosts on which attempts came to nothing within the longest rest, and of these the ones that still
+// rest: a host does so for first after its first failure, for twice as long after each further one, and for longest at
+// most. due is when the first of those that rest may be asked again; it is zero where none rests.
+func (a attempts) failedHosts(now time.Time, first, longest time.Duration) (failed, resting []string, due time.Time) {
+	failures, last := map[string]int{}, map[string]time.Time{}
 	for i := range a {
-		if a[i].GivenUp && a[i].SentAt != nil && a[i].SentAt.After(since) {
-			hosts = append(hosts, a[i].HostID)
+		if a[i].GivenUp && a[i].SentAt != nil && now.Sub(a[i].SentAt.Time) < longest {
+			failures[a[i].HostID]++
+			last[a[i].HostID] = a[i].SentAt.Time
 		}
 	}
-	slices.Sort(hosts)
-	return slices.Compact(hosts)
+	failed = slices.Sorted(maps.Keys(failures))
+	for _, host := range failed {
+		rest := longest
+		if doublings := failures[host] - 1; doublings < 16 {
+			rest = min(first<<doublings, longest)
+		}
+		until := last[host].Add(rest)
+		if !until.After(now) {
+			continue
+		}
+		resting = append(resting, host)
+		if due.IsZero() || until.Before(due) {
+			due = until
+		}
+	}
+	return failed, resting, due
 }
 
 // lateVM is how long after it was sent a VM may appear that MAAS did not admit to (protocol.md 1.5).

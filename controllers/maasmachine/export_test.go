@@ -36,3 +36,10 @@ func Unproved(m *infrav1.MaasMachine, absences []*lxdprovisionerv1.Absence) (str
 	all, err := attemptsOf(m)
 	return unproved(all.protos(), absences), err
 }
+
+// FailedHosts gives the hosts of the stored attempts that failed, those that rest, and when the first of them is due.
+func FailedHosts(m *infrav1.MaasMachine, now time.Time, first, longest time.Duration) (failed, resting []string, due time.Time, err error) {
+	all, err := attemptsOf(m)
+	failed, resting, due = all.failedHosts(now, first, longest)
+	return failed, resting, due, err
+}

@@ -41,7 +41,7 @@ func resourcesOf(spec *infrav1.MaasMachineSpec) *lxdprovisionerv1.VMResources {
 }
 
 // placementOf says which hosts may take the VM.
-func placementOf(spec *infrav1.MaasMachineSpec, zone string, excluded []string) *lxdprovisionerv1.Placement {
+func placementOf(spec *infrav1.MaasMachineSpec, zone string) *lxdprovisionerv1.Placement {
 	config := ptr.Deref(spec.LXDConfig, infrav1.LXDConfig{})
 	selection := ptr.Deref(config.HostSelection, infrav1.LXDHostSelection{})
 	p := &lxdprovisionerv1.Placement{
@@ -49,7 +49,6 @@ func placementOf(spec *infrav1.MaasMachineSpec, zone string, excluded []string) 
 		ResourcePools:  spec.HostPools(),
 		Tags:           spec.HostTags(),
 		PreferredHosts: selection.PreferredHosts,
-		ExcludedHosts:  excluded,
 		Project:        optional(config.Project),
 		Profile:        optional(config.Profile),
 		Policy:         policies[config.PlacementPolicy],

@@ -48,7 +48,7 @@ func vmRequest(t *testing.T, spec *infrav1.MaasMachineSpec) string {
 	network, err := maasmachine.NetworkOf(spec, nil)
 	require.NoError(t, err)
 	parts := []proto.Message{
-		maasmachine.ResourcesOf(spec), maasmachine.PlacementOf(spec, maasmachine.ZoneOf(nil, spec), nil), maasmachine.ImageOf(spec),
+		maasmachine.ResourcesOf(spec), maasmachine.PlacementOf(spec, maasmachine.ZoneOf(nil, spec)), maasmachine.ImageOf(spec),
 	}
 	if network != nil {
 		parts = append(parts, network)
@@ -182,15 +182,15 @@ func TestPlacementOf_R1_4_turns_the_spec_into_must_and_wish(t *testing.T) {
 	owner := &clusterv1.Machine{Spec: clusterv1.MachineSpec{FailureDomain: "az3"}}
 	want := &lxdprovisionerv1.Placement{
 		Zone: new("az3"), ResourcePools: []string{"lxd"}, Tags: []string{"kvm", "ssd"}, AllowedHosts: []string{"lxd-1"},
-		PreferredHosts: []string{"lxd-2"}, ExcludedHosts: []string{"vmhost/7"}, Project: new("maas"),
+		PreferredHosts: []string{"lxd-2"}, Project: new("maas"),
 		Policy: lxdprovisionerv1.PlacementPolicy_PLACEMENT_POLICY_SPREAD,
 	}
-	got := maasmachine.PlacementOf(spec, maasmachine.ZoneOf(owner, spec), []string{"vmhost/7"})
+	got := maasmachine.PlacementOf(spec, maasmachine.ZoneOf(owner, spec))
 	assert.True(t, proto.Equal(want, got), "the Machine's failure domain is a must and silences the wish for zones:\n%s", prototext.Format(got))
 	assert.Equal(t, "az1", maasmachine.ZoneOf(&clusterv1.Machine{}, spec), "else the spec's own")
 	free := spec.DeepCopy()
 	free.FailureDomain = nil
-	assert.Equal(t, []string{"az2"}, maasmachine.PlacementOf(free, "", nil).GetZones())
+	assert.Equal(t, []string{"az2"}, maasmachine.PlacementOf(free, "").GetZones())
 }
 
 func TestNetworkOf_gives_each_bridge_and_subnet_a_NIC(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -104,16 +105,20 @@ func (r *Reconciler) openAttempt(ctx context.Context, s *scope) (step, error) {
 		name = adopted
 	}
 	zone, resources := zoneOf(s.owner, &s.machine.Spec), resourcesOf(&s.machine.Spec)
-	answer, err := r.Provisioner.VMs.SelectHost(ctx, &lxdprovisionerv1.SelectHostRequest{
+	answer, due, err := r.askForHost(ctx, s.record.attempts, &lxdprovisionerv1.SelectHostRequest{
 		VmName:    name,
 		Resources: resources,
-		Placement: placementOf(&s.machine.Spec, zone, s.record.attempts.excludedHosts(r.Clock().Add(-r.Delays.Exclusion))),
+		Placement: placementOf(&s.machine.Spec, zone),
 		Group:     &lxdprovisionerv1.Group{Key: group, AntiAffinity: antiAffinityOf(&s.machine.Spec), Peers: peers},
 		Network:   network,
 	})
 	if err != nil {
 		logRejections(ctx, name, zone, resources, err)
-		return r.stopped(ctx, s, stageHost, r.Delays.Of(err)), nil
+		out := r.Delays.Of(err)
+		if !due.IsZero() {
+			out.Delay = min(out.Delay, max(due.Sub(r.Clock()), r.Delays.Busy))
+		}
+		return r.stopped(ctx, s, stageHost, out), nil
 	}
 	chosen := answer.GetChosen()
 	all := append(slices.Clone(s.record.attempts), attempt{
@@ -126,6 +131,21 @@ func (r *Reconciler) openAttempt(ctx context.Context, s *scope) (step, error) {
 	ctrl.LoggerFrom(ctx).Info("Selected an LXD host", "vm", name, "host", chosen.GetHostName(), "zone", chosen.GetZone(),
 		"attempt", number, "cores", resources.GetCores(), "memoryMiB", resources.GetMemoryMib(), "summary", answer.GetSummary())
 	return proceed, nil
+}
+
+// askForHost leaves out the hosts on which this machine's attempts came to nothing. Where no other one can take the VM they
+// are asked again after growing waits (R7.2): a site may have no more than one host. due is when the next of them is.
+func (r *Reconciler) askForHost(
+	ctx context.Context, made attempts, request *lxdprovisionerv1.SelectHostRequest,
+) (answer *lxdprovisionerv1.SelectHostResponse, due time.Time, err error) {
+	failed, resting, due := made.failedHosts(r.Clock(), r.Delays.Working, r.Delays.Exclusion)
+	request.Placement.ExcludedHosts = failed
+	answer, err = r.Provisioner.VMs.SelectHost(ctx, request)
+	if info, ok := errorinfo.From(err); ok && info.Placement != nil && len(resting) < len(failed) {
+		request.Placement.ExcludedHosts = resting
+		answer, err = r.Provisioner.VMs.SelectHost(ctx, request)
+	}
+	return answer, due, err
 }
 
 // networkFor is the VM's network; a wrong one stops the phases.
