@@ -9,7 +9,7 @@ import (
 	"github.com/capmaas/capmaas/api/providerid"
 )
 
-func TestParse_reads_every_form_that_objects_and_nodes_hold(t *testing.T) {
+func TestParse_P9_reads_every_form_that_objects_and_nodes_hold(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		text string
@@ -61,7 +61,7 @@ func TestParse_refuses_what_names_no_machine(t *testing.T) {
 	}
 }
 
-func TestFormat_writes_IDs_that_tell_VMs_from_bare_metal(t *testing.T) {
+func TestFormat_P9_R8_4_writes_IDs_that_tell_VMs_from_bare_metal(t *testing.T) {
 	t.Parallel()
 	metal, err := providerid.Format(providerid.BareMetal, "az1", "abc123")
 	require.NoError(t, err)

@@ -95,7 +95,7 @@ func TestCRDs_keep_the_contract_of_Cluster_API(t *testing.T) {
 }
 
 // A field's type in the schema, as the contract of Cluster API and the existing provider's manifests want it.
-func TestCRDs_have_the_fields_that_others_read_and_write(t *testing.T) {
+func TestCRDs_P1_have_the_fields_that_others_read_and_write(t *testing.T) {
 	t.Parallel()
 	machineSpec := map[string]string{
 		"provisioningMode": "string", "failureDomain": "string", "systemID": "string", "parent": "string", "providerID": "string",

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,11 +78,23 @@ func TestImports_go_only_where_the_architecture_lets_them(t *testing.T) {
 	}
 }
 
+func TestImports_R8_1_one_package_speaks_to_MAAS(t *testing.T) {
+	t.Parallel()
+	var speakers []string
+	for _, p := range list(t, "services/lxdprovisioner") {
+		if slices.ContainsFunc(p.Imports, func(path string) bool { return within(path, "github.com/canonical/gomaasclient") }) {
+			speakers = append(speakers, p.ImportPath)
+		}
+	}
+	require.Equal(t, []string{prefix + "services/lxdprovisioner/internal/maas"}, speakers)
+}
+
 type listed struct {
 	ImportPath string
 	Name       string
 	Dir        string
 	GoFiles    []string
+	Imports    []string
 	Deps       []string
 }
 
@@ -89,7 +102,7 @@ type listed struct {
 // its own go.mod doesn't name.
 func list(t *testing.T, module string) []listed {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Dir,GoFiles,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Dir,GoFiles,Imports,Deps", "./...")
 	cmd.Dir, cmd.Stderr = "../../"+module, os.Stderr
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.Output()

@@ -118,7 +118,7 @@ func TestKey_without_rights_names_the_right_that_is_missing(t *testing.T) {
 	s.awaitClusterCondition(t, infrav1.ProvisionerAvailableCondition, metav1.ConditionFalse, "MAAS_RIGHTS_MISSING")
 }
 
-func TestMAAS_that_does_not_answer_is_waited_for(t *testing.T) {
+func TestMAAS_P6_that_does_not_answer_is_waited_for(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, maassim.DefaultConfig(1, 1, 0))
 	s.maasDown(true)

@@ -317,7 +317,7 @@ func TestScenario_defect_16_DNS_is_written_when_it_differs_and_never_emptied_by_
 	assert.Empty(t, s.sim.DNSRecords(), "the record goes with the cluster")
 }
 
-func TestVM_that_LXD_made_and_MAAS_lost_is_removed_and_made_anew(t *testing.T) {
+func TestVM_P7_that_LXD_made_and_MAAS_lost_is_removed_and_made_anew(t *testing.T) {
 	t.Parallel()
 	s := newStack(t, maassim.DefaultConfig(2, 1, 0))
 	require.NoError(t, s.sim.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Count: 1, Effect: maassim.EffectComposeLost}))
