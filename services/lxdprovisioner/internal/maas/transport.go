@@ -16,8 +16,16 @@ import (
 	"time"
 )
 
-// maxHeaders bounds the header of an answer, in bytes; MAAS's own are below 1 KiB.
-const maxHeaders = 64 << 10
+const (
+	// maxHeaders bounds the header of an answer, in bytes; MAAS's own are below 1 KiB.
+	maxHeaders = 64 << 10
+	// quiet is how long nothing may come over a connection before it is asked for a sign of life, and
+	// lifeless how long that may take. Together they stay below the time-out of the shortest request, so
+	// that a read on a dead connection is asked again over a new one. Without them a connection that
+	// several requests share (HTTP/2) would go on taking new ones after a firewall has forgotten it.
+	quiet    = 15 * time.Second
+	lifeless = 10 * time.Second
+)
 
 // newTransport makes the one http.Transport of a client, which keeps up to idle connections.
 func newTransport(caFile string, idle int) (*http.Transport, error) {
@@ -34,9 +42,14 @@ func newTransport(caFile string, idle int) (*http.Transport, error) {
 			return nil, fmt.Errorf("MAAS CA file %s holds no PEM certificate", caFile)
 		}
 	}
+	dialer := net.Dialer{
+		Timeout:         10 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: quiet, Interval: lifeless / 2, Count: 2},
+	}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         dialer.DialContext,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: quiet, PingTimeout: lifeless, WriteByteTimeout: quiet},
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: idle,
