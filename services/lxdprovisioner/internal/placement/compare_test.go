@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 )
 
 // comparison is how a rule did over many instances.
@@ -152,14 +153,14 @@ func TestCompare_R4_1_this_service_misses_no_room_and_crowds_no_zone(t *testing.
 func TestCompare_the_rules_differ_where_their_sources_do(t *testing.T) {
 	t.Parallel()
 	small := order{name: "cp-0", group: "prod", size: sized(4, 8, 60)}
-	full := newHost("lxd-0", 0)
+	full := inventorytest.Host("lxd-0", 0)
 	full.Used.Cores, full.CPURatio = 30, 1.5
 	full.Pool.Name = "cp"
-	trap := newHost("lxd-1", 1)
-	trap.StoragePools = append(trap.StoragePools, newPool("bulk", 900, 900, false))
+	trap := inventorytest.Host("lxd-1", 1)
+	trap.StoragePools = append(trap.StoragePools, inventorytest.Pool("bulk", 900, 900, false))
 	trap.StoragePools[0].AvailableBytes = 0
 	trap.Pool.Name = "cp"
-	other := newHost("lxd-2", 2)
+	other := inventorytest.Host("lxd-2", 2)
 	other.Pool.Name, other.Zone.Name = "cp", "b"
 	other.Used.Cores = 8
 

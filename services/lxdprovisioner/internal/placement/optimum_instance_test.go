@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
@@ -105,16 +106,16 @@ func fleetInstance(number int, k kind) instance {
 
 // drawnHost draws a host that can take VMs and is about as full as load says, 0 to 1.
 func drawnHost(r *rand.Rand, index int, zone string, k kind, load float64) inventory.Host {
-	h := newHost(fmt.Sprintf("lxd-%d", index), index)
+	h := inventorytest.Host(fmt.Sprintf("lxd-%d", index), index)
 	h.Zone.Name, h.Pool = zone, inventory.Ref{ID: 1, Name: "cp"}
 	h.Total.Cores = pick[int64](r, 16, 24, 32, 48, 64)
 	h.Total.MemoryMiB = h.Total.Cores * 1024 * pick[int64](r, 2, 4, 8)
-	pools := []inventory.StoragePool{newPool("default", 0, pick[int64](r, 500, 1000, 2000), true)}
+	pools := []inventory.StoragePool{inventorytest.Pool("default", 0, pick[int64](r, 500, 1000, 2000), true)}
 	if k.mixed {
 		h.CPURatio = pick(r, 0.9, 1, 1, 1, 1, 1, 1.5, 2)
 		h.MemoryRatio = pick(r, 0.9, 1, 1, 1, 1, 1, 1, 1.25)
 		if r.IntN(3) == 0 {
-			pools = append(pools, newPool("bulk", 0, 4000, false))
+			pools = append(pools, inventorytest.Pool("bulk", 0, 4000, false))
 		}
 	}
 	part := func(total int64) int64 {

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
@@ -57,25 +57,7 @@ func remember(t *rapid.T, req *placement.Request, hosts []inventory.Host, c plac
 		req.Pending = append(req.Pending, entry)
 	default:
 		req.Group.Peers = append(req.Group.Peers, peer)
-		hosts = withVM(hosts, c.HostID, req.Size)
-	}
-	return hosts
-}
-
-// withVM gives the hosts as MAAS shows them once the VM is made.
-func withVM(hosts []inventory.Host, id inventory.HostID, size inventory.VMSize) []inventory.Host {
-	hosts = slices.Clone(hosts)
-	h := &hosts[slices.IndexFunc(hosts, func(h inventory.Host) bool { return h.ID == id })]
-	h.Used.Cores += int64(size.Cores)
-	h.Used.MemoryMiB += size.MemoryMiB
-	h.StoragePools = slices.Clone(h.StoragePools)
-	for _, d := range size.Disks {
-		for i := range h.StoragePools {
-			if p := &h.StoragePools[i]; p.Name == d.StoragePool || d.StoragePool == "" && p.Default {
-				p.AvailableBytes -= d.SizeGB * gb
-				p.UsedBytes += d.SizeGB * gb
-			}
-		}
+		hosts = inventorytest.WithVM(hosts, c.HostID, req.Size)
 	}
 	return hosts
 }
@@ -106,7 +88,7 @@ func TestProperty_X6_1_a_VM_that_is_asked_for_again_gets_the_same_host(t *testin
 		again.Keep = first.Chosen.HostID
 		for i := range rapid.IntRange(0, 6).Draw(t, "others") {
 			again.Pending = append(again.Pending, placement.Reservation{
-				VM: fmt.Sprintf("other-%d", i), Host: drawHostID(t, hosts), Size: drawSize(t), Group: req.Group.Key,
+				VM: fmt.Sprintf("other-%d", i), Host: drawHostID(t, hosts), Size: inventorytest.DrawSize(t), Group: req.Group.Key,
 			})
 		}
 		fits := open(hosts, withoutOwn(again)).breach(again.Keep, again) == ""
@@ -126,84 +108,6 @@ func withoutOwn(req placement.Request) placement.Request {
 	req.Pending = slices.DeleteFunc(slices.Clone(req.Pending), func(r placement.Reservation) bool { return r.VM == own })
 	req.Group.Peers = slices.DeleteFunc(slices.Clone(req.Group.Peers), func(p placement.Peer) bool { return p.Name == own })
 	return req
-}
-
-// TestProperty_R4_3 holds every rejection against an account of its own: what it says that the host has, and
-// that more is needed.
-func TestProperty_R4_3_every_rejected_host_has_a_reason_and_numbers_that_add_up(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		hosts := drawHosts(t)
-		req := drawRequest(t, hosts)
-		b := open(hosts, req)
-		d, err := placement.Place(req, inventory.Snapshot{Hosts: hosts})
-		rejected := map[inventory.HostID]bool{}
-		for _, r := range rejectionsOf(d, err) {
-			h := b.hosts[r.HostID]
-			require.False(t, rejected[r.HostID], "%s is rejected twice", r.HostName)
-			rejected[r.HostID] = true
-			require.Equal(t, h.Name, r.HostName)
-			require.Equal(t, h.Zone.Name, r.Zone)
-			require.Contains(t, placement.Reasons(), r.Reason)
-			require.NotEmpty(t, r.Message)
-			require.NotContains(t, r.Message, "%!")
-			requireNumbers(t, b, req, r)
-		}
-		for _, c := range d.Candidates() {
-			require.False(t, rejected[c.HostID], "%s fits and is rejected", c.HostName)
-			rejected[c.HostID] = true
-		}
-		require.Len(t, rejected, len(hosts), "every host fits or is rejected")
-	})
-}
-
-var (
-	needsCores = regexp.MustCompile(`^needs (\d+) cores?, (?:one VM can have at most the host's (\d+)|has (\d+)|has none: the host is (\d+) over its limit)(?: \((\d+) promised to other VMs\))?$`)
-	needsDisk  = regexp.MustCompile(`^needs (\d+) GB in storage pool "(\w+)", (?:which has (\d+) GB in all|has (\d+) GB)(?: \((\d+) GB promised to other VMs\))?$`)
-)
-
-// requireNumbers holds the numbers of a rejection for lack of cores or disk against the books.
-func requireNumbers(t *rapid.T, b *books, req placement.Request, r placement.Rejection) {
-	h := b.hosts[r.HostID]
-	switch r.Reason {
-	case placement.InsufficientCores:
-		m := needsCores.FindStringSubmatch(r.Message)
-		require.NotNil(t, m, "%s", r.Message)
-		free := int64(float64(h.Total.Cores)*h.CPURatio) - b.cores[h.ID]
-		require.Equal(t, fmt.Sprint(req.Size.Cores), m[1])
-		switch {
-		case m[2] != "":
-			require.Equal(t, fmt.Sprint(h.Total.Cores), m[2])
-			require.Greater(t, int64(req.Size.Cores), h.Total.Cores)
-			return
-		case m[3] != "":
-			require.Equal(t, fmt.Sprint(free), m[3])
-		default:
-			require.Equal(t, fmt.Sprint(-free), m[4])
-		}
-		require.Greater(t, int64(req.Size.Cores), free)
-		require.Equal(t, b.cores[h.ID]-h.Used.Cores, number(m[5]), "%s", r.Message)
-	case placement.InsufficientStorage:
-		m := needsDisk.FindStringSubmatch(r.Message)
-		require.NotNil(t, m, "%s", r.Message)
-		pool, ok := h.StoragePool(m[2])
-		require.True(t, ok)
-		free := pool.TotalBytes - b.disk[h.ID][pool.Name]
-		if m[3] != "" {
-			require.Equal(t, pool.TotalBytes/gb, number(m[3]))
-			require.Greater(t, number(m[1]), number(m[3]))
-			return
-		}
-		require.Equal(t, max(free, 0)/gb, number(m[4]))
-		require.Greater(t, number(m[1]), number(m[4]))
-		require.Equal(t, (b.disk[h.ID][pool.Name]-(pool.TotalBytes-pool.AvailableBytes))/gb, number(m[5]), "%s", r.Message)
-	default:
-	}
-}
-
-func number(text string) int64 {
-	n, _ := strconv.ParseInt(text, 10, 64)
-	return n
 }
 
 var counted = regexp.MustCompile(`(?:^|, )(\d+) (?:is|are|has|have|lacks?) `)

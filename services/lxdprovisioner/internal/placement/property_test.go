@@ -3,6 +3,7 @@ package placement_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,29 +12,19 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
-
-const gb = inventory.BytesPerGB
 
 // drawHosts gives 1 to 12 hosts in up to four zones, some full, some unusable, some with two pools.
 func drawHosts(t *rapid.T) []inventory.Host {
 	n := rapid.IntRange(1, 12).Draw(t, "hosts")
 	hosts := make([]inventory.Host, n)
 	for i := range hosts {
-		h := newHost(fmt.Sprintf("lxd-%d", i), i)
+		h := inventorytest.Host(fmt.Sprintf("lxd-%d", i), i)
 		h.Zone.Name = rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "zone")
 		h.Pool.Name = rapid.SampledFrom([]string{"default", "default", "cp"}).Draw(t, "pool")
-		h.Total.Cores = int64(rapid.IntRange(0, 32).Draw(t, "cores"))
-		h.Total.MemoryMiB = int64(rapid.IntRange(0, 64).Draw(t, "GiB")) * 1024
-		h.Used.Cores = int64(rapid.IntRange(0, 36).Draw(t, "used cores"))
-		h.Used.MemoryMiB = int64(rapid.IntRange(0, 70).Draw(t, "used GiB")) * 1024
-		h.CPURatio = rapid.SampledFrom([]float64{0.5, 1, 1, 1.5, 4}).Draw(t, "CPU ratio")
-		h.MemoryRatio = rapid.SampledFrom([]float64{0.9, 1, 1, 1.25}).Draw(t, "memory ratio")
-		h.StoragePools = []inventory.StoragePool{newPool("ssd", int64(rapid.IntRange(0, 500).Draw(t, "ssd")), 500, true)}
-		if rapid.Bool().Draw(t, "has hdd") {
-			h.StoragePools = append(h.StoragePools, newPool("hdd", int64(rapid.IntRange(0, 900).Draw(t, "hdd")), 900, false))
-		}
+		inventorytest.Draw(t, &h)
 		h.VMs = rapid.IntRange(-1, 20).Draw(t, "VMs")
 		if rapid.IntRange(0, 9).Draw(t, "off") == 0 {
 			h.Machine = &inventory.HostMachine{Status: inventory.StatusDeployed, Power: inventory.PowerOff}
@@ -43,26 +34,24 @@ func drawHosts(t *rapid.T) []inventory.Host {
 	return hosts
 }
 
-func drawSize(t *rapid.T) inventory.VMSize {
-	size := inventory.VMSize{
-		Cores:     rapid.IntRange(1, 12).Draw(t, "VM cores"),
-		MemoryMiB: int64(rapid.IntRange(1, 16).Draw(t, "VM GiB")) * 1024,
-	}
-	for range rapid.IntRange(1, 3).Draw(t, "disks") {
-		size.Disks = append(size.Disks, inventory.Disk{
-			SizeGB:      int64(rapid.IntRange(1, 200).Draw(t, "disk")),
-			StoragePool: rapid.SampledFrom([]string{"", "", "ssd", "hdd"}).Draw(t, "storage pool"),
-		})
-	}
-	return size
-}
-
 func drawHostID(t *rapid.T, hosts []inventory.Host) inventory.HostID {
 	return hosts[rapid.IntRange(0, len(hosts)-1).Draw(t, "host")].ID
 }
 
+// drawPeer gives a peer on one of the hosts, or on one that is gone or not known, of which a zone may be known.
+func drawPeer(t *rapid.T, name string, hosts []inventory.Host) placement.Peer {
+	if rapid.IntRange(0, 3).Draw(t, "lost") > 0 {
+		return placement.Peer{Name: name, Host: drawHostID(t, hosts)}
+	}
+	return placement.Peer{
+		Name: name,
+		Host: rapid.SampledFrom([]inventory.HostID{"", "vmhost/99", "vmhost/100"}).Draw(t, "gone"),
+		Zone: rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e"}).Draw(t, "zone of the lost"),
+	}
+}
+
 func drawRequest(t *rapid.T, hosts []inventory.Host) placement.Request {
-	req := placement.Request{VM: "vm-0", Size: drawSize(t)}
+	req := placement.Request{VM: "vm-0", Size: inventorytest.DrawSize(t)}
 	req.Constraints.Policy = rapid.SampledFrom(
 		[]placement.Policy{placement.Balanced, placement.Pack, placement.Spread}).Draw(t, "policy")
 	if rapid.IntRange(0, 3).Draw(t, "names a pool") == 0 {
@@ -81,12 +70,12 @@ func drawRequest(t *rapid.T, hosts []inventory.Host) placement.Request {
 		req.Group.Key = "prod"
 		req.Group.AntiAffinity = rapid.SampledFrom([]placement.AntiAffinity{placement.Preferred, placement.Required}).Draw(t, "apart")
 		for i := range rapid.IntRange(0, 4).Draw(t, "peers") {
-			req.Group.Peers = append(req.Group.Peers, placement.Peer{Name: fmt.Sprintf("peer-%d", i), Host: drawHostID(t, hosts)})
+			req.Group.Peers = append(req.Group.Peers, drawPeer(t, fmt.Sprintf("peer-%d", i), hosts))
 		}
 	}
 	for i := range rapid.IntRange(0, 5).Draw(t, "pending") {
 		req.Pending = append(req.Pending, placement.Reservation{
-			VM: fmt.Sprintf("pending-%d", i), Host: drawHostID(t, hosts), Size: drawSize(t),
+			VM: fmt.Sprintf("pending-%d", i), Host: drawHostID(t, hosts), Size: inventorytest.DrawSize(t),
 			Group: rapid.SampledFrom([]string{"", "prod"}).Draw(t, "group"),
 		})
 	}
@@ -95,26 +84,23 @@ func drawRequest(t *rapid.T, hosts []inventory.Host) placement.Request {
 
 // books keep account of hosts by the rules of MAAS, apart from the code under test.
 type books struct {
-	hosts map[inventory.HostID]inventory.Host
-	cores map[inventory.HostID]int64
-	mem   map[inventory.HostID]int64
-	disk  map[inventory.HostID]map[string]int64
-	group map[inventory.HostID]map[string]bool
+	// shown are the hosts as MAAS shows them, full with everything that was given out on them.
+	shown, full []inventory.Host
+	group       map[inventory.HostID]map[string]bool
+	// lost counts the group's VMs on hosts that are gone, by zone.
+	lost map[string]int
 }
 
 func open(hosts []inventory.Host, req placement.Request) *books {
-	b := &books{
-		hosts: map[inventory.HostID]inventory.Host{}, cores: map[inventory.HostID]int64{}, mem: map[inventory.HostID]int64{},
-		disk: map[inventory.HostID]map[string]int64{}, group: map[inventory.HostID]map[string]bool{},
-	}
+	b := &books{shown: hosts, full: hosts, group: map[inventory.HostID]map[string]bool{}, lost: map[string]int{}}
 	for _, h := range hosts {
-		b.hosts[h.ID], b.cores[h.ID], b.mem[h.ID] = h, h.Used.Cores, h.Used.MemoryMiB
-		b.disk[h.ID], b.group[h.ID] = map[string]int64{}, map[string]bool{}
-		for _, p := range h.StoragePools {
-			b.disk[h.ID][p.Name] = p.TotalBytes - p.AvailableBytes
-		}
+		b.group[h.ID] = map[string]bool{}
 	}
 	for _, p := range req.Group.Peers {
+		if b.group[p.Host] == nil {
+			b.lost[p.Zone]++
+			continue
+		}
 		b.group[p.Host][p.Name] = true
 	}
 	for _, p := range req.Pending {
@@ -127,48 +113,30 @@ func open(hosts []inventory.Host, req placement.Request) *books {
 }
 
 func (b *books) put(id inventory.HostID, size inventory.VMSize) {
-	b.cores[id] += int64(size.Cores)
-	b.mem[id] += size.MemoryMiB
-	for _, d := range size.Disks {
-		name := d.StoragePool
-		if name == "" {
-			name = "ssd"
-		}
-		b.disk[id][name] += d.SizeGB * gb
-	}
+	b.full = inventorytest.WithVM(b.full, id, size)
 }
 
-// breach says which limit the host is over with one more VM; empty where it is over none.
+func (b *books) host(id inventory.HostID) inventory.Host {
+	h, _ := inventory.Snapshot{Hosts: b.full}.Host(id)
+	return h
+}
+
+// promised is what was given out on the host and MAAS does not show.
+func (b *books) promised(id inventory.HostID) inventory.Resources {
+	shown, _ := inventory.Snapshot{Hosts: b.shown}.Host(id)
+	return b.host(id).Used.Sub(shown.Used)
+}
+
+// breach says what keeps one more VM off the host; empty where nothing does.
 func (b *books) breach(id inventory.HostID, req placement.Request) string {
-	size, h := req.Size, b.hosts[id]
-	if int64(size.Cores) > h.Total.Cores || size.MemoryMiB > h.Total.MemoryMiB {
-		return "physical total"
-	}
-	if float64(b.cores[id]+int64(size.Cores)) > float64(h.Total.Cores)*h.CPURatio {
-		return "cores"
-	}
-	if float64(b.mem[id]+size.MemoryMiB) > float64(h.Total.MemoryMiB)*h.MemoryRatio {
-		return "memory"
-	}
-	need := map[string]int64{}
-	for _, d := range size.Disks {
-		name := d.StoragePool
-		if name == "" {
-			name = "ssd"
-		}
-		need[name] += d.SizeGB * gb
-	}
-	for name, bytes := range need {
-		i := slices.IndexFunc(h.StoragePools, func(p inventory.StoragePool) bool { return p.Name == name })
-		if i < 0 || b.disk[id][name]+bytes > h.StoragePools[i].TotalBytes {
-			return "storage pool " + name
-		}
+	if !inventorytest.Takes(b.host(id), req.Size) {
+		return "room"
 	}
 	return b.breachOfRules(id, req)
 }
 
 func (b *books) breachOfRules(id inventory.HostID, req placement.Request) string {
-	h, c := b.hosts[id], req.Constraints
+	h, c := b.host(id), req.Constraints
 	switch {
 	case h.Machine != nil && h.Machine.Power == inventory.PowerOff:
 		return "power"
@@ -219,7 +187,7 @@ func TestProperty_R4_1_Place_never_fills_a_host_over_its_limit_however_often_it_
 		b := open(hosts, req)
 		for i := range 30 {
 			req.VM = fmt.Sprintf("vm-%d", i)
-			req.Size = drawSize(t)
+			req.Size = inventorytest.DrawSize(t)
 			d, err := placement.Place(req, inventory.Snapshot{Hosts: hosts})
 			if err != nil {
 				continue
@@ -272,7 +240,7 @@ func TestProperty_R4_3_more_capacity_never_turns_a_yes_into_a_no(t *testing.T) {
 			more[i].Total.Cores += int64(rapid.IntRange(0, 16).Draw(t, "more cores"))
 			more[i].Total.MemoryMiB += int64(rapid.IntRange(0, 32).Draw(t, "more GiB")) * 1024
 			more[i].StoragePools = slices.Clone(more[i].StoragePools)
-			extra := int64(rapid.IntRange(0, 200).Draw(t, "more GB")) * gb
+			extra := int64(rapid.IntRange(0, 200).Draw(t, "more GB")) * inventorytest.GB
 			more[i].StoragePools[0].TotalBytes += extra
 			more[i].StoragePools[0].AvailableBytes += extra
 		}
@@ -303,9 +271,9 @@ func TestProperty_R3_2_Place_takes_a_zone_with_the_fewest_of_the_group(t *testin
 }
 
 func zoneCounts(b *books) map[string]int {
-	inZone := map[string]int{}
+	inZone := maps.Clone(b.lost)
 	for id, vms := range b.group {
-		inZone[b.hosts[id].Zone.Name] += len(vms)
+		inZone[b.host(id).Zone.Name] += len(vms)
 	}
 	return inZone
 }

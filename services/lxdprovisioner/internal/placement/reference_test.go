@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
@@ -287,7 +288,7 @@ func (d draws) size(label string) inventory.VMSize {
 func (d draws) hosts() []inventory.Host {
 	hosts := make([]inventory.Host, d.number("hosts", 1, 10))
 	for i := range hosts {
-		h := newHost(fmt.Sprintf("lxd-%d", i), i)
+		h := inventorytest.Host(fmt.Sprintf("lxd-%d", i), i)
 		h.Zone.Name, h.Pool.Name = d.word("zone", "a", "b", "c"), d.word("pool", "cp", "batch")
 		h.Project, h.LXDVersion = d.word("project", "maas", "maas", "other", ""), d.word("LXD", "5.21.4", "6.6", "")
 		h.Tags, h.Bridges = d.some("tags", "ssd", "gpu"), d.some("bridges", "br0", "br1")
@@ -295,9 +296,9 @@ func (d draws) hosts() []inventory.Host {
 		h.Total.Cores, h.Used.Cores = int64(d.number("cores", 2, 16)), int64(d.number("used cores", 0, 12))
 		h.Total.MemoryMiB, h.Used.MemoryMiB = int64(d.number("GiB", 2, 24))*1024, int64(d.number("used GiB", 0, 20))*1024
 		h.CPURatio, h.MemoryRatio = float64(d.number("CPU ratio", 1, 6))/2, float64(d.number("memory ratio", 2, 6))/4
-		h.StoragePools = []inventory.StoragePool{newPool("ssd", int64(d.number("ssd", 0, 300)), int64(d.number("ssd in all", 50, 300)), !d.rarely("no default"))}
+		h.StoragePools = []inventory.StoragePool{inventorytest.Pool("ssd", int64(d.number("ssd", 0, 300)), int64(d.number("ssd in all", 50, 300)), !d.rarely("no default"))}
 		if d.number("hdd", 0, 1) == 1 {
-			h.StoragePools = append(h.StoragePools, newPool("hdd", int64(d.number("hdd free", 0, 300)), 300, false))
+			h.StoragePools = append(h.StoragePools, inventorytest.Pool("hdd", int64(d.number("hdd free", 0, 300)), 300, false))
 		}
 		h.VMs = d.number("VMs", -1, 4)
 		d.spoil(&h)
@@ -401,7 +402,7 @@ func TestProperty_R4_2_the_choice_is_the_best_candidate(t *testing.T) {
 		hosts := make([]inventory.Host, 30)
 		least := d.number("least used cores", 0, 24)
 		for i := range hosts {
-			h := newHost(fmt.Sprintf("lxd-%d", i), i)
+			h := inventorytest.Host(fmt.Sprintf("lxd-%d", i), i)
 			h.Zone.Name = d.word("zone", "a", "b")
 			// The first is empty: whether a VM of the group is there decides more often than not.
 			if i > 0 {

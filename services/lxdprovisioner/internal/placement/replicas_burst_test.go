@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
@@ -133,10 +134,10 @@ func (b *burst) fillHosts() {
 	total := 0
 	hosts := make([]inventory.Host, burstHosts)
 	for i := range hosts {
-		h := newHost(fmt.Sprintf("lxd-%d", i), i)
+		h := inventorytest.Host(fmt.Sprintf("lxd-%d", i), i)
 		h.Zone.Name = fmt.Sprintf("zone-%d", i%3)
 		h.Total = inventory.Resources{Cores: pick[int64](b.rand, 32, 48, 64, 96), MemoryMiB: 1 << 20}
-		h.StoragePools = []inventory.StoragePool{newPool("default", 100_000, 100_000, true)}
+		h.StoragePools = []inventory.StoragePool{inventorytest.Pool("default", 100_000, 100_000, true)}
 		total += int(h.Total.Cores)
 		hosts[i] = h
 	}

@@ -1,7 +1,6 @@
 package placement_test
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
@@ -33,7 +33,7 @@ import (
 //
 // Amounts of hosts are free/total before over-commit ratios are counted in; a host's id is its number
 // in the list. What a line leaves out
-// has the defaults of newHost and of request.
+// has the defaults of inventorytest.Host and of request.
 type story struct {
 	t        *testing.T
 	hosts    []inventory.Host
@@ -52,7 +52,7 @@ func (s *story) read(line string) {
 	switch {
 	case len(words) == 0 || strings.HasPrefix(line, "#"):
 	case strings.HasPrefix(line, "  ") && s.block == "hosts":
-		h := newHost(words[0], len(s.hosts))
+		h := inventorytest.Host(words[0], len(s.hosts))
 		s.setHost(&h, words[1:])
 		s.hosts = append(s.hosts, h)
 	case strings.HasPrefix(line, "  ") && s.block == "ledger":
@@ -67,35 +67,6 @@ func (s *story) read(line string) {
 		s.setHost(s.host(words[1]), words[2:])
 	default:
 		s.block, s.question, s.expected, s.outcome = "", line, "", ""
-	}
-}
-
-// newHost is a host that can take VMs, in pool default, whose id is 0.
-func newHost(name string, index int) inventory.Host {
-	return inventory.Host{
-		ID:            inventory.HostID(fmt.Sprintf("vmhost/%d", index+1)),
-		Name:          name,
-		Type:          "lxd",
-		SystemID:      "sys" + strconv.Itoa(index+1),
-		Zone:          inventory.Ref{ID: 1, Name: "a"},
-		Pool:          inventory.Ref{ID: 0, Name: "default"},
-		Capabilities:  []string{"composable", "dynamic_local_storage", "over_commit", "storage_pools"},
-		Architectures: []string{"amd64/generic"},
-		LXDVersion:    "5.21.4",
-		Project:       "maas",
-		Total:         inventory.Resources{Cores: 32, MemoryMiB: 64 * 1024, DiskBytes: 500 * inventory.BytesPerGB},
-		CPURatio:      1,
-		MemoryRatio:   1,
-		StoragePools:  []inventory.StoragePool{newPool("default", 500, 500, true)},
-		Bridges:       []string{"br0"},
-		Machine:       &inventory.HostMachine{Status: inventory.StatusDeployed, Power: inventory.PowerOn},
-	}
-}
-
-func newPool(name string, freeGB, totalGB int64, byDefault bool) inventory.StoragePool {
-	return inventory.StoragePool{
-		Name: name, Driver: "zfs", Default: byDefault, TotalBytes: totalGB * inventory.BytesPerGB,
-		UsedBytes: (totalGB - freeGB) * inventory.BytesPerGB, AvailableBytes: freeGB * inventory.BytesPerGB,
 	}
 }
 
@@ -208,7 +179,7 @@ func (s *story) storage(value string) []inventory.StoragePool {
 		parts := strings.Split(text, ":")
 		require.GreaterOrEqual(s.t, len(parts), 2, text)
 		free, all, _ := strings.Cut(strings.TrimSuffix(parts[1], "GB"), "/")
-		pools = append(pools, newPool(parts[0], s.number(free), s.number(all), len(parts) == 3 && parts[2] == "default"))
+		pools = append(pools, inventorytest.Pool(parts[0], s.number(free), s.number(all), len(parts) == 3 && parts[2] == "default"))
 	}
 	return pools
 }

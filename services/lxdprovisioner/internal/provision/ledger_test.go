@@ -12,6 +12,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
@@ -22,35 +23,12 @@ func drawShelf(t *rapid.T) []inventory.Host {
 	hosts := make([]inventory.Host, n)
 	for i := range hosts {
 		h := shelfHost(i)
-		h.Total.Cores = int64(rapid.IntRange(0, 32).Draw(t, "cores"))
-		h.Total.MemoryMiB = int64(rapid.IntRange(0, 64).Draw(t, "GiB")) * 1024
-		h.Used.Cores = int64(rapid.IntRange(0, 36).Draw(t, "used cores"))
-		h.Used.MemoryMiB = int64(rapid.IntRange(0, 70).Draw(t, "used GiB")) * 1024
-		h.CPURatio = rapid.SampledFrom([]float64{0.5, 1, 1, 1.5, 4}).Draw(t, "CPU ratio")
-		h.MemoryRatio = rapid.SampledFrom([]float64{0.9, 1, 1, 1.25}).Draw(t, "memory ratio")
-		h.StoragePools = []inventory.StoragePool{shelfPool("ssd", int64(rapid.IntRange(0, 500).Draw(t, "ssd")), 500)}
-		if rapid.Bool().Draw(t, "has hdd") {
-			h.StoragePools = append(h.StoragePools, shelfPool("hdd", int64(rapid.IntRange(0, 900).Draw(t, "hdd")), 900))
-		}
+		inventorytest.Draw(t, &h)
 		hosts[i] = h
 	}
 	roomy := shelfHost(n)
-	roomy.StoragePools = []inventory.StoragePool{shelfPool("ssd", 900, 900), shelfPool("hdd", 900, 900)}
+	roomy.StoragePools = []inventory.StoragePool{inventorytest.Pool("ssd", 900, 900, true), inventorytest.Pool("hdd", 900, 900, false)}
 	return append(hosts, roomy)
-}
-
-func drawSize(t *rapid.T) inventory.VMSize {
-	size := inventory.VMSize{
-		Cores:     rapid.IntRange(1, 12).Draw(t, "VM cores"),
-		MemoryMiB: int64(rapid.IntRange(1, 16).Draw(t, "VM GiB")) * 1024,
-	}
-	for range rapid.IntRange(1, 3).Draw(t, "disks") {
-		size.Disks = append(size.Disks, inventory.Disk{
-			SizeGB:      int64(rapid.IntRange(1, 200).Draw(t, "disk")),
-			StoragePool: rapid.SampledFrom([]string{"", "", "ssd", "hdd"}).Draw(t, "storage pool"),
-		})
-	}
-	return size
 }
 
 // ledgerEntry is an entry of the ledger in the model: a VM counts on a host until a time.
@@ -102,11 +80,11 @@ func (m *ledgerModel) name(t *rapid.T) string {
 }
 
 func (m *ledgerModel) choose(t *rapid.T) {
-	name, size := m.name(t), drawSize(t)
+	name, size := m.name(t), inventorytest.DrawSize(t)
 	kept, had := m.promises[name]
 	selection, err := m.lxd.SelectHost(t.Context(), provision.SelectRequest{Request: placement.Request{VM: name, Size: size}})
 	hosts := m.promised(name)
-	fits := func(id inventory.HostID) bool { return takes(hostOn(hosts, id), size) }
+	fits := func(id inventory.HostID) bool { return inventorytest.Takes(hostOn(hosts, id), size) }
 	if err != nil {
 		require.False(t, slices.ContainsFunc(hosts, func(h inventory.Host) bool { return fits(h.ID) }), "%v", err)
 		return
@@ -120,7 +98,7 @@ func (m *ledgerModel) choose(t *rapid.T) {
 
 func (m *ledgerModel) dryRun(t *rapid.T) {
 	_, _ = m.lxd.SelectHost(t.Context(), provision.SelectRequest{
-		Request: placement.Request{VM: m.name(t), Size: drawSize(t)}, DryRun: true,
+		Request: placement.Request{VM: m.name(t), Size: inventorytest.DrawSize(t)}, DryRun: true,
 	})
 }
 
@@ -132,7 +110,7 @@ func (m *ledgerModel) compose(t *rapid.T) {
 	}
 	name := rapid.SampledFrom(names).Draw(t, "name")
 	p := m.promises[name]
-	if !takes(hostOn(m.promised(name), p.host), p.size) {
+	if !inventorytest.Takes(hostOn(m.promised(name), p.host), p.size) {
 		t.Skip("a VM whose outcome is not known counts twice there")
 	}
 	m.shelf.next = rapid.SampledFrom([]outcomeOfMake{makes, makes, refuses, makesAndBreaks, breaks}).Draw(t, "outcome")
@@ -206,7 +184,7 @@ func (m *ledgerModel) promised(name string) []inventory.Host {
 	hosts := slices.Clone(m.shelf.hosts)
 	for vm, p := range m.promises {
 		if vm != name {
-			hosts = withVM(hosts, p.host, p.size)
+			hosts = inventorytest.WithVM(hosts, p.host, p.size)
 		}
 	}
 	return hosts

@@ -14,6 +14,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 	"github.com/capmaas/capmaas/services/maassim"
@@ -127,7 +128,7 @@ func fillShelf(t *testing.T, r *rand.Rand) {
 		h.Total.Cores, h.CPURatio = pick(16, 24, 32, 48), float64(pick(9, 10, 10, 15, 20))/10
 		h.Total.MemoryMiB, h.MemoryRatio = h.Total.Cores*1024*pick(2, 4, 8), float64(pick(90, 100, 125))/100
 		h.Used = inventory.Resources{Cores: pick(0, 3, 10), MemoryMiB: 1024 * pick(0, 5, 20)}
-		h.StoragePools = []inventory.StoragePool{shelfPool("ssd", pick(100, 400, 1000), 1000)}
+		h.StoragePools = []inventory.StoragePool{inventorytest.Pool("ssd", pick(100, 400, 1000), 1000, true)}
 		hosts[i] = h
 	}
 	lxd, _ := onShelf(hosts, newStepClock().now)
@@ -148,13 +149,13 @@ func fillShelf(t *testing.T, r *rand.Rand) {
 			return
 		}
 		placed++
-		assert.True(t, takes(hostOn(hosts, s.Chosen.HostID), sizes[i]), "%s was given out beyond its limit", s.Chosen.HostName)
-		hosts = withVM(hosts, s.Chosen.HostID, sizes[i])
+		assert.True(t, inventorytest.Takes(hostOn(hosts, s.Chosen.HostID), sizes[i]), "%s was given out beyond its limit", s.Chosen.HostName)
+		hosts = inventorytest.WithVM(hosts, s.Chosen.HostID, sizes[i])
 	})
 	require.NotZero(t, placed)
 	require.NotEmpty(t, refused)
 	for _, size := range refused {
-		assert.False(t, slices.ContainsFunc(hosts, func(h inventory.Host) bool { return takes(h, size) }), "%+v was turned down with room left", size)
+		assert.False(t, slices.ContainsFunc(hosts, func(h inventory.Host) bool { return inventorytest.Takes(h, size) }), "%+v was turned down with room left", size)
 	}
 }
 

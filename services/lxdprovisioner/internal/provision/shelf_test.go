@@ -9,6 +9,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory/inventorytest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
 
@@ -65,7 +66,7 @@ func (s *shelf) Make(_ context.Context, spec provision.VMSpec) (string, error) {
 	defer s.mu.Unlock()
 	outcome := s.next
 	if outcome == makes || outcome == makesAndBreaks {
-		s.hosts = withVM(s.hosts, spec.Host.ID, spec.Size)
+		s.hosts = inventorytest.WithVM(s.hosts, spec.Host.ID, spec.Size)
 		s.made[spec.Name] = inventory.Machine{
 			SystemID: "sys-" + spec.Name, Hostname: spec.Name, Status: inventory.StatusCommissioning,
 			HostID: spec.Host.ID, HostName: spec.Host.Name, VirtualMachineID: int64(len(s.made) + 1),
@@ -142,66 +143,10 @@ func onShelf(hosts []inventory.Host, clock func() time.Time) (*provision.LXD, *s
 
 // shelfHost gives a host that can take VMs, of which MAAS knows no machine.
 func shelfHost(index int) inventory.Host {
-	return inventory.Host{
-		ID: inventory.HostID(fmt.Sprintf("vmhost/%d", index+1)), Name: fmt.Sprintf("lxd-%d", index), Type: "lxd",
-		Zone: inventory.Ref{ID: 1, Name: "a"}, Pool: inventory.Ref{Name: "default"},
-		Capabilities:  []string{"composable", "dynamic_local_storage", "over_commit", "storage_pools"},
-		Architectures: []string{"amd64/generic"}, LXDVersion: "5.21.4", Project: "maas",
-		Total:    inventory.Resources{Cores: 32, MemoryMiB: 64 * 1024, DiskBytes: 500 * inventory.BytesPerGB},
-		CPURatio: 1, MemoryRatio: 1, StoragePools: []inventory.StoragePool{shelfPool("ssd", 500, 500)},
-	}
-}
-
-// shelfPool gives a storage pool; the one called ssd is the default.
-func shelfPool(name string, freeGB, totalGB int64) inventory.StoragePool {
-	return inventory.StoragePool{
-		Name: name, Driver: "zfs", Default: name == "ssd", TotalBytes: totalGB * inventory.BytesPerGB,
-		UsedBytes: (totalGB - freeGB) * inventory.BytesPerGB, AvailableBytes: freeGB * inventory.BytesPerGB,
-	}
-}
-
-// poolOf gives the position of the storage pool to which the disk goes, -1 for none.
-func poolOf(h inventory.Host, d inventory.Disk) int {
-	return slices.IndexFunc(h.StoragePools, func(p inventory.StoragePool) bool {
-		return p.Name == d.StoragePool || d.StoragePool == "" && p.Default
-	})
-}
-
-// withVM gives the hosts as MAAS shows them with the VM on one of them.
-func withVM(hosts []inventory.Host, id inventory.HostID, size inventory.VMSize) []inventory.Host {
-	hosts = slices.Clone(hosts)
-	h := &hosts[slices.IndexFunc(hosts, func(h inventory.Host) bool { return h.ID == id })]
-	h.Used.Cores += int64(size.Cores)
-	h.Used.MemoryMiB += size.MemoryMiB
-	h.StoragePools = slices.Clone(h.StoragePools)
-	for _, d := range size.Disks {
-		p := &h.StoragePools[poolOf(*h, d)]
-		p.AvailableBytes -= d.SizeGB * inventory.BytesPerGB
-		p.UsedBytes += d.SizeGB * inventory.BytesPerGB
-	}
-	return hosts
-}
-
-// takes says by MAAS's rules, apart from the code under test, whether the host has room for the VM: at most
-// the physical total for one, total times ratio for all, and room in every storage pool.
-func takes(h inventory.Host, size inventory.VMSize) bool {
-	cores, memory := int64(size.Cores), size.MemoryMiB
-	left := make([]int64, len(h.StoragePools))
-	for i, p := range h.StoragePools {
-		left[i] = p.AvailableBytes
-	}
-	for _, d := range size.Disks {
-		i := poolOf(h, d)
-		if i < 0 {
-			return false
-		}
-		if left[i] -= d.SizeGB * inventory.BytesPerGB; left[i] < 0 {
-			return false
-		}
-	}
-	return cores <= h.Total.Cores && memory <= h.Total.MemoryMiB &&
-		float64(h.Used.Cores+cores) <= float64(h.Total.Cores)*h.CPURatio &&
-		float64(h.Used.MemoryMiB+memory) <= float64(h.Total.MemoryMiB)*h.MemoryRatio
+	h := inventorytest.Host(fmt.Sprintf("lxd-%d", index), index)
+	h.SystemID, h.Machine, h.Bridges = "", nil, nil
+	h.StoragePools = []inventory.StoragePool{inventorytest.Pool("ssd", 500, 500, true)}
+	return h
 }
 
 // hostOn gives the host of the id.
