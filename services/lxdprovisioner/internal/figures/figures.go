@@ -75,9 +75,10 @@ type Stopwatch struct {
 	Least  time.Duration
 }
 
-// Patient takes as many rounds as it takes for one of them to be left alone by the machine's other work.
+// Patient takes many short rounds, so that some of them are left alone by the machine's other work even
+// when that is a lot.
 func Patient(clock func() time.Time) Stopwatch {
-	return Stopwatch{Clock: clock, Rounds: 5, Least: 20 * time.Millisecond}
+	return Stopwatch{Clock: clock, Rounds: 100, Least: time.Millisecond}
 }
 
 // Hasty gives figures that are good for nothing but to look at their shape.

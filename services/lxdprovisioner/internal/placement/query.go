@@ -147,7 +147,8 @@ func (q *query) weigh(r Request) {
 			q.addToGroup(p.Host, p.Zone)
 		}
 	}
-	q.loaded = slices.Sorted(maps.Keys(q.loads))
+	q.loaded = slices.AppendSeq(make([]int, 0, len(q.loads)), maps.Keys(q.loads))
+	slices.Sort(q.loaded)
 }
 
 // addToGroup counts one more VM of the group on the host and in its zone. Where the host is gone from
