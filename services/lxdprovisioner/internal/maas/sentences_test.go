@@ -44,15 +44,6 @@ func recordedRefusals(t *testing.T) map[int]refusal {
 	return out
 }
 
-// outcome is what a caller may conclude about the thing that was asked for.
-type outcome string
-
-const (
-	undone  outcome = "nothing was done"
-	done    outcome = "it is done already"
-	unknown outcome = "it may have been done"
-)
-
 // sentence is one thing that MAAS, or what stands before it, says, and what it means.
 type sentence struct {
 	name string
@@ -63,8 +54,7 @@ type sentence struct {
 	recorded []int
 	said     answer
 	// fault is kind and reason.
-	fault   string
-	outcome outcome
+	fault string
 }
 
 // sentences is the whole table: its parts are in sentences_*_test.go.
@@ -116,25 +106,12 @@ func checkMeaning(t *testing.T, s sentence, op string, a answer) {
 	err := calls[op](t.Context(), c)
 	require.Error(t, err)
 	require.Equal(t, s.fault, fault.KindOf(err).String()+" "+string(fault.ReasonOf(err)), "%v", err)
-	require.Equal(t, s.outcome, concluded(op, err), "%v", err)
 	require.Less(t, len(err.Error()), 500)
 	require.NotContains(t, err.Error(), "\n")
 	if a.again != "" && a.status != http.StatusUnauthorized {
 		f, ok := errorsAsFault(err)
 		require.True(t, ok)
 		require.Equal(t, a.again+"s", fmt.Sprintf("%.0fs", f.RetryAfter().Seconds()))
-	}
-}
-
-// concluded is how a caller reads a fault (protocol.md 2.4, 9.1; docs/errors.md).
-func concluded(op string, err error) outcome {
-	switch {
-	case fault.ReasonOf(err) == fault.ReasonOutcomeUnknown, fault.Is(err, fault.Internal):
-		return unknown
-	case fault.Is(err, fault.NotFound) && (strings.HasSuffix(op, ".delete") || op == "ipaddresses.release"):
-		return done
-	default:
-		return undone
 	}
 }
 
