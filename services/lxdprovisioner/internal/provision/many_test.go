@@ -17,8 +17,12 @@ import (
 
 func TestLXD_makes_and_deletes_many_at_once_within_the_budget(t *testing.T) {
 	t.Parallel()
+	start(t, 6, 0, func(c *maassim.Config) { c.Durations.Compose = 20 * time.Millisecond }).inBubble(makeAndDeleteMany)
+}
+
+func makeAndDeleteMany(w *world) {
 	const count = 24
-	w := start(t, 6, 0, func(c *maassim.Config) { c.Durations.Compose = 20 * time.Millisecond })
+	t := w.t
 	w.cfg.Timing.LookupWindow = provision.DefaultTiming().LookupWindow
 	w.restart()
 	reqs := make([]provision.ComposeRequest, count)

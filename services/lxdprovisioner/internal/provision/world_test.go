@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,7 @@ const userData = "#cloud-config\n# join-token-8f3a\n"
 type world struct {
 	t      *testing.T
 	sim    *maassim.Sim
+	web    *httptest.Server
 	url    string
 	clock  *clock
 	log    *journal
@@ -100,24 +102,46 @@ func start(t *testing.T, hosts, metal int, change ...func(*maassim.Config)) *wor
 	}
 	sim, err := maassim.New(cfg)
 	require.NoError(t, err)
-	srv := httptest.NewServer(sim)
+	web := httptest.NewServer(sim)
 	t.Cleanup(func() {
 		sim.Close()
-		srv.Close()
+		web.Close()
 	})
-	w := &world{t: t, sim: sim, url: srv.URL + "/MAAS", clock: &clock{}, log: &journal{}}
+	w := &world{t: t, sim: sim, web: web, url: web.URL + "/MAAS", clock: &clock{}, log: &journal{}}
+	w.connect()
+	return w
+}
+
+// connect gives the world a client of MAAS and use cases over it.
+func (w *world) connect() {
+	w.t.Helper()
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(sim.APIKey()), Clock: w.clock.now, Logger: logger})
-	require.NoError(t, err)
+	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(w.sim.APIKey()), Clock: w.clock.now, Logger: logger})
+	require.NoError(w.t, err)
 	w.cfg = provision.Config{
 		Backend: maasvmhost.New(client, w.clock.now, logger), MAAS: maasregion.New(client, w.clock.now), Clock: w.clock.now, Logger: logger, Timing: timing(),
 	}
 	w.restart()
-	t.Cleanup(func() {
+	w.t.Cleanup(func() {
 		client.Close()
-		require.NotContains(t, w.log.String(), "join-token", "user data must never be logged")
+		require.NotContains(w.t, w.log.String(), "join-token", "user data must never be logged")
 	})
-	return w
+}
+
+// inBubble plays f with another client of the same MAAS, in a bubble of package synctest. Time moves on
+// there only when nobody has anything left to do, so that a window in which calls are collected ends when all have
+// come who could, however slow the machine is. MAAS itself stays outside, with time as it is. Connections end with
+// each answer: one that is kept open would keep time from moving.
+func (w *world) inBubble(f func(w *world)) {
+	w.web.Config.SetKeepAlivesEnabled(false)
+	began := time.Now().Round(0)
+	synctest.Test(w.t, func(t *testing.T) {
+		<-time.After(began.Sub(time.Now())) // a bubble begins in the year 2000, and MAAS looks at the time of a request
+		inside := &world{t: t, sim: w.sim, web: w.web, url: w.url, clock: &clock{}, log: &journal{}}
+		inside.connect()
+		f(inside)
+		require.NoError(t, inside.lxd.Drain(inside.ctx()))
+	})
 }
 
 // restart makes new use cases, as another replica or a restarted process would.
