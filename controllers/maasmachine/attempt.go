@@ -46,6 +46,10 @@ type attempt struct {
 	// GivenUp says that nothing is sent for the attempt any more. A VM of it is deleted before the next attempt is opened;
 	// where none was ever seen its name is checked when the machine is deleted.
 	GivenUp bool `json:"givenUp,omitempty"`
+	// LastHost says that no other host was left for the VM when this one was chosen, and that its group shares none.
+	LastHost bool `json:"lastHost,omitempty"`
+	// Yielded says that its VM gave way to others on a host over its limit, which is nobody's failure.
+	Yielded bool `json:"yielded,omitempty"`
 	// Resent is how often it was sent again after the first time.
 	Resent int `json:"resent,omitempty"`
 }
@@ -54,6 +58,9 @@ type attempt struct {
 func (a *attempt) leftBehind() bool {
 	return a.GivenUp && (a.SystemID != "" || a.Resent >= mostResent)
 }
+
+// failed says whether a VM of the attempt was seen and was of no use.
+func (a *attempt) failed() bool { return a.GivenUp && a.SystemID != "" && !a.Yielded }
 
 // proto is the attempt as the service takes it.
 func (a *attempt) proto() *lxdprovisionerv1.Attempt {
@@ -118,7 +125,7 @@ func (a attempts) protos() []*lxdprovisionerv1.Attempt {
 func (a attempts) failed() int {
 	n := 0
 	for i := range a {
-		if a[i].GivenUp && a[i].SystemID != "" {
+		if a[i].failed() {
 			n++
 		}
 	}
@@ -128,7 +135,7 @@ func (a attempts) failed() int {
 // forgetful drops the attempts that are proved to have made nothing, but for the last, which gives the next one its number.
 func (a attempts) forgetful() attempts {
 	last := len(a) - 1
-	kept := slices.DeleteFunc(slices.Clone(a[:last]), func(one attempt) bool { return one.GivenUp && one.Settled && one.SystemID == "" })
+	kept := slices.DeleteFunc(slices.Clone(a[:last]), func(one attempt) bool { return one.GivenUp && one.Settled && !one.failed() })
 	return append(kept, a[last])
 }
 

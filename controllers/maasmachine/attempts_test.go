@@ -192,6 +192,33 @@ func TestAttempt_X3_7_is_made_anew_where_the_VM_fails_before_it_is_deployed_but_
 	assert.Empty(t, bed.Fake.VMs())
 }
 
+func TestAttempt_X4_3_a_VM_that_was_deleted_without_proof_is_gone_before_another_is_made(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.FailNextAfterEffect("ComposeVM", provisionertest.Leaving("left00", lxdprovisionerv1.Reason_REASON_VM_COMPOSITION_FAILED, "MAAS imported it"))
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	m := bed.WaitProvisioned(t, "cp-0")
+	all := attemptsOf(t, m)
+	require.Len(t, all, 2)
+	assert.Equal(t, "left00", all[0].SystemID, "X1.1 the attempt names what may be left of it")
+	assert.True(t, all[0].Settled, "X1.5 its absence is proved")
+	require.Len(t, bed.Fake.VMs(), 1)
+	assert.Equal(t, all[1].Name, bed.Fake.VMs()[0].GetName())
+}
+
+func TestAttempt_X2_6_a_VM_that_yields_is_no_failure(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	for n := range 5 {
+		bed.Fake.FailNextAfterEffect("ComposeVM", provisionertest.Leaving(fmt.Sprintf("left0%d", n), lxdprovisionerv1.Reason_REASON_HOST_OVERCOMMITTED, "over its limit"))
+	}
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	assert.Len(t, attemptsOf(t, bed.WaitProvisioned(t, "cp-0")), 6)
+	assert.Len(t, bed.Fake.VMs(), 1)
+}
+
 func TestAttempt_X6_2_peers_hold_every_stored_attempt_of_the_group(t *testing.T) {
 	t.Parallel()
 	bed := managertest.New(t, provisionertest.Config{})

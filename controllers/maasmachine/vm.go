@@ -92,10 +92,17 @@ func (r *Reconciler) change(ctx context.Context, s *scope, edit func(*attempt)) 
 	return nil
 }
 
-// giveUp ends the current attempt; the next reconcile opens another on another host. A VM that was seen counts as
-// unsettled again until it is proved to be gone.
+// giveUp ends the current attempt; the next reconcile opens another on another host. A VM that was seen, be it by the service
+// alone, counts as unsettled again until it is proved to be gone.
 func (r *Reconciler) giveUp(ctx context.Context, s *scope, at stage, out provisioner.Outcome) (step, error) {
-	if err := r.change(ctx, s, func(a *attempt) { a.GivenUp, a.Settled = true, false }); err != nil {
+	err := r.change(ctx, s, func(a *attempt) {
+		a.GivenUp, a.Settled = true, false
+		if a.SystemID == "" {
+			a.SystemID = out.Left
+		}
+		a.Yielded = out.Is(lxdprovisionerv1.Reason_REASON_HOST_OVERCOMMITTED)
+	})
+	if err != nil {
 		return step{}, err
 	}
 	r.event(s, eventWarning, "AttemptGivenUp", "attempt %d on host %s: %s: %s", s.current.Number, s.current.HostName, out.Reason, out.Message)

@@ -18,6 +18,9 @@ const (
 	Domain = "lxdprovisioner.capmaas.io"
 	// KindKey is the metadata key that holds the fault kind.
 	KindKey = "kind"
+	// LeftKey is the metadata key that holds the system id of a VM that was deleted and is not proved to be gone. MAAS
+	// answers 204 also where the VM lives on, so its attempt is cleaned up, with proof, before another one is opened.
+	LeftKey = "left"
 
 	reasonPrefix = "REASON_"
 )

@@ -42,6 +42,18 @@ func Fault(kind errorinfo.Kind, reason lxdprovisionerv1.Reason, format string, a
 	return fault(kind, reason, fmt.Sprintf(format, args...))
 }
 
+// Leaving makes a Refused fault that names the VM which was deleted and is not proved to be gone.
+func Leaving(systemID string, reason lxdprovisionerv1.Reason, message string) error {
+	st := status.Convert(fault(errorinfo.Refused, reason, message))
+	info := st.Details()[0].(*errdetails.ErrorInfo) //nolint:forcetypeassert // fault put it there
+	info.Metadata[errorinfo.LeftKey] = systemID
+	left, err := status.New(st.Code(), message).WithDetails(info)
+	if err != nil {
+		panic("a detail of a status can't be marshalled: " + err.Error())
+	}
+	return left.Err()
+}
+
 func fault(kind errorinfo.Kind, reason lxdprovisionerv1.Reason, message string, details ...protoadapt.MessageV1) error {
 	all := []protoadapt.MessageV1{&errdetails.ErrorInfo{
 		Domain: errorinfo.Domain, Reason: errorinfo.Word(reason), Metadata: map[string]string{errorinfo.KindKey: string(kind)},

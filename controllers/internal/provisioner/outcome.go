@@ -61,6 +61,8 @@ type Outcome struct {
 	Delay time.Duration
 	// Absent says that the thing that was asked for is proved not to be there.
 	Absent bool
+	// Left is the system id of a VM that the service deleted without proof that it is gone; empty where there is none.
+	Left string
 }
 
 // Is says whether the outcome has this reason.
@@ -82,6 +84,8 @@ type Delays struct {
 	HostLost time.Duration
 	// Exclusion is how long a host is left out after an attempt on it came to nothing.
 	Exclusion time.Duration
+	// Composing and Deploying are after how long the condition says that making a VM, or deploying a machine, takes too long.
+	Composing, Deploying time.Duration
 }
 
 // DefaultDelays are the delays of production. A MAAS takes 2 – 5 minutes to commission and 5 – 15 to deploy, so a look
@@ -90,6 +94,7 @@ func DefaultDelays() Delays {
 	return Delays{
 		Busy: 5 * time.Second, Working: 15 * time.Second, Slow: 2 * time.Minute,
 		Blocked: 10 * time.Minute, Idle: 10 * time.Minute, HostLost: 5 * time.Minute, Exclusion: 30 * time.Minute,
+		Composing: 15 * time.Minute, Deploying: 30 * time.Minute,
 	}
 }
 
@@ -99,6 +104,7 @@ func (d Delays) Scaled(factor float64) Delays {
 	return Delays{
 		Busy: scale(d.Busy), Working: scale(d.Working), Slow: scale(d.Slow),
 		Blocked: scale(d.Blocked), Idle: scale(d.Idle), HostLost: scale(d.HostLost), Exclusion: scale(d.Exclusion),
+		Composing: scale(d.Composing), Deploying: scale(d.Deploying),
 	}
 }
 
@@ -124,7 +130,7 @@ func (d Delays) Of(err error) Outcome {
 	if !ours {
 		return d.foreign(err)
 	}
-	out := Outcome{Reason: errorinfo.Word(info.Reason), Message: info.Message}
+	out := Outcome{Reason: errorinfo.Word(info.Reason), Message: info.Message, Left: info.Metadata[errorinfo.LeftKey]}
 	switch info.Kind {
 	case errorinfo.Busy:
 		out.Action, out.Delay = Wait, d.Busy

@@ -58,6 +58,7 @@ type Error struct {
 	cause      error
 	retryAfter time.Duration
 	field      string
+	left       string
 	detail     any
 }
 
@@ -76,6 +77,9 @@ func (e *Error) WithRetryAfter(d time.Duration) *Error { e.retryAfter = d; retur
 
 // WithField names the field of the request that is wrong, by its path.
 func (e *Error) WithField(path string) *Error { e.field = path; return e }
+
+// WithLeft names, by its system id, the VM that was deleted and is not proved to be gone.
+func (e *Error) WithLeft(systemID string) *Error { e.left = systemID; return e }
 
 // WithDetail adds a value that the server knows how to turn into a status detail.
 func (e *Error) WithDetail(detail any) *Error { e.detail = detail; return e }
@@ -102,6 +106,9 @@ func (e *Error) RetryAfter() time.Duration { return e.retryAfter }
 
 // Field gives the path of the wrong field; empty where there is none.
 func (e *Error) Field() string { return e.field }
+
+// Left gives the system id of a VM that was deleted and is not proved to be gone; empty where there is none.
+func (e *Error) Left() string { return e.left }
 
 // Detail gives the detail; nil where there is none.
 func (e *Error) Detail() any { return e.detail }

@@ -3,6 +3,7 @@ package provision
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,12 +56,10 @@ func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Netwo
 		return VM{}, err
 	}
 	linked, err := l.nets.link(ctx, m, network)
+	cause, known := errors.AsType[*fault.Error](err)
 	switch {
-	case fault.Is(err, fault.Refused) || fault.Is(err, fault.Invalid):
-		if removeErr := l.remove(ctx, m, owner, string(fault.ReasonOf(err))); removeErr != nil {
-			return VM{}, removeErr
-		}
-		return VM{}, err
+	case known && (cause.Kind() == fault.Refused || cause.Kind() == fault.Invalid):
+		return VM{}, l.unusable(ctx, m, owner, cause)
 	case err != nil:
 		return VM{}, err
 	case linked > 0:

@@ -110,12 +110,7 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 			"systemID", m.SystemID, "attempt", a.Number, "maasMachine", d.req.Owner.maasMachine())
 		return nil
 	}
-	d.refreshes.there(a.Name)
-	if err := d.LXD.remove(ctx, m, d.req.Owner, "deletion"); err != nil {
-		return err
-	}
-	d.refreshes.gone(a.Name)
-	return nil
+	return d.LXD.remove(ctx, m, d.req.Owner, "deletion")
 }
 
 // ours says whether a machine of the attempt's name is the attempt's VM (protocol.md 3.2): on its

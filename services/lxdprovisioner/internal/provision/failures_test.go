@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"testing"
@@ -340,4 +341,35 @@ func TestDeleteVM_of_a_VM_that_somebody_elses_refresh_imported(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "bob", row.Owner, "X5.1 a refresh makes its sender the owner while MAAS commissions")
 	w.deleteAs("deleted", req)
+}
+
+func TestComposeVM_X4_3_names_the_VM_that_it_deleted_without_proof(t *testing.T) {
+	t.Parallel()
+	w := startCommissioning(t)
+	req := w.composeRequest("cp-0", "lxd-1")
+	vm, err := w.lxd.ComposeVM(w.ctx(), req)
+	require.NoError(t, err)
+	require.NoError(t, w.sim.Finish(req.Attempt.Name, maassim.Ending{Failed: true}))
+	w.fault(maassim.Fault{Operation: "machines.delete", Effect: maassim.EffectVMLeft, Count: 1})
+	req.Attempt = w.sent(req.Attempt)
+	for _, call := range []string{"the_one_that_deletes", "the_one_that_comes_back_for_the_answer"} {
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Refused, fault.ReasonVMDeploymentFailed)
+		refused, ok := errors.AsType[*fault.Error](err)
+		require.True(t, ok)
+		assert.Equal(t, vm.SystemID, refused.Left(), call)
+	}
+	require.Empty(t, w.vms())
+	require.True(t, w.inLXD(req.Attempt.Name), "MAAS has answered 204")
+
+	req.Attempt.SystemID = vm.SystemID
+	for range 4 {
+		if _, err = w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt)); err == nil {
+			break
+		}
+		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
+		w.clock.advance(61 * time.Second)
+	}
+	require.NoError(t, err, "X1.5 a VM that was seen is proved gone by one refresh: there is nothing late to wait for")
+	assert.False(t, w.inLXD(req.Attempt.Name))
 }

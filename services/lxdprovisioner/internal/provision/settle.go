@@ -152,10 +152,16 @@ func (l *LXD) proved(ctx context.Context, m inventory.Machine) (bool, error) {
 // discard deletes a VM that can't be used and gives the refusal that lets the caller open another
 // attempt. Where the VM can't be deleted that error is the answer: the call comes back.
 func (l *LXD) discard(ctx context.Context, m inventory.Machine, owner Owner, reason fault.Reason, why string) error {
-	if err := l.remove(ctx, m, owner, string(reason)); err != nil {
+	return l.unusable(ctx, m, owner, fault.New(fault.Refused, reason, "%s on %s is of no use: %s", m.Hostname, m.HostName, why))
+}
+
+// unusable deletes a VM for a cause and gives the cause, which names the VM: MAAS says that it deleted a VM also where
+// that lives on, and only DeleteVM, which knows what else is on the host, can prove that it is gone (protocol.md 4.3).
+func (l *LXD) unusable(ctx context.Context, m inventory.Machine, owner Owner, cause *fault.Error) error {
+	if err := l.remove(ctx, m, owner, string(cause.Reason())); err != nil {
 		return err
 	}
-	return fault.New(fault.Refused, reason, "%s on %s was deleted: %s", m.Hostname, m.HostName, why)
+	return fault.Wrap(cause, cause.Kind(), cause.Reason(), "%s (%s) was deleted", m.Hostname, m.SystemID).WithField(cause.Field()).WithLeft(m.SystemID)
 }
 
 // remove deletes a VM of ours. Its host is proved alive first: with the host off MAAS answers 204,
@@ -170,11 +176,13 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 		}
 		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
 	}
+	l.refreshes.there(m.Hostname)
 	err := l.cfg.Backend.Remove(ctx, m)
 	l.watcher.forget(m.SystemID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return fmt.Errorf("delete %s: %w", m.Hostname, err)
 	}
+	l.refreshes.gone(m.Hostname)
 	l.proofs.forget(m.Hostname)
 	l.ledger.forget(m.Hostname)
 	l.hosts.drop(m.HostID)

@@ -94,6 +94,9 @@ func withDetails(f *fault.Error, message string, details ...protoadapt.MessageV1
 	info := &errdetails.ErrorInfo{
 		Domain: errorinfo.Domain, Reason: string(f.Reason()), Metadata: map[string]string{errorinfo.KindKey: f.Kind().String()},
 	}
+	if f.Left() != "" {
+		info.Metadata[errorinfo.LeftKey] = f.Left()
+	}
 	st, err := status.New(codeOf[f.Kind()], message).WithDetails(append([]protoadapt.MessageV1{info}, details...)...)
 	if err != nil {
 		return status.Errorf(codes.Internal, "add the details of a fault: %v", err)

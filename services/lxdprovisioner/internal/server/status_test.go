@@ -77,6 +77,15 @@ func TestStatusOf_names_the_field_of_an_invalid_request(t *testing.T) {
 	assert.Equal(t, map[string]string{"resources.memory_mib": "too small"}, info.Fields)
 }
 
+func TestStatusOf_X4_3_names_a_VM_that_may_be_left(t *testing.T) {
+	t.Parallel()
+	refusal := fault.New(fault.Refused, fault.ReasonVMDeploymentFailed, "it failed")
+	info, _ := errorinfo.From(server.StatusOf(refusal))
+	assert.NotContains(t, info.Metadata, errorinfo.LeftKey)
+	info, _ = errorinfo.From(server.StatusOf(refusal.WithLeft("abc123")))
+	assert.Equal(t, "abc123", info.Metadata[errorinfo.LeftKey])
+}
+
 func TestStatusOf_explains_every_host_that_does_not_fit(t *testing.T) {
 	t.Parallel()
 	noFit := &placement.NoFit{Class: placement.NoRoom, Summary: "0 of 2000 hosts fit"}
