@@ -28,7 +28,7 @@ type member struct {
 	created time.Time
 }
 
-// members computes the record's addresses (protocol.md 8.2) and, where a machine still has to join, when to look again.
+// members computes the record's addresses (docs/protocol-coverage.md 8.2) and, where a machine still has to join, when to look again.
 func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Duration, error) {
 	all, others, err := r.listMembers(ctx, s)
 	if err != nil {

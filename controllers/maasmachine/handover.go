@@ -16,7 +16,7 @@ import (
 )
 
 // withoutProof decides about a machine whose VMs are not proved to be gone: it may go all the same once an operator gives them
-// up, or once their host has not answered for long enough and they stand on the cluster's list (protocol.md 4.6). A
+// up, or once their host has not answered for long enough and they stand on the cluster's list (docs/protocol-coverage.md 4.6). A
 // machine that is being deleted keeps its control plane from being repaired.
 func (r *Reconciler) withoutProof(ctx context.Context, s *scope, out provisioner.Outcome) (step, error) {
 	if reason, given := s.record.object.Annotations[infrav1.AbandonVMAnnotation]; given {

@@ -1,6 +1,6 @@
 // Package orphans looks for VMs in MAAS that belong to no MaasMachine, tells of them, and removes those that somebody names.
 // A VM is believed to be an orphan only by its mark and after a long look; what has no mark, or is marked for a cluster that
-// is not here, is told apart and never touched (protocol.md 5.1).
+// is not here, is told apart and never touched (docs/protocol-coverage.md 5.1).
 package orphans
 
 import (

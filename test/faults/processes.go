@@ -29,7 +29,7 @@ const (
 )
 
 // timing is the service's for a MAAS that does everything within a second. No fault may delay what MAAS does for longer
-// than SettleFirst allows for, or the rules of protocol.md would not hold here for reasons that are not theirs.
+// than SettleFirst allows for, or the rules of docs/protocol-coverage.md would not hold here for reasons that are not theirs.
 func timing() serviceapp.Timing {
 	t := serviceapp.DefaultTiming()
 	t.InventoryMaxAge, t.MachinesMaxAge, t.LedgerHold = 100*time.Millisecond, time.Second, 5*time.Second

@@ -1,6 +1,6 @@
 // Package pending keeps, in annotations of a MaasCluster, which VMs are still to be deleted although their MaasMachines are
 // gone, and which ones were given up. The lists are the durable record without which no machine is let go unproved
-// (protocol.md 4.6), so they are written with optimistic lock to an object that was read uncached.
+// (docs/protocol-coverage.md 4.6), so they are written with optimistic lock to an object that was read uncached.
 package pending
 
 import (

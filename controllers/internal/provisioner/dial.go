@@ -25,7 +25,7 @@ const callDeadline = 10 * time.Second
 const listDeadline = 100 * time.Second
 
 // One replica is talked to at a time, so that the service's ledger, its joined calls and its polling stay whole
-// (protocol.md 6.3); its own health decides when to turn to another.
+// (docs/protocol-coverage.md 6.3); its own health decides when to turn to another.
 const serviceConfig = `{
   "loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}],
   "healthCheckConfig": {"serviceName": ""}

@@ -50,7 +50,7 @@ type ComposeNIC struct {
 	VID    *int
 }
 
-// Compose makes a VM and gives its system id. It is not idempotent and sent once (protocol.md 2):
+// Compose makes a VM and gives its system id. It is not idempotent and sent once (docs/protocol-coverage.md 2):
 //   - Refused: the host did not make it; another host may be tried.
 //   - Invalid: no host will make it.
 //   - Unavailable with OUTCOME_UNKNOWN: the VM may exist, or its name exists already.

@@ -103,7 +103,7 @@ func (b *BareMetal) findAllocated(ctx context.Context, req AllocateRequest) (Bar
 	return BareMetalMachine{}, noMachine(req.Machine)
 }
 
-// mayAppear says how old an allocation is and whether its machine may still appear (protocol.md 2.5).
+// mayAppear says how old an allocation is and whether its machine may still appear (docs/protocol-coverage.md 2.5).
 func (b *BareMetal) mayAppear(sentAt time.Time) (time.Duration, bool) {
 	age := b.cfg.Clock().Sub(sentAt)
 	return age.Round(time.Second), age < b.cfg.Timing.DetachedLimit

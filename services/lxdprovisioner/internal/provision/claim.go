@@ -90,7 +90,7 @@ func (l *LXD) annotate(ctx context.Context, owner Owner, m inventory.Machine) (i
 }
 
 // checkHost waits until the VM's host is within its limit. MAAS lets two compositions share the same
-// cores, so the youngest unclaimed VM yields and the others look again (protocol.md 2.6).
+// cores, so the youngest unclaimed VM yields and the others look again (docs/protocol-coverage.md 2.6).
 func (l *LXD) checkHost(ctx context.Context, req ComposeRequest, m inventory.Machine) error {
 	host, err := l.hosts.read(ctx, m.HostID)
 	for err == nil && host.OverLimit() {

@@ -95,7 +95,7 @@ func (l *LXD) composeHost(ctx context.Context, a Attempt) (inventory.Host, error
 }
 
 // presentHost reads the attempt's host: absence of a VM counts only together with the presence of
-// its host (protocol.md 4.5). A host that is gone or renamed counts as unreachable.
+// its host (docs/protocol-coverage.md 4.5). A host that is gone or renamed counts as unreachable.
 func (l *LXD) presentHost(ctx context.Context, id inventory.HostID, name string) (inventory.Host, error) {
 	host, err := l.hosts.read(ctx, id)
 	if err != nil && !fault.Is(err, fault.NotFound) {

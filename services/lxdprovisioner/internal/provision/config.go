@@ -23,7 +23,7 @@ type Config struct {
 	Limits   Limits
 }
 
-// Timing are the durations of protocol.md. Tests shorten them.
+// Timing are the durations on which the rules of docs/protocol-coverage.md rest. Tests shorten them.
 type Timing struct {
 	// InventoryMaxAge is how old an inventory may be that a choice is made from.
 	InventoryMaxAge time.Duration
@@ -65,7 +65,7 @@ type Timing struct {
 	DrainLimit time.Duration
 }
 
-// DefaultTiming are the durations of protocol.md.
+// DefaultTiming are the durations that hold with a real MAAS.
 func DefaultTiming() Timing {
 	return Timing{
 		InventoryMaxAge: 5 * time.Second,

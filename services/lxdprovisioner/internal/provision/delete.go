@@ -113,7 +113,7 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 	return d.LXD.remove(ctx, m, d.req.Owner, "deletion")
 }
 
-// ours says whether a machine of the attempt's name is the attempt's VM (protocol.md 3.2): on its
+// ours says whether a machine of the attempt's name is the attempt's VM (docs/protocol-coverage.md 3.2): on its
 // host and either without an owner, or marked for the same MaasMachine, or claimed by us. In some states
 // an owner is no claim, and in others MAAS has taken the agent name away; where only time tells whose
 // the VM will be, the answer is Busy.
@@ -148,7 +148,7 @@ func (d *deletion) ours(ctx context.Context, m inventory.Machine, a Attempt) (bo
 }
 
 // unclaimable says whether nobody can have claimed a machine in this state: its owner, if there is one,
-// is who composed, refreshed or commissioned (protocol.md 5.1).
+// is who composed, refreshed or commissioned (docs/protocol-coverage.md 5.1).
 func unclaimable(s inventory.Status) bool {
 	return s == inventory.StatusNew || s == inventory.StatusCommissioning || s == inventory.StatusFailedCommissioning
 }

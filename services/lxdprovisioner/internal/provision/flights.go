@@ -12,7 +12,7 @@ import (
 var errRunsOn = errors.New("the call runs on without its caller")
 
 // flights run calls that outlive their callers: once MAAS has been told to make or delete something,
-// a caller that goes away must not stop the bookkeeping behind it (protocol.md 2.5). One call a key
+// a caller that goes away must not stop the bookkeeping behind it (docs/protocol-coverage.md 2.5). One call a key
 // runs at a time; later callers of the key join it.
 type flights[T any] struct {
 	// limit bounds a call; margin is how long before its deadline a caller is answered.

@@ -9,7 +9,7 @@ import (
 )
 
 // hostGate keeps compositions and refreshes of one host apart: a refresh imports the VM that is in the
-// making (protocol.md 4.4). Compositions share a host, a refresh has it to itself.
+// making (docs/protocol-coverage.md 4.4). Compositions share a host, a refresh has it to itself.
 type hostGate struct {
 	mu         sync.Mutex
 	composing  map[inventory.HostID]int

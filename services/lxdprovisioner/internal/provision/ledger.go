@@ -8,7 +8,7 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
-// ledger holds what SelectHost gave out and MAAS does not show yet, by VM name (protocol.md 6.1).
+// ledger holds what SelectHost gave out and MAAS does not show yet, by VM name (docs/protocol-coverage.md 6.1).
 // Losing it costs at most a refused composition: MAAS and the check after composing have the last
 // word.
 type ledger struct {

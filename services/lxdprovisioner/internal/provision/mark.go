@@ -22,7 +22,7 @@ const (
 // agentPrefix begins the agent name of every VM that is claimed.
 const agentPrefix = "capmaas/"
 
-// vmName is the shape of names that controllers give VMs (protocol.md 1.2).
+// vmName is the shape of names that controllers give VMs (docs/protocol-coverage.md 1.2).
 var vmName = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?-[a-z0-9]{5}$`)
 
 func agentName(vm string) string { return agentPrefix + vm }

@@ -47,7 +47,7 @@ func (b *BareMetal) deploy(ctx context.Context, req DeployMachineRequest) (BareM
 		if err := b.cfg.MAAS.DisableSwap(ctx, m.SystemID); err != nil {
 			return BareMetalMachine{}, fmt.Errorf("set the swap of %s to none: %w", m.SystemID, err)
 		}
-		// MAAS deploys a Ready machine for whoever asks (protocol.md 3.1), and another replica may have
+		// MAAS deploys a Ready machine for whoever asks (docs/protocol-coverage.md 3.1), and another replica may have
 		// released this one meanwhile.
 		if m, err = b.claimed(ctx, req.Machine); err != nil {
 			return BareMetalMachine{}, err

@@ -170,7 +170,7 @@ func TestReplicas_X2_6_three_replicas_over_one_MAAS_end_within_every_limit(t *te
 }
 
 // TestReplicas_see_each_other_once_the_host_was_read_again has two replicas that share nothing but
-// MAAS (protocol.md 2.6, 6.3).
+// MAAS (docs/protocol-coverage.md 2.6, 6.3).
 func TestReplicas_see_each_other_once_the_host_was_read_again(t *testing.T) {
 	t.Parallel()
 	w := start(t, 3, 0)

@@ -11,7 +11,7 @@ import (
 )
 
 // vmSpec makes the composition of a request, and refuses before anything is sent what MAAS would
-// take and get wrong: it checks no storage, and of a fixed address only some (protocol.md 2.2, 3.5).
+// take and get wrong: it checks no storage, and of a fixed address only some (docs/protocol-coverage.md 2.2, 3.5).
 func (l *LXD) vmSpec(ctx context.Context, host inventory.Host, req ComposeRequest) (VMSpec, error) {
 	arch, err := architecture(host, req.Architecture)
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 )
 
 // checkStatic refuses a fixed address that can't be had, before anything is made. Whether it is still
-// free when it is linked, only MAAS decides (protocol.md 3.5).
+// free when it is linked, only MAAS decides (docs/protocol-coverage.md 3.5).
 func (n *networks) checkStatic(ctx context.Context, want Network) error {
 	if want.StaticIP == nil {
 		return nil

@@ -14,7 +14,7 @@ import (
 )
 
 // watcher asks MAAS what has changed of the machines that callers wait for: one loop for all callers,
-// and only the difference (protocol.md 7.1), so that machines that don't move cost next to nothing.
+// and only the difference (docs/protocol-coverage.md 7.1), so that machines that don't move cost next to nothing.
 type watcher struct {
 	maas   Machines
 	user   *userName
