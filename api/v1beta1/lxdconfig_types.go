@@ -92,21 +92,25 @@ type LXDHostSelection struct {
 	// preferredHosts are the names or system ids of hosts that are tried before all others.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:items:MinLength=1
 	PreferredHosts []string `json:"preferredHosts,omitempty"`
 
 	// availabilityZones are the MAAS zones of which the host is taken, where no failure domain says so.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:items:MinLength=1
 	AvailabilityZones []string `json:"availabilityZones,omitempty"`
 
 	// resourcePools are the MAAS resource pools of which the host is taken, where resourcePool does not say so.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:items:MinLength=1
 	ResourcePools []string `json:"resourcePools,omitempty"`
 
 	// tags are MAAS tags that the host must have besides those of spec.tags.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:items:MinLength=1
 	Tags []string `json:"tags,omitempty"`
 }
 
@@ -153,6 +157,7 @@ type LXDStorageConfig struct {
 type LXDNetwork struct {
 	// bridge is the host's bridge to which the VM's interface is attached. Left out: the one that MAAS chooses.
 	// +optional
+	// +kubebuilder:validation:MaxLength=15
 	Bridge string `json:"bridge,omitempty"`
 
 	// subnet is the MAAS subnet, by name or CIDR, of which the VM gets its address.
@@ -163,11 +168,15 @@ type LXDNetwork struct {
 	// not made; a condition says so.
 	// +optional
 	// +kubebuilder:validation:MaxLength=17
+	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$')",message="must be six pairs of hexadecimal digits, for example 00:16:3e:12:34:56"
 	MACAddress string `json:"macAddress,omitempty"`
 
 	// devices are further bridges of the host; the VM gets one more interface on each.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=15
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=15
 	Devices []string `json:"devices,omitempty"`
 
 	// addressFamilies are the families of which the VM gets an address, the first being that of the Node. Left out: those of
@@ -186,12 +195,14 @@ type LXDNetwork struct {
 type LXDNetworkConfig struct {
 	// bridge is the host's bridge to which the VM's interface is attached.
 	// +optional
+	// +kubebuilder:validation:MaxLength=15
 	Bridge string `json:"bridge,omitempty"`
 
 	// macAddress is the MAC address that the VM's interface should have. MAAS lets LXD draw it, so a VM for which it is set is
 	// not made; a condition says so.
 	// +optional
 	// +kubebuilder:validation:MaxLength=17
+	// +kubebuilder:validation:XValidation:rule="self == '' || self.matches('^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$')",message="must be six pairs of hexadecimal digits, for example 00:16:3e:12:34:56"
 	MACAddress string `json:"macAddress,omitempty"`
 
 	// staticIPConfig gives the VM a fixed address.
@@ -205,10 +216,13 @@ type LXDStaticIPConfig struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="isIP(self)",message="must be an IP address, for example 10.0.0.5 or fd00::5"
 	IPAddress string `json:"ipAddress"`
 
 	// gateway is the default gateway. Left out: that of the MAAS subnet, and no other is possible.
 	// +optional
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IP address, for example 10.0.0.5 or fd00::5"
 	Gateway string `json:"gateway,omitempty"`
 
 	// subnet is the subnet of the address: a mask (255.255.255.0), a prefix length (/24) or a CIDR (10.0.0.0/24). Left out:
@@ -219,6 +233,9 @@ type LXDStaticIPConfig struct {
 	// dnsServers are the name servers. Left out: those of the MAAS subnet, and no others are possible.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self.all(server, isIP(server))",message="must be IP addresses, for example 10.0.0.2"
 	DNSServers []string `json:"dnsServers,omitempty"`
 
 	// interface is the name of the VM's interface that gets the address. Left out: the first.
@@ -243,6 +260,7 @@ type VMConfig struct {
 	// diskSize is the size of the disk in GB.
 	// +optional
 	// +kubebuilder:default=60
+	// +kubebuilder:validation:Minimum=0
 	DiskSize *int32 `json:"diskSize,omitempty"`
 
 	// storagePool is the LXD storage pool that holds the disk. lxdConfig.storage.pool wins.
@@ -269,6 +287,8 @@ type VMConfig struct {
 type StaticIPConfig struct {
 	// ip is the address. While it is empty the VM waits for somebody to fill it in.
 	// +optional
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IP address, for example 10.0.0.5 or fd00::5"
 	IP string `json:"ip,omitempty"`
 
 	// cidr is the subnet of the address, for example 10.0.0.0/24.
@@ -277,10 +297,15 @@ type StaticIPConfig struct {
 
 	// gateway is the default gateway.
 	// +optional
+	// +kubebuilder:validation:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self)",message="must be an IP address, for example 10.0.0.5 or fd00::5"
 	Gateway string `json:"gateway,omitempty"`
 
 	// nameservers are the name servers.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=45
+	// +kubebuilder:validation:XValidation:rule="self.all(server, isIP(server))",message="must be IP addresses, for example 10.0.0.2"
 	Nameservers []string `json:"nameservers,omitempty"`
 }

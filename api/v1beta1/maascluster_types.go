@@ -20,6 +20,8 @@ type MaasClusterSpec struct {
 	// dnsDomain is the MAAS DNS domain that gets the record of the control plane, for example "maas". It cannot be changed.
 	// +required
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$')",message="must be a DNS domain, for example maas or k8s.example.net"
 	DNSDomain string `json:"dnsDomain"`
 
 	// controlPlaneEndpoint is the address of the control plane. Leave it out to have it filled in with the DNS record that is
@@ -30,6 +32,10 @@ type MaasClusterSpec struct {
 	// failureDomains are the MAAS zones in which machines may be placed. Left out: all zones that MAAS knows.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=256
+	// +kubebuilder:validation:XValidation:rule="self.all(zone, self.exists_one(other, other == zone))",message="each zone may be named once"
 	FailureDomains []string `json:"failureDomains,omitempty"`
 
 	// lxdConfig describes how the machines of this cluster are set up as LXD hosts themselves. Setting up hosts is not done
@@ -50,6 +56,7 @@ type APIEndpoint struct {
 	// host is the DNS name or IP address of the API server.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self == '' || isIP(self) || self.matches('^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\\\\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$')",message="must be a DNS name or an IP address, without scheme and port"
 	Host string `json:"host,omitempty"`
 
 	// port is the TCP port of the API server. Left out or 0: the Cluster's clusterNetwork.apiServerPort, else 6443.

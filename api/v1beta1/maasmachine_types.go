@@ -15,9 +15,8 @@ const (
 	ModeBareMetal ProvisioningMode = "bare-metal"
 	// ModeLXD makes a VM on an LXD host that MAAS knows.
 	ModeLXD ProvisioningMode = "lxd"
-
-	// modeBareMetalAlias is another spelling of bare-metal, accepted in a spec.
-	modeBareMetalAlias ProvisioningMode = "baremetal"
+	// ModeBareMetalAlias is another spelling of bare-metal, accepted in a spec.
+	ModeBareMetalAlias ProvisioningMode = "baremetal"
 )
 
 // MachineState is the state of a machine as MAAS calls it, for example Ready, Deploying or Deployed.
@@ -74,12 +73,14 @@ type MaasMachineSpec struct {
 	// tags are the MAAS tags that the machine, or the VM's host, must have, all of them.
 	// +optional
 	// +listType=atomic
+	// +kubebuilder:validation:items:MinLength=1
 	Tags []string `json:"tags,omitempty"`
 
 	// image is the MAAS image to deploy: <operating system>/<series>, for example ubuntu/noble, or the bare name of a custom
 	// image. It cannot be changed.
 	// +required
 	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[^/\\\\s]+(/\\\\S+)?$')",message="must be <operating system>/<series>, for example ubuntu/noble, or the bare name of a custom image"
 	Image string `json:"image"`
 
 	// deployInMemory runs the machine from memory and leaves its disks alone. Bare metal only; a VM is deployed to its disk.
@@ -234,6 +235,7 @@ type MaasMachine struct {
 	// +kubebuilder:validation:XValidation:rule="self.image == oldSelf.image",message="image cannot be changed"
 	// +kubebuilder:validation:XValidation:rule="self.minCPU == oldSelf.minCPU",message="minCPU cannot be changed"
 	// +kubebuilder:validation:XValidation:rule="self.minMemory == oldSelf.minMemory",message="minMemory cannot be changed"
+	// +kubebuilder:validation:XValidation:rule="!has(oldSelf.providerID) || oldSelf.providerID == '' || (has(self.providerID) && self.providerID == oldSelf.providerID)",message="providerID cannot be changed: the Node has the same"
 	Spec MaasMachineSpec `json:"spec,omitempty"`
 
 	// status is the observed state.

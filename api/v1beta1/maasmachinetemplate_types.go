@@ -33,6 +33,7 @@ type MaasMachineTemplateResource struct {
 
 	// spec is the spec of MaasMachines made from this template.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="!has(self.providerID) && !has(self.systemID)",message="providerID and systemID name one machine: they can't stand in a template"
 	Spec MaasMachineSpec `json:"spec"`
 }
 

@@ -13,7 +13,7 @@ func (s *MaasMachineSpec) Mode() ProvisioningMode {
 // ModeContradicts says whether lxd.enabled asks for a VM while provisioningMode asks for bare metal. The reverse is no
 // contradiction: the API server writes lxd.enabled: false wherever the field is left out.
 func (s *MaasMachineSpec) ModeContradicts() bool {
-	return s.lxdEnabled() && (s.ProvisioningMode == ModeBareMetal || s.ProvisioningMode == modeBareMetalAlias)
+	return s.lxdEnabled() && (s.ProvisioningMode == ModeBareMetal || s.ProvisioningMode == ModeBareMetalAlias)
 }
 
 func (s *MaasMachineSpec) lxdEnabled() bool {
