@@ -41,9 +41,10 @@ generate: ## Write the generated Go: messages and RPCs from the .proto files, de
 	@$(TOOLS) cd api && "$$tools/controller-gen" object paths=./...
 
 .PHONY: manifests
-manifests: ## Write the CRDs and the manager's role into deploy/
+manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/
 	@$(TOOLS) cd api && "$$tools/controller-gen" crd paths=./... output:crd:dir=../deploy/crd/bases
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" rbac:roleName=capmaas-manager-role paths=./... output:rbac:dir=../deploy/rbac
+	@$(TOOLS) cd controllers && "$$tools/controller-gen" webhook paths=./internal/webhooks/... output:webhook:dir=../deploy/webhook
 
 .PHONY: lint
 lint: lint-go lint-proto ## Run every linter

@@ -27,6 +27,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/internal/webhooks"
 	"github.com/capmaas/capmaas/controllers/maascluster"
 	"github.com/capmaas/capmaas/controllers/maasmachine"
 	"github.com/capmaas/capmaas/controllers/maasmachinetemplate"
@@ -104,7 +105,10 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		RetryPeriod:             lead.retry,
 		HealthProbeBindAddress:  options.HealthAddress,
 		Metrics:                 server.Options{BindAddress: options.MetricsAddress},
-		WebhookServer:           webhook.NewServer(webhook.Options{Port: options.WebhookPort}),
+		WebhookServer: webhook.NewServer(webhook.Options{
+			Host: options.WebhookHost, Port: options.WebhookPort,
+			CertDir: options.WebhookCertDir, CertName: options.WebhookCertName, KeyName: options.WebhookKeyName,
+		}),
 		Cache: cache.Options{
 			DefaultNamespaces: watched, SyncPeriod: &options.SyncPeriod, DefaultTransform: cache.TransformStripManagedFields(),
 		},
@@ -121,7 +125,22 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 			return nil, fmt.Errorf("add the health check: %w", err)
 		}
 	}
-	return mgr, nil
+	return mgr, serveAdmission(mgr, options)
+}
+
+// serveAdmission serves the webhooks. A manager that is asked for them is ready only once they are served: the API server
+// refuses every write that it can't ask about.
+func serveAdmission(mgr ctrl.Manager, options Options) error {
+	if options.WebhookPort == 0 {
+		return nil
+	}
+	if err := webhooks.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("webhook", mgr.GetWebhookServer().StartedChecker()); err != nil {
+		return fmt.Errorf("add the health check of the webhooks: %w", err)
+	}
+	return nil
 }
 
 // leaseTerm is how a leader keeps its lease; nil stands for controller-runtime's own durations.

@@ -24,8 +24,13 @@ type Options struct {
 	WatchFilter string
 	// MetricsAddress and HealthAddress are host:port; "0" serves none.
 	MetricsAddress, HealthAddress string
-	// WebhookPort is the port of the admission webhooks.
+	// WebhookPort is the port of the admission webhooks; 0 serves none. WebhookHost is the address that they listen at; empty
+	// for all.
 	WebhookPort int
+	WebhookHost string
+	// WebhookCertDir is the directory of the webhooks' certificate and key, WebhookCertName and WebhookKeyName are their files.
+	// They are read anew when they change.
+	WebhookCertDir, WebhookCertName, WebhookKeyName string
 	// MachineConcurrency is how many MaasMachines are reconciled at once, ClusterConcurrency how many MaasClusters.
 	MachineConcurrency, ClusterConcurrency int
 	// SyncPeriod is how often every object is looked at without a reason.
@@ -56,7 +61,8 @@ type Options struct {
 // DefaultOptions are the options of a manager that is told nothing but where the provisioner is.
 func DefaultOptions() Options {
 	return Options{
-		MetricsAddress: ":8080", HealthAddress: ":9440", WebhookPort: 9443,
+		MetricsAddress: ":8080", HealthAddress: ":9440",
+		WebhookPort: 9443, WebhookCertDir: "/tmp/k8s-webhook-server/serving-certs/", WebhookCertName: "tls.crt", WebhookKeyName: "tls.key",
 		MachineConcurrency: 50, ClusterConcurrency: 10, SyncPeriod: 10 * time.Minute, OrphanInterval: 30 * time.Minute, TimeScale: 1,
 	}
 }
@@ -67,7 +73,11 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.WatchFilter, "watch-filter", o.WatchFilter, "Watch only objects whose label cluster.x-k8s.io/watch-filter has this `value`")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-addr", o.MetricsAddress, "`host:port` of the metrics, or 0 for none")
 	fs.StringVar(&o.HealthAddress, "health-addr", o.HealthAddress, "`host:port` of /healthz and /readyz, or 0 for none")
-	fs.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "`port` of the admission webhooks")
+	fs.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "`port` of the admission webhooks, or 0 for none; without them nothing checks what the schema can't say")
+	fs.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "`address` at which the admission webhooks listen; all where left out")
+	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", o.WebhookCertDir, "`directory` of the admission webhooks' certificate and key")
+	fs.StringVar(&o.WebhookCertName, "webhook-cert-name", o.WebhookCertName, "`file` of the certificate in --webhook-cert-dir")
+	fs.StringVar(&o.WebhookKeyName, "webhook-key-name", o.WebhookKeyName, "`file` of the key in --webhook-cert-dir")
 	fs.IntVar(&o.MachineConcurrency, "machine-concurrency", o.MachineConcurrency, "`number` of MaasMachines that are reconciled at once")
 	fs.IntVar(&o.ClusterConcurrency, "cluster-concurrency", o.ClusterConcurrency, "`number` of MaasClusters that are reconciled at once")
 	fs.DurationVar(&o.SyncPeriod, "sync-period", o.SyncPeriod, "How often every object is looked at without a reason")

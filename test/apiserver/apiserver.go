@@ -25,13 +25,30 @@ type Server struct {
 	Config *rest.Config
 	// Kubeconfig is the same as a file's content.
 	Kubeconfig []byte
+	// Admission is what a manager must serve for the API server to admit our kinds; nil where it asks nobody.
+	Admission *Admission
 
 	environment *envtest.Environment
 }
 
+// Admission says where the API server looks for the webhooks.
+type Admission struct {
+	// Host and Port are on loopback.
+	Host string
+	Port int
+	// CertDir holds tls.crt and tls.key, which the API server trusts.
+	CertDir string
+}
+
 // Start starts etcd and an API server from the binaries in KUBEBUILDER_ASSETS and installs the
-// custom resources. Call Stop.
-func Start(ctx context.Context) (*Server, error) {
+// custom resources. It asks no webhooks. Call Stop.
+func Start(ctx context.Context) (*Server, error) { return start(ctx, false) }
+
+// StartWithAdmission is Start with the webhooks of deploy/: objects of our kinds are admitted once a
+// manager serves them.
+func StartWithAdmission(ctx context.Context) (*Server, error) { return start(ctx, true) }
+
+func start(ctx context.Context, admission bool) (*Server, error) {
 	assets := os.Getenv("KUBEBUILDER_ASSETS")
 	if assets == "" {
 		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run this through make, or export KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh)")
@@ -54,11 +71,19 @@ func Start(ctx context.Context) (*Server, error) {
 		// On a busy machine the API server takes longer to end its watches than envtest's 20 seconds.
 		ControlPlaneStopTimeout: stopTimeout,
 	}
+	if admission {
+		env.WebhookInstallOptions.Paths = []string{filepath.Join(root, "deploy", "webhook", "manifests.yaml")}
+	}
 	config, err := env.Start()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start the API server from %s: %w", assets, err), env.Stop())
 	}
-	return &Server{Config: config, Kubeconfig: env.KubeConfig, environment: env}, nil
+	server := &Server{Config: config, Kubeconfig: env.KubeConfig, environment: env}
+	if admission {
+		webhooks := &env.WebhookInstallOptions
+		server.Admission = &Admission{Host: webhooks.LocalServingHost, Port: webhooks.LocalServingPort, CertDir: webhooks.LocalServingCertDir}
+	}
+	return server, nil
 }
 
 // Stop stops the API server, then etcd.

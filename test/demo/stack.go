@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ func startStack(ctx context.Context, s *screen, o options) (*stack, error) {
 }
 
 func (st *stack) startAPIServer(ctx context.Context) error {
-	api, err := apiserver.Start(ctx)
+	api, err := apiserver.StartWithAdmission(ctx)
 	if err != nil {
 		return err
 	}
@@ -151,8 +152,10 @@ func (st *stack) startManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	admission := st.api.Admission
 	err = st.launch("manager", []string{"KUBECONFIG=" + st.kubeconfig}, "--provisioner-address", st.service, "--provisioner-insecure",
-		"--health-addr", health, "--metrics-bind-addr", "0", "--namespace", namespace)
+		"--health-addr", health, "--metrics-bind-addr", "0", "--namespace", namespace,
+		"--webhook-host", admission.Host, "--webhook-port", strconv.Itoa(admission.Port), "--webhook-cert-dir", admission.CertDir)
 	if err != nil {
 		return err
 	}

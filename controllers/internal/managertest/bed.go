@@ -116,7 +116,8 @@ func (b *Bed) Options() app.Options {
 	options := app.DefaultOptions()
 	options.Config = Config()
 	options.Namespace = b.Namespace
-	options.MetricsAddress, options.HealthAddress = "0", "0"
+	// The admission of the whole API server is served by the manager of Main.
+	options.MetricsAddress, options.HealthAddress, options.WebhookPort = "0", "0", 0
 	options.ProvisionerAddress, options.ProvisionerInsecure = b.address, true
 	options.TimeScale = timeScale
 	options.Prober = b.APIServers

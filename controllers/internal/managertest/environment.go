@@ -43,32 +43,46 @@ func Main(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	ctrl.SetLogger(textlogger.NewLogger(textlogger.NewConfig(textlogger.Output(logOutput()))))
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 0, errors.New("KUBEBUILDER_ASSETS is not set; KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh) finds an API server, and make test does so")
+	if environment, err = NewEnvironment(); err != nil {
+		return 0, err
 	}
-	ours, err := moduleDir("github.com/capmaas/capmaas/controllers")
+	manifests, err := deployed("webhook", "manifests.yaml")
 	if err != nil {
 		return 0, err
 	}
-	capi, err := moduleDir("sigs.k8s.io/cluster-api")
-	if err != nil {
-		return 0, err
-	}
-	environment = &envtest.Environment{
-		ErrorIfCRDPathMissing: true,
-		// On a busy machine the API server takes longer to end its watches than envtest's 20 seconds.
-		ControlPlaneStopTimeout: 2 * time.Minute,
-		CRDDirectoryPaths: []string{
-			filepath.Join(ours, "..", "deploy", "crd", "bases"),
-			filepath.Join(capi, "core", "config", "crd", "bases"),
-		},
-	}
+	environment.WebhookInstallOptions.Paths = []string{manifests}
 	if config, err = environment.Start(); err != nil {
 		return 0, fmt.Errorf("start the API server: %w", err)
 	}
 	config.QPS, config.Burst = 200, 400
 	defer func() { err = errors.Join(err, environment.Stop()) }()
+	stop, err := serveAdmission()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	return m.Run(), nil
+}
+
+// NewEnvironment is an API server, to be started, with Cluster API's CRDs and ours and without admission.
+func NewEnvironment() (*envtest.Environment, error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return nil, errors.New("KUBEBUILDER_ASSETS is not set; KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh) finds an API server, and make test does so")
+	}
+	ours, err := deployed("crd", "bases")
+	if err != nil {
+		return nil, err
+	}
+	capi, err := moduleDir("sigs.k8s.io/cluster-api")
+	if err != nil {
+		return nil, err
+	}
+	return &envtest.Environment{
+		ErrorIfCRDPathMissing: true,
+		// On a busy machine the API server takes longer to end its watches than envtest's 20 seconds.
+		ControlPlaneStopTimeout: 2 * time.Minute,
+		CRDDirectoryPaths:       []string{ours, filepath.Join(capi, "core", "config", "crd", "bases")},
+	}, nil
 }
 
 // logOutput is the standard error where MANAGERTEST_LOG is set: a manager's log belongs to no single test.
@@ -81,6 +95,12 @@ func logOutput() *os.File {
 		return os.Stderr
 	}
 	return null
+}
+
+// deployed is a path in deploy/.
+func deployed(path ...string) (string, error) {
+	ours, err := moduleDir("github.com/capmaas/capmaas/controllers")
+	return filepath.Join(append([]string{ours, "..", "deploy"}, path...)...), err
 }
 
 // moduleDir is where a module's files are.
