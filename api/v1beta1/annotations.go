@@ -21,6 +21,8 @@ const (
 	// BareMetalSentAtAnnotation holds when an allocation was sent whose answer has not been seen, in RFC 3339. It is written
 	// before the allocation and removed once its outcome is known.
 	BareMetalSentAtAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-sent-at"
+	// BareMetalAllocatedAtAnnotation holds when the allocation of a physical machine was seen, in RFC 3339.
+	BareMetalAllocatedAtAnnotation = "infrastructure.cluster.x-k8s.io/bare-metal-allocated-at"
 	// AbandonVMAnnotation on a MaasMachine that is being deleted gives up whatever of it cannot be proved to be gone; its value
 	// is the reason. The object goes, and the names stay on the MaasCluster's list of abandoned VMs.
 	AbandonVMAnnotation = "infrastructure.cluster.x-k8s.io/abandon-vm"

@@ -57,6 +57,11 @@ const (
 	MachineStateUndefinedReason = "MachineStateUndefined"
 	// VMMissingReason stands on a provisioned machine whose VM is gone. It is not made again.
 	VMMissingReason = "VMMissing"
+	// HostLostReason stands on a provisioned machine of which nothing is known because its VM's host is not in MAAS or does not
+	// answer.
+	HostLostReason = "HostLost"
+	// OverdueReason stands while MAAS takes longer over a machine than it should.
+	OverdueReason = "Overdue"
 	// MachineDeletingReason stands while the machine is being deleted.
 	MachineDeletingReason = "Deleting"
 	// MachineDeletedReason stands on a machine that is proved to be gone.

@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// mostFailed is how often a VM that failed before it was ever deployed is made anew (protocol.md 3.7).
+	// mostFailed is how often a VM that failed before it was ever deployed is made anew (docs/protocol-coverage.md 3.7).
 	mostFailed = 3
 	// mostAttempts is from how many on attempts are settled and forgotten before another one is opened: DeleteVM takes a
 	// hundred, and an annotation is no archive.
@@ -34,7 +34,7 @@ const (
 	longestLabel = 57
 )
 
-// attempt is one stored try to make the VM; the JSON form is protocol.md 1.1's.
+// attempt is one stored try to make the VM; the JSON form is the annotation's.
 type attempt struct {
 	Number   int32        `json:"attempt"`
 	Name     string       `json:"name"`
@@ -168,7 +168,7 @@ func (a attempts) failedHosts(now time.Time, first, longest time.Duration) (fail
 	return failed, resting, due
 }
 
-// lateVM is how long after it was sent a VM may appear that MAAS did not admit to (protocol.md 1.5).
+// lateVM is how long after it was sent a VM may appear that MAAS did not admit to (docs/protocol-coverage.md 1.5).
 const lateVM = 5 * time.Minute
 
 // mayExist says whether a VM of the attempt exists or may come to exist. One that was refused and never seen does not take
@@ -214,7 +214,7 @@ func shortHash(text string) string {
 }
 
 // record is a MaasMachine as it was read uncached, together with its attempts. Only what was read so, or written by
-// store, is believed when something is made or deleted (protocol.md 1.3).
+// store, is believed when something is made or deleted (docs/protocol-coverage.md 1.3).
 type record struct {
 	object   *infrav1.MaasMachine
 	attempts attempts

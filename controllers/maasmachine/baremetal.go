@@ -48,12 +48,17 @@ func (r *Reconciler) storeSending(ctx context.Context, s *scope) error {
 	return err
 }
 
-// storeSettled stores that the outcome of the allocation is known.
-func (r *Reconciler) storeSettled(ctx context.Context, s *scope) error {
+// storeSettled stores that the outcome of the allocation is known, and since when a machine is held.
+func (r *Reconciler) storeSettled(ctx context.Context, s *scope, held bool) error {
 	if s.record.object.Annotations[infrav1.BareMetalSentAtAnnotation] == "" {
 		return nil
 	}
-	return r.annotate(ctx, s.record, func(annotations map[string]string) { delete(annotations, infrav1.BareMetalSentAtAnnotation) })
+	return r.annotate(ctx, s.record, func(annotations map[string]string) {
+		delete(annotations, infrav1.BareMetalSentAtAnnotation)
+		if held {
+			annotations[infrav1.BareMetalAllocatedAtAnnotation] = r.Clock().UTC().Format(time.RFC3339)
+		}
+	})
 }
 
 // allocationSentAt is when an allocation was sent whose outcome is not known; nil where there is none. A time that cannot
@@ -87,7 +92,7 @@ func (s *scope) machineRef() *lxdprovisionerv1.MachineRef {
 
 // allocateMachine finds the machine that is held under the agent name, or takes one. An allocation is sent only on the
 // call that follows the store of its time; on every other call it is looked for, because MAAS takes a second machine for
-// the same request (protocol.md 3.9).
+// the same request (docs/protocol-coverage.md 3.9).
 func (r *Reconciler) allocateMachine(ctx context.Context, s *scope) (step, error) {
 	if !s.justSent {
 		if next, err := r.findHeld(ctx, s); err != nil || next.stop || s.found != nil {
@@ -102,7 +107,7 @@ func (r *Reconciler) allocateMachine(ctx context.Context, s *scope) (step, error
 		machine, out = r.callAllocate(ctx, s)
 	}
 	if out.Action == provisioner.Done || nothingHeld(out) {
-		if err := r.storeSettled(ctx, s); err != nil {
+		if err := r.storeSettled(ctx, s, out.Action == provisioner.Done); err != nil {
 			return step{}, err
 		}
 	}
@@ -122,7 +127,7 @@ func (r *Reconciler) findHeld(ctx context.Context, s *scope) (step, error) {
 	switch out := r.Delays.Of(err); {
 	case out.Action == provisioner.Done:
 		s.found = foundMachine(answer.GetMachine())
-		return proceed, r.storeSettled(ctx, s)
+		return proceed, r.storeSettled(ctx, s, true)
 	case !out.Absent:
 		return r.stopped(ctx, s, stageCompose, out), nil
 	case r.allocationSentAt(s) == nil:

@@ -19,9 +19,9 @@ func (s *scope) failing() bool {
 // says is the message: the answer of the service where there is one, else what is waited for.
 func (s *scope) says() string {
 	if s.problem.Action == provisioner.Done {
-		return s.waiting
+		return s.waiting + s.overdue
 	}
-	return s.problem.Reason + ": " + s.problem.Message
+	return s.problem.Reason + ": " + s.problem.Message + s.overdue
 }
 
 // machineDeployed is the condition that VMs and bare metal share.
@@ -30,8 +30,11 @@ func (s *scope) machineDeployed() metav1.Condition {
 		return condition(infrav1.MachineDeployedCondition, metav1.ConditionFalse, reason, s.says())
 	}
 	failedOr := func(reason string) metav1.Condition {
-		if s.failing() {
+		switch {
+		case s.failing():
 			reason = infrav1.MachineDeployFailedReason
+		case s.overdue != "":
+			reason = infrav1.OverdueReason
 		}
 		return is(reason)
 	}
@@ -65,6 +68,8 @@ func (s *scope) running() metav1.Condition {
 		return is(metav1.ConditionFalse, infrav1.VMMissingReason, "MAAS has no such VM; it is not made again, Cluster API replaces the Machine")
 	case s.absent:
 		return is(metav1.ConditionFalse, infrav1.MachineTerminatedReason, "MAAS holds no machine for this object; somebody released it")
+	case s.hostLost():
+		return is(metav1.ConditionUnknown, infrav1.HostLostReason, s.says()+"; bring the host back, or delete the Machine to have it replaced")
 	case s.found == nil:
 		return is(metav1.ConditionUnknown, infrav1.MachineNotFoundReason, s.says())
 	case s.nodeConflict != "":
@@ -72,10 +77,14 @@ func (s *scope) running() metav1.Condition {
 	}
 	switch s.found.state() {
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_DEPLOYED:
-		if s.found.status.GetPower() == lxdprovisionerv1.PowerState_POWER_STATE_OFF {
+		switch s.found.status.GetPower() {
+		case lxdprovisionerv1.PowerState_POWER_STATE_OFF:
 			return is(metav1.ConditionFalse, infrav1.MachinePoweredOffReason, "the machine is deployed and powered off")
+		case lxdprovisionerv1.PowerState_POWER_STATE_ERROR:
+			return is(metav1.ConditionTrue, infrav1.MachineDeployedReason, "MAAS cannot tell whether the machine is on: its host or its power driver does not answer")
+		default:
+			return is(metav1.ConditionTrue, infrav1.MachineDeployedReason, "")
 		}
-		return is(metav1.ConditionTrue, infrav1.MachineDeployedReason, "")
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_NEW, lxdprovisionerv1.MachineState_MACHINE_STATE_READY,
 		lxdprovisionerv1.MachineState_MACHINE_STATE_ALLOCATED, lxdprovisionerv1.MachineState_MACHINE_STATE_RELEASING:
 		return is(metav1.ConditionFalse, infrav1.MachineTerminatedReason, maasSays(s.found.status))
@@ -93,6 +102,10 @@ type vmCondition struct {
 	// waiting is the reason while the stage is not passed, failed the one where it failed without a reason of the service.
 	waiting, failed string
 }
+
+// noSpareHost warns of a group that requires a host for each of its VMs and has used up the hosts: Cluster API makes the new
+// machine of a roll-out before it deletes the old one (docs/protocol-coverage.md 6.4).
+const noSpareHost = "no other host was left for it: with required anti-affinity a roll-out needs one host more than there are machines"
 
 var vmConditions = []vmCondition{
 	{infrav1.LXDHostSelectedCondition, stageHost, infrav1.LXDHostSelectedReason, infrav1.WaitingForLXDHostReason, infrav1.LXDHostSelectionFailedReason},
@@ -150,6 +163,9 @@ func (s *scope) passed(c vmCondition) metav1.Condition {
 		}
 	case c.at == stageHost && s.current != nil:
 		message = fmt.Sprintf("VM %s is on host %s", s.current.Name, s.current.HostName)
+		if s.current.LastHost {
+			message += "; " + noSpareHost
+		}
 	case c.name == infrav1.LXDResourcesAllocatedCondition:
 		has, wants := s.machine.Status.VMResourceUsage, s.machine.Spec.Shape()
 		if has == nil {

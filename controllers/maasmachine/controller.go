@@ -161,6 +161,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	next = r.checkOverdue(s, next)
 	return ctrl.Result{RequeueAfter: next.after}, r.patchStatus(ctx, helper, s)
 }
 

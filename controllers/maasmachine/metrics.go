@@ -12,6 +12,13 @@ var (
 	abandoned = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "capmaas_machines_abandoned_total", Help: "Machines that were let go without proof because an operator gave their VMs up.",
 	})
+	givenUp = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "capmaas_attempts_given_up_total", Help: "Attempts to make a VM that came to nothing, by reason.",
+	}, []string{"reason"})
+	mishaps = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "capmaas_machine_mishaps_total",
+		Help: "Times at which a machine came into trouble, by the reason of its condition MachineDeployed and by phase: provisioning or running.",
+	}, []string{"reason", "phase"})
 )
 
-func init() { metrics.Registry.MustRegister(handedOver, abandoned) } //nolint:gochecknoinits // metrics are registered once a process
+func init() { metrics.Registry.MustRegister(handedOver, abandoned, givenUp, mishaps) } //nolint:gochecknoinits // metrics are registered once a process

@@ -33,10 +33,11 @@ func (r *Reconciler) reconcileRunning(ctx context.Context, s *scope) (step, erro
 		s.absent = true
 		return r.stopped(ctx, s, stageRunning, out), nil
 	default:
+		next := r.stopped(ctx, s, stageRunning, out)
 		// A MAAS that does not answer says nothing about the machine: what is known of it stands, and the MaasCluster's
-		// condition tells of the outage.
-		s.keepStatus = conditions.Has(s.machine, infrav1.MachineDeployedCondition)
-		return r.stopped(ctx, s, stageRunning, out), nil
+		// condition tells of the outage. A host that is not there is one machine's own affair.
+		s.keepStatus = !s.hostLost() && conditions.Has(s.machine, infrav1.MachineDeployedCondition)
+		return next, nil
 	}
 	if next, err := r.reconcileNode(ctx, s); err != nil || next.stop {
 		return next, err

@@ -50,6 +50,8 @@ type scope struct {
 	problem provisioner.Outcome
 	// waiting says in a sentence what is waited for; empty where the stage says it all.
 	waiting string
+	// overdue says since when MAAS has been at it and what to look at, once that is longer than it should be.
+	overdue string
 
 	// current is the attempt that counts, as far as one is known.
 	current *attempt
@@ -110,6 +112,9 @@ func (r *Reconciler) waitForCache(s *scope) step {
 	s.keepStatus = true
 	return stopFor(r.Delays.Busy)
 }
+
+// hostLost says whether nothing is known of the machine because the host of its VM is not there.
+func (s *scope) hostLost() bool { return s.problem.Is(lxdprovisionerv1.Reason_REASON_HOST_UNREACHABLE) }
 
 // step is what a phase returns: go on, or stop and look again after a while. A stop without a time waits for an event.
 type step struct {

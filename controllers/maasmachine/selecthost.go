@@ -18,7 +18,7 @@ import (
 )
 
 // groupLocks holds one lock for each group of VMs: who lists the peers, chooses and stores does so alone, so that the
-// peers contain every stored attempt (protocol.md 6.2).
+// peers contain every stored attempt (docs/protocol-coverage.md 6.2).
 type groupLocks struct {
 	mu    sync.Mutex
 	locks map[string]chan struct{}
@@ -123,11 +123,15 @@ func (r *Reconciler) openAttempt(ctx context.Context, s *scope) (step, error) {
 	chosen := answer.GetChosen()
 	all := append(slices.Clone(s.record.attempts), attempt{
 		Number: number, Name: name, HostID: chosen.GetHostId(), HostName: chosen.GetHostName(), SentAt: now(r.Clock),
+		LastHost: len(answer.GetCandidates()) == 1 && antiAffinityOf(&s.machine.Spec) == lxdprovisionerv1.AntiAffinity_ANTI_AFFINITY_REQUIRED,
 	})
 	if err := r.store(ctx, s.record, all, clusterIDOf(s)); err != nil {
 		return step{}, err
 	}
 	s.current, s.justSent = all.current(), true
+	if s.current.LastHost {
+		r.event(s, eventWarning, "NoSpareHost", "%s", noSpareHost)
+	}
 	ctrl.LoggerFrom(ctx).Info("Selected an LXD host", "vm", name, "host", chosen.GetHostName(), "zone", chosen.GetZone(),
 		"attempt", number, "cores", resources.GetCores(), "memoryMiB", resources.GetMemoryMib(), "summary", answer.GetSummary())
 	return proceed, nil

@@ -28,13 +28,15 @@ func (r *Reconciler) patchStatus(ctx context.Context, helper *patch.Helper, s *s
 		return nil
 	}
 	s.setFields()
-	for _, condition := range s.conditions() {
+	before, deployed := conditions.GetReason(s.machine, infrav1.MachineDeployedCondition), s.machineDeployed()
+	for _, condition := range s.conditions(deployed) {
 		conditions.Set(s.machine, condition)
 	}
 	conditions.Set(s.machine, s.ready())
 	if err := helper.Patch(ctx, s.machine, patch.WithOwnedConditions{Conditions: ownedConditions}); err != nil {
 		return fmt.Errorf("patch the status: %w", err)
 	}
+	r.tellMishap(s, before, deployed)
 	return nil
 }
 
@@ -116,8 +118,8 @@ func usageOf(resources *lxdprovisionerv1.VMResources) *infrav1.VMResourceUsage {
 }
 
 // conditions computes every condition but Ready and Paused.
-func (s *scope) conditions() []metav1.Condition {
-	all := []metav1.Condition{s.machineDeployed()}
+func (s *scope) conditions(deployed metav1.Condition) []metav1.Condition {
+	all := []metav1.Condition{deployed}
 	if s.isControlPlane() && s.infra != nil {
 		all = append(all, s.dnsAttached())
 	}

@@ -105,6 +105,7 @@ func (r *Reconciler) giveUp(ctx context.Context, s *scope, at stage, out provisi
 	if err != nil {
 		return step{}, err
 	}
+	givenUp.WithLabelValues(out.Reason).Inc()
 	r.event(s, eventWarning, "AttemptGivenUp", "attempt %d on host %s: %s: %s", s.current.Number, s.current.HostName, out.Reason, out.Message)
 	return r.stopped(ctx, s, at, out), nil
 }

@@ -19,6 +19,8 @@ type machine struct {
 	state    lxdprovisionerv1.MachineState
 	message  string
 	locked   bool
+	// power is what a test has set; unset where the state says it.
+	power lxdprovisionerv1.PowerState
 	// agent is the name under which the machine is allocated; empty where it is not.
 	agent     string
 	owner     *lxdprovisionerv1.Owner
@@ -142,6 +144,9 @@ func (m *machine) status(claimed *bool) *lxdprovisionerv1.MachineStatus {
 		power = lxdprovisionerv1.PowerState_POWER_STATE_ON
 	default:
 	}
+	if m.power != lxdprovisionerv1.PowerState_POWER_STATE_UNSPECIFIED {
+		power = m.power
+	}
 	return &lxdprovisionerv1.MachineStatus{
 		State: m.state, MaasStatus: maasStatus[m.state], Message: m.message, Power: power, Locked: m.locked, Claimed: claimed,
 		Hostname: m.hostname, Fqdn: m.hostname + ".maas", Addresses: m.addresses, ObservedAt: timestamppb.New(m.observed),
@@ -169,6 +174,11 @@ func (m *machine) toMachine() *lxdprovisionerv1.Machine {
 // a deployment that fails, a machine that is marked broken. It says whether there is such a machine.
 func (f *Fake) SetState(nameOrSystemID string, state lxdprovisionerv1.MachineState, message string) bool {
 	return f.change(nameOrSystemID, func(m *machine) { m.state, m.message, m.at = state, message, time.Time{} })
+}
+
+// SetPower sets what MAAS says of the power of the machine or VM; UNSPECIFIED lets its state say it again.
+func (f *Fake) SetPower(nameOrSystemID string, power lxdprovisionerv1.PowerState) bool {
+	return f.change(nameOrSystemID, func(m *machine) { m.power = power })
 }
 
 // SetLocked locks or unlocks the machine or VM, as an operator does in MAAS.
