@@ -97,9 +97,6 @@ func (c *Client) allocate(ctx context.Context, op operation, agentName, systemID
 // Annotate sets workload annotations of a machine that our user owns; an empty value removes the
 // key. May be repeated. Busy with NOT_READY where the machine isn't ours.
 func (c *Client) Annotate(ctx context.Context, systemID string, annotations map[string]string) (inventory.Machine, error) {
-	if err := checkSystemID(systemID); err != nil {
-		return inventory.Machine{}, err
-	}
 	form := url.Values{}
 	for key, value := range annotations {
 		if !annotationKeys.MatchString(key) || len(key) > maxWord || key == "op" {

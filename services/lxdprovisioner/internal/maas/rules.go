@@ -24,13 +24,13 @@ type rule struct {
 }
 
 var (
-	onCompose  = []string{opCompose.name}
-	onMachine  = []string{opDelete.name, opDeploy.name, opRelease.name, opAbort.name, opAnnotate.name, opLink.name, opSwap.name}
-	onVMHosts  = []string{opVMHosts.name, opVMHost.name, opVMHostParams.name, opRefresh.name, opCompose.name}
-	onAllocate = []string{opAllocate.name, opClaim.name}
-	onLists    = []string{opMachines.name, opByName.name, opAllocate.name, opClaim.name}
-	onRecords  = []string{opRecordCreate.name, opRecordUpdate.name}
-	onLinks    = []string{opLink.name}
+	onCompose = []string{opCompose.name}
+	onMachine = []string{opDelete.name, opDeploy.name, opRelease.name, opAbort.name, opAnnotate.name, opLink.name, opSwap.name}
+	onVMHosts = []string{opVMHosts.name, opVMHost.name, opVMHostParams.name, opRefresh.name, opCompose.name}
+	onLXD     = []string{opCompose.name, opRefresh.name}
+	onLists   = []string{opMachines.name, opByName.name, opAllocate.name, opClaim.name}
+	onRecords = []string{opRecordCreate.name, opRecordUpdate.name}
+	onLinks   = []string{opLink.name}
 )
 
 // rules are read from the top; the first that matches decides. What none matches is decided by otherwise.
@@ -48,10 +48,12 @@ var rules = slices.Concat(
 		{status: http.StatusProxyAuthRequired, kind: fault.Unavailable, reason: fault.ReasonMAASUnavailable, say: "a proxy before MAAS wants a user and password"},
 		{ops: []string{opDeploy.name}, status: http.StatusRequestEntityTooLarge, kind: fault.Invalid, reason: fault.ReasonBadUserData, say: "the user data is larger than MAAS, or a proxy before it, takes"},
 		{ops: onVMHosts, status: http.StatusGone, text: ownBody, kind: fault.Unsupported, reason: fault.ReasonMAASVMHostRemoved, say: "this MAAS has no VM hosts any more"},
+		// MAAS runs the whole view again on a conflict, LXD's part included.
+		{ops: onLXD, status: http.StatusConflict, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
+		{status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
 	},
 	composeRules, machineRules, networkRules, recordRules,
 	[]rule{
-		{status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
 		{status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 		{status: http.StatusServiceUnavailable, again: true, text: failedProgram, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 		{status: http.StatusForbidden, text: ownBody, kind: fault.Denied, reason: fault.ReasonMAASRightsMissing},
@@ -83,8 +85,6 @@ var composeRules = []rule{
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: lxdDistrusts, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
 	// A program that MAAS ran may have failed after LXD's part.
 	{ops: onCompose, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
-	// MAAS runs the whole view again on a conflict, LXD's part included.
-	{ops: onCompose, status: http.StatusConflict, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
 }
 
 var machineRules = []rule{
@@ -100,11 +100,9 @@ var machineRules = []rule{
 	// Of a discovery that ran out of its 120 s MAAS has no words.
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, text: plainEmpty, kind: fault.Unavailable, reason: fault.ReasonHostUnreachable, say: "LXD did not answer MAAS in time"},
 	{ops: []string{opRefresh.name}, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
-	{ops: []string{opRefresh.name}, status: http.StatusConflict, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
 	{status: http.StatusNotFound, text: "No Machine matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
 	{status: http.StatusNotFound, text: "No Node matches", kind: fault.NotFound, reason: fault.ReasonMachineNotFound},
 
-	{ops: onAllocate, status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
 	{ops: []string{opClaim.name}, status: http.StatusConflict, text: ownBody, kind: fault.Conflict, reason: fault.ReasonNameTaken},
 	{ops: []string{opAllocate.name}, status: http.StatusConflict, text: ownBody, kind: fault.NoRoom, reason: fault.ReasonNoMachineAvailable},
 	{ops: onLists, status: http.StatusBadRequest, text: "No such zone", kind: fault.NoCandidate, reason: fault.ReasonZoneNotFound},
@@ -126,7 +124,6 @@ var machineRules = []rule{
 	{ops: []string{opPower.name}, status: http.StatusGatewayTimeout, text: "Unexpected exception: TimeoutError", kind: fault.Unavailable, reason: fault.ReasonHostUnreachable, say: "LXD did not answer MAAS in time"},
 
 	{ops: []string{opAnnotate.name}, status: http.StatusInternalServerError, text: "Invalid character in key name", kind: fault.Invalid, reason: fault.ReasonBadRequest},
-	{ops: onMachine, status: http.StatusConflict, again: true, kind: fault.Busy, reason: fault.ReasonMAASBusy, say: "MAAS's database is contended"},
 	{ops: []string{opLink.name}, status: http.StatusConflict, text: "reserved", kind: fault.Invalid, reason: fault.ReasonStaticIPTaken},
 	{ops: onMachine, status: http.StatusConflict, text: ownBody, kind: fault.Busy, reason: fault.ReasonNotReady},
 }
