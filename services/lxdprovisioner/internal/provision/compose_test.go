@@ -16,6 +16,37 @@ import (
 	"github.com/capmaas/capmaas/services/maassim"
 )
 
+// lost asks for a VM that LXD makes and MAAS has no row of, as after a time-out of its driver, and gives the
+// request as it is stored then.
+func (w *world) lost(machine, host string) provision.ComposeRequest {
+	w.t.Helper()
+	w.fault(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectComposeLost})
+	return w.unanswered(w.ctx(), w.composeRequest(machine, host))
+}
+
+// outlived asks for a VM with less patience than MAAS, which is slow, takes; it gives the request as it is
+// stored then, once the composition has ended without its caller.
+func (w *world) outlived(machine, host string, slow maassim.Fault) provision.ComposeRequest {
+	w.t.Helper()
+	req := w.composeRequest(machine, host)
+	slow.Operation = "vm-hosts.compose"
+	w.fault(slow)
+	short, cancel := context.WithTimeout(w.ctx(), 20*time.Millisecond)
+	defer cancel()
+	req = w.unanswered(short, req)
+	require.NoError(w.t, w.lxd.Drain(w.ctx()))
+	return req
+}
+
+// unanswered sends a composition whose outcome its caller does not get.
+func (w *world) unanswered(ctx context.Context, req provision.ComposeRequest) provision.ComposeRequest {
+	w.t.Helper()
+	_, err := w.lxd.ComposeVM(ctx, req)
+	requireFault(w.t, err, fault.Busy, fault.ReasonCompositionInProgress)
+	req.Attempt = w.sent(req.Attempt)
+	return req
+}
+
 func TestComposeVM_refused_by_its_host(t *testing.T) {
 	t.Parallel()
 	t.Run("R4.4_a_host_that_MAAS_cannot_reach_is_a_refusal_and_leaves_nothing", func(t *testing.T) {
@@ -108,15 +139,10 @@ func TestComposeVM_runs_on_when_its_caller_is_gone(t *testing.T) {
 func TestComposeVM_tells_a_refusal_to_the_call_that_comes_back_for_it(t *testing.T) {
 	t.Parallel()
 	w := start(t, 1, 0)
-	req := w.composeRequest("cp-0", "lxd-1")
-	w.fault(maassim.Fault{Operation: "vm-hosts.compose", Latency: 200 * time.Millisecond, Status: 503, Body: "Unable to compose machine because: Pod 1: Failed to connect to the LXD REST API: refused"})
-	short, cancel := context.WithTimeout(w.ctx(), 20*time.Millisecond)
-	defer cancel()
-	_, err := w.lxd.ComposeVM(short, req)
-	requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
-	require.NoError(t, w.lxd.Drain(w.ctx()))
-	req.Attempt = w.sent(req.Attempt)
-	_, err = w.lxd.ComposeVM(w.ctx(), req)
+	req := w.outlived("cp-0", "lxd-1", maassim.Fault{
+		Latency: 200 * time.Millisecond, Status: 503, Body: "Unable to compose machine because: Pod 1: Failed to connect to the LXD REST API: refused",
+	})
+	_, err := w.lxd.ComposeVM(w.ctx(), req)
 	requireFault(t, err, fault.Refused, fault.ReasonLXDHostUnavailable)
 }
 
@@ -134,13 +160,9 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 	t.Run("X2.4_is_busy_while_the_VM_may_still_appear_and_never_sends_again", func(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)
-		w.fault(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectComposeLost})
-		req := w.composeRequest("cp-0", "lxd-1")
-		_, err := w.lxd.ComposeVM(w.ctx(), req)
-		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
-		req.Attempt = w.sent(req.Attempt)
+		req := w.lost("cp-0", "lxd-1")
 		w.restart()
-		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
 		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
 		w.clock.advance(151 * time.Second)
 		_, err = w.lxd.ComposeVM(w.ctx(), req)
@@ -189,14 +211,10 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 	t.Run("X2.7_an_imported_VM_is_deleted_and_never_adopted", func(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0, func(c *maassim.Config) { c.Durations.Commission = time.Hour })
-		w.fault(maassim.Fault{Operation: "vm-hosts.compose", Effect: maassim.EffectComposeLost})
-		req := w.composeRequest("cp-0", "lxd-1")
-		_, err := w.lxd.ComposeVM(w.ctx(), req)
-		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
-		_, err = w.cfg.Backend.Verify(w.ctx(), req.Attempt.HostID)
+		req := w.lost("cp-0", "lxd-1")
+		_, err := w.cfg.Backend.Verify(w.ctx(), req.Attempt.HostID)
 		require.NoError(t, err)
 		require.Contains(t, w.vms(), req.Attempt.Name)
-		req.Attempt = w.sent(req.Attempt)
 		_, err = w.lxd.ComposeVM(w.ctx(), req)
 		requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
 		assert.Empty(t, w.sim.LXD())

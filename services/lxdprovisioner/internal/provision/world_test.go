@@ -79,7 +79,7 @@ func (j *journal) String() string {
 	return j.buf.String()
 }
 
-// timing are protocol.md's durations where only the clock decides, and milliseconds where real time
+// timing are the default durations where only the clock decides, and milliseconds where real time
 // passes.
 func timing() provision.Timing {
 	t := provision.DefaultTiming()
@@ -136,7 +136,7 @@ func (w *world) inBubble(f func(w *world)) {
 	w.web.Config.SetKeepAlivesEnabled(false)
 	began := time.Now().Round(0)
 	synctest.Test(w.t, func(t *testing.T) {
-		<-time.After(began.Sub(time.Now())) // a bubble begins in the year 2000, and MAAS looks at the time of a request
+		<-time.After(time.Until(began)) // a bubble begins in the year 2000, and MAAS looks at the time of a request
 		inside := &world{t: t, sim: w.sim, web: w.web, url: w.url, clock: &clock{}, log: &journal{}}
 		inside.connect()
 		f(inside)
