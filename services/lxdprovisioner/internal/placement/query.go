@@ -39,9 +39,7 @@ type query struct {
 // kindAnswer is what a request means to the hosts of a kind.
 type kindAnswer struct {
 	verdict verdict
-	// storable says whether there is a storage pool for every disk.
-	storable bool
-	// needs are the storage pools to which disks go, in the host's order; empty unless storable.
+	// needs are the storage pools to which disks go, in the host's order; empty where a disk has none.
 	needs []poolNeed
 }
 
@@ -79,20 +77,18 @@ func (q *query) askKinds() {
 	for i := range q.index.kinds {
 		k := &q.index.kinds[i]
 		begin := len(needs)
-		var storable bool
-		needs, storable = q.addNeeds(needs, k)
-		q.kinds[i] = kindAnswer{verdict: judgeAlike(alike, q, k), storable: storable, needs: needs[begin:]}
+		needs = q.addNeeds(needs, k)
+		q.kinds[i] = kindAnswer{verdict: judgeAlike(alike, q, k), needs: needs[begin:]}
 	}
 }
 
-// addNeeds adds what the disks need of the storage pools of a kind, nothing and false where one has
-// no storage pool.
-func (q *query) addNeeds(needs []poolNeed, k *kind) ([]poolNeed, bool) {
+// addNeeds adds what the disks need of the storage pools of a kind, nothing where one has no storage pool.
+func (q *query) addNeeds(needs []poolNeed, k *kind) []poolNeed {
 	begin := len(needs)
 	for _, d := range q.disks {
 		pool := k.storagePool(d.pool)
 		if pool < 0 {
-			return needs[:begin], false
+			return needs[:begin]
 		}
 		if i := slices.IndexFunc(needs[begin:], func(n poolNeed) bool { return n.pool == pool }); i >= 0 {
 			needs[begin+i].bytes += d.bytes
@@ -101,7 +97,7 @@ func (q *query) addNeeds(needs []poolNeed, k *kind) ([]poolNeed, bool) {
 		needs = append(needs, poolNeed{pool, d.bytes})
 	}
 	slices.SortFunc(needs[begin:], func(a, b poolNeed) int { return cmp.Compare(a.pool, b.pool) })
-	return needs, true
+	return needs
 }
 
 // storagePool gives the position of the storage pool to which a disk of that pool goes, the default

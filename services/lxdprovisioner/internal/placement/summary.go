@@ -63,7 +63,7 @@ func (s *survey) anyLargeEnough() bool {
 		if inventoriedRule.alone(c.Host) {
 			return true
 		}
-		large := c.answer.storable
+		large := !storagePoolRule.alike(s.q, &s.q.index.kinds[c.kind])
 		for _, r := range []*rule{&largestCoresRule, &largestMemoryRule, &largestStorageRule} {
 			large = large && !r.rejects(s.q, &c)
 		}
