@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +16,8 @@ import (
 // the others.
 const lookupMax = 50
 
-// collector gathers look-ups by name for a moment and answers them from one list call.
+// collector gathers look-ups by name for a moment and answers them from one list call. While one is
+// under way the next gathers on: MAAS is asked for one list at a time, so that it would only wait.
 type collector struct {
 	window, limit time.Duration
 	find          func(ctx context.Context, names []string) ([]inventory.Machine, error)
@@ -22,6 +25,15 @@ type collector struct {
 
 	mu   sync.Mutex
 	open *collection
+	// asking is held by the look-up that is under way.
+	asking chan struct{}
+}
+
+func newCollector(cfg Config) *collector {
+	return &collector{
+		window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find, log: cfg.Logger,
+		asking: make(chan struct{}, 1),
+	}
 }
 
 type collection struct {
@@ -83,20 +95,18 @@ func (c *collector) join(ctx context.Context, names []string) *collection {
 
 func (c *collector) answer(ctx context.Context, batch *collection) {
 	defer close(batch.done)
-	timer := time.NewTimer(c.window)
-	defer timer.Stop()
-	<-timer.C
-	c.mu.Lock()
-	if c.open == batch {
-		c.open = nil
-	}
-	names := make([]string, 0, len(batch.names))
-	for name := range batch.names {
-		names = append(names, name)
-	}
-	c.mu.Unlock()
+	_ = pause(ctx, c.window)
 	ctx, cancel := context.WithTimeout(ctx, c.limit)
 	defer cancel()
+	select {
+	case c.asking <- struct{}{}:
+		defer func() { <-c.asking }()
+	case <-ctx.Done():
+	}
+	names := c.close(batch)
+	if batch.err = ctx.Err(); batch.err != nil {
+		return
+	}
 	var machines []inventory.Machine
 	batch.err = guarded(ctx, c.log, "a look-up of names", func() (err error) {
 		machines, err = c.find(ctx, names)
@@ -106,4 +116,14 @@ func (c *collector) answer(ctx context.Context, batch *collection) {
 	for _, m := range machines {
 		batch.machines[m.Hostname] = m
 	}
+}
+
+// close lets nobody join the collection any more, and gives its names.
+func (c *collector) close(batch *collection) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == batch {
+		c.open = nil
+	}
+	return slices.Collect(maps.Keys(batch.names))
 }

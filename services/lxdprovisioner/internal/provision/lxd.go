@@ -27,6 +27,8 @@ type LXD struct {
 	refreshes *refreshes
 	listing   *listing
 	user      *userName
+	// alive shares the question whether a host answers; a turn gives the system id of the VM asked about.
+	alive *turns[string]
 
 	// choosing makes "read the ledger, choose, write it down" one step.
 	choosing sync.Mutex
@@ -54,7 +56,8 @@ func NewLXD(cfg Config) *LXD {
 	}
 	l.hosts = newHostCache(cfg, l.ledger.hostRead)
 	l.refreshes = newRefreshes(cfg, l.hosts, l.gate)
-	l.names = &collector{window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find, log: cfg.Logger}
+	l.names = newCollector(cfg)
+	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger)
 	return l
 }
 

@@ -72,6 +72,7 @@ func makeAndDeleteMany(w *world) {
 	assert.Empty(t, w.sim.LXD())
 	t.Logf("%d requests: %v", total(w.sim.Requests()), w.sim.Requests())
 	assert.LessOrEqual(t, total(w.sim.Requests()), 8*count, "at most 8 requests a life: %v", w.sim.Requests())
+	assert.LessOrEqual(t, w.sim.Requests()["machines.query_power_state"], 6, "X4.2 one question proves a host alive for all who come together")
 }
 
 // each runs f for every index at once.

@@ -21,7 +21,8 @@ type Backend interface {
 	Make(ctx context.Context, spec VMSpec) (systemID string, err error)
 	// Find reads the machines of these host names, on whatever host they are.
 	Find(ctx context.Context, names []string) ([]inventory.Machine, error)
-	// Alive proves that the host of the VM answers; Unavailable where it doesn't.
+	// Alive proves that the host of the VM answers; Unavailable where it doesn't, NotFound where there is
+	// no such VM any more.
 	Alive(ctx context.Context, vm inventory.Machine) error
 	// Remove deletes the VM. Success proves nothing unless Capabilities.DeleteIsProof.
 	Remove(ctx context.Context, vm inventory.Machine) error

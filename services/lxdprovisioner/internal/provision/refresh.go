@@ -104,7 +104,7 @@ func (r *refreshes) after(id inventory.HostID, t time.Time) (span, bool) {
 // it; those who ask meanwhile share the next one.
 func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 	_, err := r.turns.do(ctx, string(host.ID), func(ctx context.Context) (span, error) {
-		if err := r.tooSoon(host); err != nil {
+		if err := r.tooSoon(host.ID, host.Name); err != nil {
 			return span{}, err
 		}
 		leave, err := r.gate.refresh(host)
@@ -131,10 +131,10 @@ func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 
 // tooSoon is the error of a host that must not be refreshed yet: why the last refresh did not work, or
 // Busy after one that did.
-func (r *refreshes) tooSoon(host inventory.Host) error {
+func (r *refreshes) tooSoon(id inventory.HostID, name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	spans := r.history[host.ID]
+	spans := r.history[id]
 	if len(spans) == 0 {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (r *refreshes) tooSoon(host inventory.Host) error {
 	if last.err != nil {
 		return last.err
 	}
-	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", host.Name, r.timing.RefreshGap).WithRetryAfter(wait)
+	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", name, r.timing.RefreshGap).WithRetryAfter(wait)
 }
 
 // unsent says that MAAS was never asked: all its requests were under way.

@@ -156,7 +156,7 @@ func (l *LXD) discard(ctx context.Context, m inventory.Machine, owner Owner, rea
 }
 
 // unusable deletes a VM for a cause and gives the cause, which names the VM: MAAS says that it deleted a VM also where
-// that lives on, and only DeleteVM, which knows what else is on the host, can prove that it is gone (protocol.md 4.3).
+// that lives on, and only DeleteVM, which knows what else is on the host, can prove that it is gone (docs/protocol-coverage.md 4.3).
 func (l *LXD) unusable(ctx context.Context, m inventory.Machine, owner Owner, cause *fault.Error) error {
 	if err := l.remove(ctx, m, owner, string(cause.Reason())); err != nil {
 		return err
@@ -165,12 +165,12 @@ func (l *LXD) unusable(ctx context.Context, m inventory.Machine, owner Owner, ca
 }
 
 // remove deletes a VM of ours. Its host is proved alive first: with the host off MAAS answers 204,
-// frees the address and leaves the VM running (protocol.md 4.2).
+// frees the address and leaves the VM running (docs/protocol-coverage.md 4.2).
 func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reason string) error {
 	if m.Locked {
 		return fault.New(fault.Busy, fault.ReasonMachineLocked, "%s (%s) is locked in MAAS; unlock it to let it be deleted", m.Hostname, m.SystemID)
 	}
-	if err := l.cfg.Backend.Alive(ctx, m); err != nil {
+	if err := l.hostAlive(ctx, m); err != nil {
 		if fault.ReasonOf(err) == fault.ReasonHostUnreachable {
 			l.markDoomed(ctx, m)
 		}
@@ -192,7 +192,7 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 }
 
 // markDoomed notes on the row of a VM that can't be deleted since when it is to be: its caller may hand
-// the deletion over and go (protocol.md 4.6), and an operator who finds the row sees what it is. MAAS
+// the deletion over and go (docs/protocol-coverage.md 4.6), and an operator who finds the row sees what it is. MAAS
 // takes annotations of claimed machines alone, so a mark that is refused is no failure.
 func (l *LXD) markDoomed(ctx context.Context, m inventory.Machine) {
 	if m.Annotations[markDelete] != "" || ownerOf(m) == nil {

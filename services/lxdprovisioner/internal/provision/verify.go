@@ -13,8 +13,15 @@ import (
 const NoRefreshTag = "capmaas-no-refresh"
 
 // prove proves that no VM of the attempt exists, refreshing the host where that is needed and
-// allowed. Every other outcome is an error that says what is waited for.
+// allowed. Every other outcome is an error that says what is waited for. Who has to wait for the next
+// refresh anyway does not read the host for that.
 func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
+	due, proved := d.due(a)
+	if !proved && !due.After(d.cfg.Clock()) {
+		if err := d.refreshes.tooSoon(a.HostID, a.HostName); err != nil {
+			return 0, err
+		}
+	}
 	host, err := d.presentHost(ctx, a.HostID, a.HostName)
 	if err != nil {
 		return 0, err
@@ -22,7 +29,6 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 	if slices.Contains(host.Tags, NoRefreshTag) {
 		return d.proveUnverified(ctx, a)
 	}
-	due, proved := d.due(a)
 	if !proved {
 		if wait := due.Sub(d.cfg.Clock()); wait > 0 {
 			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known after %s", a.Name, a.HostName, wait.Round(time.Second)).
@@ -45,7 +51,7 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 
 // due says whether the refreshes so far prove the absence, and if not, when the next one may be. An
 // attempt whose VM was seen needs one that began after the VM was gone; one that never showed needs
-// two, since the VM may appear minutes after MAAS gave up (protocol.md 1.5).
+// two, since the VM may appear minutes after MAAS gave up (docs/protocol-coverage.md 1.5).
 func (d *deletion) due(a Attempt) (time.Time, bool) {
 	since := d.refreshes.gone(a.Name)
 	if a.Settled || d.refreshes.wasThere(a.Name) {
@@ -62,7 +68,7 @@ func (d *deletion) due(a Attempt) (time.Time, bool) {
 	return second, ok
 }
 
-// refresh refreshes the host unless that would harm somebody (protocol.md 4.4).
+// refresh refreshes the host unless that would harm somebody (docs/protocol-coverage.md 4.4).
 func (d *deletion) refresh(ctx context.Context, host inventory.Host) error {
 	if d.cfg.Backend.Capabilities().RefreshIsHarmful {
 		if err := d.mayRefresh(ctx, host); err != nil {

@@ -127,9 +127,6 @@ func (b *Backend) Find(ctx context.Context, names []string) ([]inventory.Machine
 func (b *Backend) Alive(ctx context.Context, vm inventory.Machine) error {
 	power, err := b.maas.QueryPower(ctx, vm.HostID, vm.SystemID)
 	switch {
-	case fault.Is(err, fault.NotFound):
-		// Gone in the meantime: deleting it will find nothing.
-		return nil
 	case err != nil:
 		return err
 	case power == inventory.PowerOn || power == inventory.PowerOff:

@@ -1,0 +1,25 @@
+package provision
+
+import (
+	"context"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// hostAlive proves that the host of a VM answers, by a question that begins after the call (docs/protocol-coverage.md
+// 4.2). Those who come together share one about any VM of the host.
+func (l *LXD) hostAlive(ctx context.Context, m inventory.Machine) error {
+	asked, err := l.alive.do(ctx, string(m.HostID), func(ctx context.Context) (string, error) {
+		return m.SystemID, l.cfg.Backend.Alive(ctx, m)
+	})
+	if fault.Is(err, fault.NotFound) && asked != m.SystemID {
+		// The VM that was asked about has gone, which tells nothing of the host.
+		err = l.cfg.Backend.Alive(ctx, m)
+	}
+	if fault.Is(err, fault.NotFound) {
+		// Gone in the meantime: deleting it will find nothing.
+		return nil
+	}
+	return err
+}
