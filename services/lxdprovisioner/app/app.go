@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,10 +186,10 @@ func (s *service) stop(ctx context.Context) {
 }
 
 const (
-	// healthyCheck is how often MAAS is asked who we are while it answers: a key that was taken away
-	// shows in calls anyway. sickCheck is the same while something is wrong.
-	healthyCheck = 2 * time.Minute
-	sickCheck    = 15 * time.Second
+	// DefaultCheckInterval is how often MAAS is asked who we are while it answers: a key that was taken
+	// away shows in calls anyway. sickCheck is the same while something is wrong.
+	DefaultCheckInterval = 2 * time.Minute
+	sickCheck            = 15 * time.Second
 	// checkTime bounds one check.
 	checkTime = 30 * time.Second
 )
@@ -205,7 +206,7 @@ func (s *service) watchMAAS(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		pause, state := healthyCheck, healthpb.HealthCheckResponse_SERVING
+		pause, state := cmp.Or(s.cfg.CheckInterval, DefaultCheckInterval), healthpb.HealthCheckResponse_SERVING
 		if problem != "" {
 			pause, state = sickCheck, healthpb.HealthCheckResponse_NOT_SERVING
 		}

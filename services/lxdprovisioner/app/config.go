@@ -84,6 +84,9 @@ type Config struct {
 	Logs io.Writer
 	// Timing are the use cases' durations; DefaultTiming where zero.
 	Timing Timing
+	// CheckInterval is the pause between two checks of a MAAS that answers; DefaultCheckInterval where
+	// zero.
+	CheckInterval time.Duration
 	// Started is told, once, of the addresses that are bound; nil for nobody.
 	Started func(Addresses)
 }
