@@ -41,6 +41,8 @@ const (
 	WaitingForBootstrapDataReason = "WaitingForBootstrapData"
 	// WaitingForStaticIPReason stands until somebody has filled in spec.staticIP.ip.
 	WaitingForStaticIPReason = "WaitingForStaticIP"
+	// WaitingForTurnReason stands while others of the cluster's machines are made first.
+	WaitingForTurnReason = "WaitingForTurn"
 	// MachineDeployStartedReason stands while a machine is being found or made.
 	MachineDeployStartedReason = "MachineDeployStartedReason"
 	// MachineDeployingReason stands while MAAS deploys.

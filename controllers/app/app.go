@@ -192,7 +192,8 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), ClusterCache: workloads, Provisioner: service,
 		Watch:    machinewatch.New(service, machinewatch.DefaultTiming(options.TimeScale)),
 		Recorder: mgr.GetEventRecorder("maasmachine"), Namespace: options.Namespace, WatchFilter: options.WatchFilter,
-		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
+		CreationsPerCluster: options.CreationsPerCluster,
+		Delays:              delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
 	if err := machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency}); err != nil {
 		return shutdown, err

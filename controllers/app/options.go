@@ -33,6 +33,8 @@ type Options struct {
 	WebhookCertDir, WebhookCertName, WebhookKeyName string
 	// MachineConcurrency is how many MaasMachines are reconciled at once, ClusterConcurrency how many MaasClusters.
 	MachineConcurrency, ClusterConcurrency int
+	// CreationsPerCluster is how many machines of one cluster are made at a time; 0 for no limit.
+	CreationsPerCluster int
 	// SyncPeriod is how often every object is looked at without a reason.
 	SyncPeriod time.Duration
 	// OrphanInterval is the time between two searches for VMs that belong to no MaasMachine; 0 for none.
@@ -63,7 +65,7 @@ func DefaultOptions() Options {
 	return Options{
 		MetricsAddress: ":8080", HealthAddress: ":9440",
 		WebhookPort: 9443, WebhookCertDir: "/tmp/k8s-webhook-server/serving-certs/", WebhookCertName: "tls.crt", WebhookKeyName: "tls.key",
-		MachineConcurrency: 50, ClusterConcurrency: 10, SyncPeriod: 10 * time.Minute, OrphanInterval: 30 * time.Minute, TimeScale: 1,
+		MachineConcurrency: 50, ClusterConcurrency: 10, CreationsPerCluster: 100, SyncPeriod: 10 * time.Minute, OrphanInterval: 30 * time.Minute, TimeScale: 1,
 	}
 }
 
@@ -80,6 +82,8 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.WebhookKeyName, "webhook-key-name", o.WebhookKeyName, "`file` of the key in --webhook-cert-dir")
 	fs.IntVar(&o.MachineConcurrency, "machine-concurrency", o.MachineConcurrency, "`number` of MaasMachines that are reconciled at once")
 	fs.IntVar(&o.ClusterConcurrency, "cluster-concurrency", o.ClusterConcurrency, "`number` of MaasClusters that are reconciled at once")
+	fs.IntVar(&o.CreationsPerCluster, "creations-per-cluster", o.CreationsPerCluster,
+		"`number` of machines of one cluster that are made at a time, or 0 for no limit; the provisioner's --maas-host-calls bounds them for a host")
 	fs.DurationVar(&o.SyncPeriod, "sync-period", o.SyncPeriod, "How often every object is looked at without a reason")
 	fs.DurationVar(&o.OrphanInterval, "orphan-interval", o.OrphanInterval,
 		"Time between two searches for VMs in MAAS that belong to no MaasMachine, or 0 for none; each costs MAAS 30 ms a VM")
@@ -113,6 +117,9 @@ func (o *Options) Validate() error {
 		if value < 1 {
 			bad("%s: %d: must be at least 1", flagName, value)
 		}
+	}
+	if o.CreationsPerCluster < 0 {
+		bad("--creations-per-cluster: %d: must be at least 0", o.CreationsPerCluster)
 	}
 	if o.WebhookPort < 0 || o.WebhookPort > 65535 {
 		bad("--webhook-port: %d: must be from 0 to 65535", o.WebhookPort)

@@ -28,8 +28,9 @@ func (r *Reconciler) ensureAgentName(ctx context.Context, s *scope) (step, error
 	if wasDeployed(rec.object) {
 		return r.waitForCache(s), nil
 	}
-	if rec.object.Annotations[infrav1.BareMetalAgentNameAnnotation] != "" {
-		return proceed, nil
+	begun := rec.object.Annotations[infrav1.BareMetalAgentNameAnnotation] != ""
+	if next, err := r.takeTurn(ctx, s, begun); err != nil || next.stop || begun {
+		return next, err
 	}
 	return proceed, r.storeSending(ctx, s)
 }

@@ -45,6 +45,8 @@ func (s *scope) machineDeployed() metav1.Condition {
 		return is(infrav1.WaitingForBootstrapDataReason)
 	case stageStaticIP:
 		return is(infrav1.WaitingForStaticIPReason)
+	case stageTurn:
+		return is(infrav1.WaitingForTurnReason)
 	case stageHost, stageCompose:
 		return failedOr(infrav1.MachineDeployStartedReason)
 	case stageDeploy:

@@ -56,6 +56,8 @@ type Reconciler struct {
 	Namespace string
 	// WatchFilter is the value of the watch-filter label that objects must have; empty for all.
 	WatchFilter string
+	// CreationsPerCluster is how many machines of one cluster are made at a time; 0 for no limit.
+	CreationsPerCluster int
 	// Delays are the waits that do not grow, Backoff those that do.
 	Delays  provisioner.Delays
 	Backoff *provisioner.Backoff
@@ -63,6 +65,7 @@ type Reconciler struct {
 	Clock func() time.Time
 
 	groups groupLocks
+	line   line
 }
 
 // SetupWithManager registers the reconciler and what wakes it.
@@ -82,6 +85,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&infrav1.MaasCluster{}, handler.EnqueueRequestsFromMapFunc(r.ofMaasCluster), annotationsChanged).
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(byCluster),
 			predicates.ClusterPausedTransitionsOrInfrastructureProvisioned(scheme, log)).
+		WatchesRawSource(r.line.source()).
 		WatchesRawSource(r.ClusterCache.GetClusterSource("maasmachine", byCluster))
 	if r.Watch != nil {
 		builder = builder.WatchesRawSource(r.Watch.Source())
@@ -126,6 +130,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	machine := &infrav1.MaasMachine{}
 	if err := r.Client.Get(ctx, req.NamespacedName, machine); err != nil {
 		r.Watch.Forget(req.NamespacedName)
+		r.line.forget(req.NamespacedName, r.CreationsPerCluster)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	s := &scope{machine: machine}
@@ -148,6 +153,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	// Paused comes before deletion too: clusterctl move deletes the objects that it has moved.
 	isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, machine)
 	if err != nil || isPaused || requeue {
+		r.line.forget(req.NamespacedName, r.CreationsPerCluster)
 		return ctrl.Result{}, err
 	}
 	if held := r.Backoff.Remaining(machine.UID, machine.Generation); held > 0 {
@@ -155,6 +161,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	next, err := r.runPhases(ctx, s)
 	r.watch(s)
+	r.leaveLine(s)
 	if s.stage == stageGone {
 		return ctrl.Result{}, err // nothing is left to patch
 	}

@@ -12,6 +12,9 @@ var (
 	abandoned = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "capmaas_machines_abandoned_total", Help: "Machines that were let go without proof because an operator gave their VMs up.",
 	})
+	creations = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "capmaas_creations", Help: "Machines of a cluster that are being made or wait for their turn, by namespace, cluster and state: making or waiting.",
+	}, []string{"namespace", "cluster", "state"})
 	givenUp = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "capmaas_attempts_given_up_total", Help: "Attempts to make a VM that came to nothing, by reason.",
 	}, []string{"reason"})
@@ -21,4 +24,4 @@ var (
 	}, []string{"reason", "phase"})
 )
 
-func init() { metrics.Registry.MustRegister(handedOver, abandoned, givenUp, mishaps) } //nolint:gochecknoinits // metrics are registered once a process
+func init() { metrics.Registry.MustRegister(handedOver, abandoned, creations, givenUp, mishaps) } //nolint:gochecknoinits // metrics are registered once a process

@@ -20,6 +20,7 @@ const (
 	stageInfrastructure stage = iota // waits for the cluster's infrastructure
 	stageBootstrap                   // waits for the user data
 	stageStaticIP                    // waits for somebody to fill in the address
+	stageTurn                        // waits for its turn among the cluster's machines
 	stageHost                        // looks for an LXD host
 	stageCompose                     // the VM is being made; for bare metal, a machine is being found
 	stageDeploy                      // MAAS deploys

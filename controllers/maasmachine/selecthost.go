@@ -66,8 +66,9 @@ func (r *Reconciler) loadAttempts(ctx context.Context, s *scope) (step, error) {
 
 // selectHost makes sure that there is an attempt: a name on a host, stored before anything is made there.
 func (r *Reconciler) selectHost(ctx context.Context, s *scope) (step, error) {
-	if s.current != nil && !s.current.GivenUp {
-		return proceed, nil
+	begun := s.current != nil && !s.current.GivenUp
+	if next, err := r.takeTurn(ctx, s, begun); err != nil || next.stop || begun {
+		return next, err
 	}
 	// What failed is removed first: a VM that is of no use must not keep its host's cores.
 	if next, err := r.removeGivenUp(ctx, s); err != nil || next.stop {
