@@ -1,7 +1,10 @@
 package maasmachine
 
 import (
+	"context"
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -42,4 +45,20 @@ func FailedHosts(m *infrav1.MaasMachine, now time.Time, first, longest time.Dura
 	all, err := attemptsOf(m)
 	failed, resting, due = all.failedHosts(now, first, longest)
 	return failed, resting, due, err
+}
+
+// Record is what a reconcile believes of a machine.
+type Record = record
+
+// Read reads a machine as a reconcile does before it stores an attempt.
+func Read(ctx context.Context, r *Reconciler, key client.ObjectKey) (*Record, error) { return r.readRecord(ctx, key) }
+
+// StoreAttempt stores a first attempt of the name on the host.
+func StoreAttempt(ctx context.Context, r *Reconciler, rec *Record, name, hostID string) error {
+	return r.store(ctx, rec, attempts{{Number: 1, Name: name, HostID: hostID, HostName: hostID, SentAt: now(r.Clock)}}, "cluster")
+}
+
+// RemoveFinalizer lets the machine go.
+func RemoveFinalizer(ctx context.Context, r *Reconciler, rec *Record) error {
+	return r.removeFinalizer(ctx, &scope{record: rec})
 }
