@@ -59,7 +59,8 @@ type BareMetalProvisionerClient interface {
 	// May be repeated; OK means that MAAS holds none any more. Where the system id is given, that is
 	// seen from the machine itself, also when a release has failed in MAAS: it is then sent again.
 	// Codes: ABORTED of kind Busy (DELETION_IN_PROGRESS: an allocation may still appear, or MAAS is at
-	// it; repeat. MACHINE_LOCKED), UNAVAILABLE. Takes seconds; MAAS takes minutes.
+	// it; repeat. MACHINE_LOCKED. NOT_READY: MAAS can neither abort nor release in this state, and the
+	// message names what an operator can do), UNAVAILABLE. Takes seconds; MAAS takes minutes.
 	ReleaseMachine(ctx context.Context, in *ReleaseMachineRequest, opts ...grpc.CallOption) (*ReleaseMachineResponse, error)
 }
 
@@ -163,7 +164,8 @@ type BareMetalProvisionerServer interface {
 	// May be repeated; OK means that MAAS holds none any more. Where the system id is given, that is
 	// seen from the machine itself, also when a release has failed in MAAS: it is then sent again.
 	// Codes: ABORTED of kind Busy (DELETION_IN_PROGRESS: an allocation may still appear, or MAAS is at
-	// it; repeat. MACHINE_LOCKED), UNAVAILABLE. Takes seconds; MAAS takes minutes.
+	// it; repeat. MACHINE_LOCKED. NOT_READY: MAAS can neither abort nor release in this state, and the
+	// message names what an operator can do), UNAVAILABLE. Takes seconds; MAAS takes minutes.
 	ReleaseMachine(context.Context, *ReleaseMachineRequest) (*ReleaseMachineResponse, error)
 	mustEmbedUnimplementedBareMetalProvisionerServer()
 }
