@@ -57,7 +57,8 @@ func NewLXD(cfg Config) *LXD {
 	l.hosts = newHostCache(cfg, l.ledger.hostRead)
 	l.refreshes = newRefreshes(cfg, l.hosts, l.gate)
 	l.names = newCollector(cfg)
-	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger)
+	// MAAS takes a minute to say that a host which is cut off does not answer: not the time of a read.
+	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger)
 	return l
 }
 
