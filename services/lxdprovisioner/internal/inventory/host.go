@@ -65,6 +65,9 @@ type Host struct {
 	StoragePools []StoragePool
 	// Bridges are the names of the machine's bridges; empty where MAAS doesn't know the machine.
 	Bridges []string
+	// VLANs are MAAS's ids of the VLANs that the machine's interfaces are in, in order; empty where MAAS
+	// doesn't know the machine.
+	VLANs []int
 	// Machine is what MAAS says of the host's own machine; nil where it was not read or there is none.
 	Machine *HostMachine
 	// VMs is how many VMs MAAS knows there; -1 where it was not counted.

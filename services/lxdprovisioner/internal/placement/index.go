@@ -43,6 +43,7 @@ type kind struct {
 
 	Tags, Architectures, Bridges []string
 	StoragePools                 []kindPool
+	VLANs                        []int
 
 	zone int
 }
@@ -103,6 +104,10 @@ func (f *kindFinder) of(h *inventory.Host) int32 {
 	f.list(h.Tags)
 	f.list(h.Architectures)
 	f.list(h.Bridges)
+	f.key = binary.AppendUvarint(f.key, uint64(len(h.VLANs)))
+	for _, id := range h.VLANs {
+		f.key = binary.AppendVarint(f.key, int64(id))
+	}
 	for i := range h.StoragePools {
 		f.word(h.StoragePools[i].Name)
 		if h.StoragePools[i].Default {
@@ -129,7 +134,7 @@ func (f *kindFinder) make(h *inventory.Host) kind {
 	}
 	k := kind{
 		Zone: h.Zone.Name, Pool: h.Pool.Name, Project: h.Project,
-		Tags: h.Tags, Architectures: h.Architectures, Bridges: h.Bridges, zone: zone,
+		Tags: h.Tags, Architectures: h.Architectures, Bridges: h.Bridges, VLANs: h.VLANs, zone: zone,
 	}
 	for i := range h.StoragePools {
 		k.StoragePools = append(k.StoragePools, kindPool{h.StoragePools[i].Name, h.StoragePools[i].Default})

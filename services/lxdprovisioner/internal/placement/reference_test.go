@@ -107,7 +107,7 @@ func (r *reference) noMatch(h inventory.Host) placement.Reason {
 		return placement.MissingTags
 	case c.Architecture != "" && !slices.ContainsFunc(h.Architectures, func(a string) bool { return strings.HasPrefix(a+"/", c.Architecture+"/") }):
 		return placement.OtherArchitecture
-	case lacks(h.Bridges, c.Bridges):
+	case lacks(h.Bridges, c.Bridges), slices.ContainsFunc(c.Subnets, func(s placement.Subnet) bool { return !slices.Contains(h.VLANs, s.VLANID) }):
 		return placement.NetworkMissing
 	case r.req.Group.AntiAffinity == placement.Required && group > 0:
 		return placement.GroupOnHost
@@ -292,6 +292,7 @@ func (d draws) hosts() []inventory.Host {
 		h.Zone.Name, h.Pool.Name = d.word("zone", "a", "b", "c"), d.word("pool", "cp", "batch")
 		h.Project, h.LXDVersion = d.word("project", "maas", "maas", "other", ""), d.word("LXD", "5.21.4", "6.6", "")
 		h.Tags, h.Bridges = d.some("tags", "ssd", "gpu"), d.some("bridges", "br0", "br1")
+		h.VLANs = [][]int{{5001}, {5001, 5002}, {5002}, nil}[d.number("VLANs", 0, 3)]
 		h.Architectures = []string{d.word("architecture", "amd64/generic", "amd64/ga-24.04", "arm64/generic")}
 		h.Total.Cores, h.Used.Cores = int64(d.number("cores", 2, 16)), int64(d.number("used cores", 0, 12))
 		h.Total.MemoryMiB, h.Used.MemoryMiB = int64(d.number("GiB", 2, 24))*1024, int64(d.number("used GiB", 0, 20))*1024
@@ -346,6 +347,9 @@ func (d draws) request(hosts []inventory.Host) placement.Request {
 		PreferredHosts: d.some("preferred", "lxd-1", "vmhost/3"), Bridges: d.some("wanted bridges", "br0", "br1"),
 		Architecture: d.word("wanted architecture", "", "", "amd64", "amd64/generic"), Policy: placement.Policy(d.number("policy", 0, 2)),
 	}}
+	if d.rarely("wants a subnet") {
+		req.Constraints.Subnets = []placement.Subnet{{Name: "data", VLANID: 5002}}
+	}
 	if d.rarely("wants a zone") {
 		req.Constraints.Zone = "a"
 	}

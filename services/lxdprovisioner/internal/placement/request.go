@@ -61,8 +61,18 @@ type Constraints struct {
 	Architecture string
 	// Bridges must all be on the host, by name.
 	Bridges []string
+	// Subnets are those on whose VLANs the host must be, all of them.
+	Subnets []Subnet
 	// Policy ranks the hosts that fit.
 	Policy Policy
+}
+
+// Subnet is a subnet that a NIC of the VM must be in.
+type Subnet struct {
+	// Name is the subnet's name, for people.
+	Name string
+	// VLANID is MAAS's id of its VLAN.
+	VLANID int
 }
 
 // Peer is another VM of the group.

@@ -74,6 +74,7 @@ var rules = []rule{
 	tagsRule,
 	architectureRule,
 	networkRule,
+	subnetRule,
 	antiAffinityRule,
 	projectRule,
 	storagePoolRule,

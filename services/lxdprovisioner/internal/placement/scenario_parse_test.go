@@ -130,6 +130,8 @@ func (s *story) setHost(h *inventory.Host, words []string) {
 			}
 		case "bridges":
 			h.Bridges = listOf(value)
+		case "vlans":
+			h.VLANs = s.numbers(value)
 		case "vms":
 			h.VMs = int(s.number(value))
 		default:
@@ -289,6 +291,11 @@ func (s *story) constrain(c *placement.Constraints, key, value string) {
 		c.Architecture = value
 	case "bridges":
 		c.Bridges = listOf(value)
+	case "subnets":
+		for _, text := range listOf(value) {
+			name, vlan, _ := strings.Cut(text, "@")
+			c.Subnets = append(c.Subnets, placement.Subnet{Name: name, VLANID: int(s.number(vlan))})
+		}
 	case "policy":
 		policy, ok := map[string]placement.Policy{
 			"balanced": placement.Balanced, "pack": placement.Pack, "spread": placement.Spread,
@@ -331,6 +338,15 @@ func (s *story) number(value string) int64 {
 	n, err := strconv.ParseInt(value, 10, 64)
 	require.NoError(s.t, err)
 	return n
+}
+
+func (s *story) numbers(value string) []int {
+	s.t.Helper()
+	var all []int
+	for _, text := range listOf(value) {
+		all = append(all, int(s.number(text)))
+	}
+	return all
 }
 
 func (s *story) float(value string) float64 {

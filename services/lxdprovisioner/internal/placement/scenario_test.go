@@ -55,7 +55,7 @@ func TestScenarios_cover_every_reason_class_constraint_and_term(t *testing.T) {
 	}
 	for _, words := range []string{
 		" policy=balanced", " policy=pack", " policy=spread", " apart=required", " zone=", " zones=", " pools=", " tags=", " allow=",
-		" prefer=", " exclude=", " project=", " profile=", " arch=", " bridges=", " keep=", " own=", " peers=", "as-many-as-fit",
+		" prefer=", " exclude=", " project=", " profile=", " arch=", " bridges=", " subnets=", " keep=", " own=", " peers=", "as-many-as-fit",
 		" kept=0", " kept=1", " zone-spread=0.50", " host-spread=0.50", " preferred-host=1", " own-share=1",
 		" balanced=0", " headroom=0", " pack=0", " fill=0", " spread=0", "even=true", "even=false", "no room for more", "of the group before",
 	} {

@@ -218,7 +218,7 @@ func (c *hostCache) replace(h inventory.Host, began time.Time) {
 	c.began[h.ID] = began
 }
 
-// readMachines fills in what the hosts' own machines tell: status, power, tags and bridges. A bridge
+// readMachines fills in what the hosts' own machines tell: status, power, tags, bridges and VLANs. A bridge
 // without a VLAN is left out, since MAAS attaches no NIC to it.
 func (c *hostCache) readMachines(ctx context.Context, hosts []inventory.Host) error {
 	known, missing := c.knownMachines(hosts)
@@ -237,7 +237,7 @@ func (c *hostCache) readMachines(ctx context.Context, hosts []inventory.Host) er
 	for i, h := range hosts {
 		if m, ok := known[h.SystemID]; ok {
 			h.Machine = &inventory.HostMachine{Status: m.Status, Power: m.Power, Tags: m.Tags}
-			h.Bridges = bridges(m)
+			h.Bridges, h.VLANs = bridges(m), vlans(m)
 			hosts[i] = h
 		}
 	}
@@ -253,6 +253,18 @@ func bridges(m inventory.Machine) []string {
 		}
 	}
 	return names
+}
+
+// vlans are the VLANs in which MAAS attaches NICs to the machine, in order.
+func vlans(m inventory.Machine) []int {
+	var ids []int
+	for _, nic := range m.Interfaces {
+		if nic.HasVLAN {
+			ids = append(ids, nic.VLANID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (c *hostCache) knownMachines(hosts []inventory.Host) (known map[string]inventory.Machine, missing []string) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
 // networks resolve what a request says of subnets and put the links of machines right.
@@ -85,10 +86,33 @@ func (n *networks) forNICs(ctx context.Context, want Network, nics []NIC) ([]nic
 	return out, nil
 }
 
+// demanded gives the subnets without which a host can't have the VM. A NIC whose bridge is named goes
+// to that bridge, whatever its VLAN is.
+func (n *networks) demanded(ctx context.Context, want Network) ([]placement.Subnet, error) {
+	if want.StaticIP == nil && !want.namesSubnet() {
+		return nil, nil
+	}
+	nics := want.nics()
+	of, err := n.forNICs(ctx, want, nics)
+	if err != nil {
+		return nil, err
+	}
+	var demanded []placement.Subnet
+	for i, nic := range nics {
+		if of[i].must && nic.Bridge == "" {
+			demanded = append(demanded, placement.Subnet{Name: of[i].choice[0].Name, VLANID: of[i].choice[0].VLANID})
+		}
+	}
+	return demanded, nil
+}
+
 // asks says whether the network has any wish at all.
 func (n Network) asks() bool {
-	return n.StaticIP != nil || len(n.PreferredSubnets) > 0 || len(n.Families) > 0 ||
-		slices.ContainsFunc(n.Interfaces, func(i NIC) bool { return i.Subnet != "" })
+	return n.StaticIP != nil || len(n.PreferredSubnets) > 0 || len(n.Families) > 0 || n.namesSubnet()
+}
+
+func (n Network) namesSubnet() bool {
+	return slices.ContainsFunc(n.Interfaces, func(i NIC) bool { return i.Subnet != "" })
 }
 
 // staticOn says whether the fixed address is for the NIC of this position.

@@ -48,8 +48,18 @@ type HostList struct {
 type SelectRequest struct {
 	placement.Request
 
+	// Network is the VM's; the subnets that it can't do without go into the request's constraints.
+	Network Network
 	// DryRun chooses without noting the choice.
 	DryRun bool
+}
+
+// PlanRequest asks for hosts for several VMs of one size.
+type PlanRequest struct {
+	placement.PlanRequest
+
+	// Network is that of each VM.
+	Network Network
 }
 
 // Selection is the choice and what it was made from.
@@ -111,9 +121,13 @@ func viewOf(h inventory.Host, usage placement.Usage) HostView {
 }
 
 // SelectHost chooses a host for one VM and, unless it is a dry run, notes the choice in the ledger.
-// Faults are PlacementFault's and MAAS's.
+// Faults are PlacementFault's, MAAS's, and Invalid for a subnet that MAAS does not have.
 func (l *LXD) SelectHost(ctx context.Context, req SelectRequest) (Selection, error) {
 	if err := l.hosts.renew(ctx); err != nil {
+		return Selection{}, err
+	}
+	var err error
+	if req.Constraints.Subnets, err = l.nets.demanded(ctx, req.Network); err != nil {
 		return Selection{}, err
 	}
 	decision, snap, err := l.choose(req)
@@ -145,14 +159,18 @@ func (l *LXD) choose(req SelectRequest) (placement.Decision, inventory.Snapshot,
 }
 
 // Distribute plans n VMs over zones and hosts. Nothing is noted.
-func (l *LXD) Distribute(ctx context.Context, req placement.PlanRequest) (PlanResult, error) {
+func (l *LXD) Distribute(ctx context.Context, req PlanRequest) (PlanResult, error) {
 	if err := l.hosts.renew(ctx); err != nil {
+		return PlanResult{}, err
+	}
+	var err error
+	if req.Constraints.Subnets, err = l.nets.demanded(ctx, req.Network); err != nil {
 		return PlanResult{}, err
 	}
 	req.Pending = l.ledger.pending()
 	req.OwnShare = l.cfg.OwnShare()
 	index := l.hosts.indexed()
-	plan, err := index.Distribute(req)
+	plan, err := index.Distribute(req.PlanRequest)
 	if err != nil {
 		return PlanResult{}, l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
 	}

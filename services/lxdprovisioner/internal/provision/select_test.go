@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -181,10 +182,55 @@ func TestSelectHost_says_why_nothing_fits(t *testing.T) {
 	assert.Len(t, noFit.Rejections, 3, "R7.1 every host and why it is out")
 }
 
+// TestSelectHost_keeps_to_hosts_on_the_subnet has three hosts of which only lxd-2 is in the VLAN of the
+// subnet data: MAAS would refuse the composition on the others.
+func TestSelectHost_keeps_to_hosts_on_the_subnet(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0, func(c *maassim.Config) {
+		for _, i := range []int{0, 2} {
+			c.Hosts[i].Bridges = c.Hosts[i].Bridges[:1]
+		}
+	})
+	for _, tc := range []struct {
+		name    string
+		network provision.Network
+		fitting int
+	}{
+		{"R4.1_a_NIC_in_the_subnet", provision.Network{Interfaces: []provision.NIC{{Bridge: "br0"}, {Subnet: "data"}}}, 1},
+		{"S1_a_static_IP_in_the_subnet", static("10.30.0.12"), 1},
+		{"X2.2_a_named_bridge_wins_over_the_subnet", provision.Network{Interfaces: []provision.NIC{{Bridge: "br0", Subnet: "data"}}}, 3},
+		{"R6.2_a_preferred_subnet_is_no_must", provision.Network{PreferredSubnets: []netip.Prefix{netip.MustParsePrefix("10.30.0.0/24")}}, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			req := selectRequest("cp-0-a1b2c")
+			req.Network, req.DryRun = tc.network, true
+			s, err := w.lxd.SelectHost(w.ctx(), req)
+			require.NoError(t, err)
+			assert.Equal(t, tc.fitting, s.Fitting())
+			plan, err := w.lxd.Distribute(w.ctx(), provision.PlanRequest{
+				PlanRequest: placement.PlanRequest{Request: req.Request, Count: 6}, Network: tc.network,
+			})
+			require.NoError(t, err)
+			assert.Len(t, plan.Zones, tc.fitting)
+			for _, r := range s.Rejections() {
+				assert.Equal(t, placement.NetworkMissing, r.Reason)
+				compose := w.composeRequest("cp-0", r.HostName)
+				compose.Network = tc.network
+				_, err := w.lxd.ComposeVM(w.ctx(), compose)
+				requireFault(t, err, fault.Refused, fault.ReasonNetworkRefused)
+			}
+		})
+	}
+	req := selectRequest("cp-0-a1b2c")
+	req.Network = provision.Network{Interfaces: []provision.NIC{{Subnet: "nowhere"}}}
+	_, err := w.lxd.SelectHost(w.ctx(), req)
+	requireFault(t, err, fault.Invalid, fault.ReasonSubnetNotFound)
+}
+
 func TestDistribute_spreads_over_zones(t *testing.T) {
 	t.Parallel()
 	w := start(t, 6, 0)
-	plan, err := w.lxd.Distribute(w.ctx(), placement.PlanRequest{Request: selectRequest("plan").Request, Count: 7})
+	plan, err := w.lxd.Distribute(w.ctx(), provision.PlanRequest{PlanRequest: placement.PlanRequest{Request: selectRequest("plan").Request, Count: 7}})
 	require.NoError(t, err)
 	assert.True(t, plan.Even, "R3.4")
 	assert.Len(t, plan.VMs, 7)

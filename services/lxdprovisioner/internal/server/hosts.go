@@ -51,6 +51,10 @@ func toPage(hosts []provision.HostView) []*lxdprovisionerv1.Host {
 
 // SelectHost chooses a host for one VM.
 func (s *Server) SelectHost(ctx context.Context, req *lxdprovisionerv1.SelectHostRequest) (*lxdprovisionerv1.SelectHostResponse, error) {
+	network, err := fromNetwork(req.GetNetwork())
+	if err != nil {
+		return nil, StatusOf(err)
+	}
 	chosen, err := s.cfg.Hosts.SelectHost(ctx, provision.SelectRequest{
 		Request: placement.Request{
 			VM:          req.GetVmName(),
@@ -58,7 +62,8 @@ func (s *Server) SelectHost(ctx context.Context, req *lxdprovisionerv1.SelectHos
 			Constraints: fromPlacement(req.GetPlacement(), req.GetNetwork()),
 			Group:       fromGroup(req.GetGroup()),
 		},
-		DryRun: req.GetDryRun(),
+		Network: network,
+		DryRun:  req.GetDryRun(),
 	})
 	if err != nil {
 		return nil, StatusOf(err)
@@ -70,14 +75,21 @@ func (s *Server) SelectHost(ctx context.Context, req *lxdprovisionerv1.SelectHos
 func (s *Server) DistributeAcrossZones(
 	ctx context.Context, req *lxdprovisionerv1.DistributeAcrossZonesRequest,
 ) (*lxdprovisionerv1.DistributeAcrossZonesResponse, error) {
-	plan, err := s.cfg.Hosts.Distribute(ctx, placement.PlanRequest{
-		Request: placement.Request{
-			Size:        fromResources(req.GetResources()),
-			Constraints: fromPlacement(req.GetPlacement(), req.GetNetwork()),
-			Group:       fromGroup(req.GetGroup()),
+	network, err := fromNetwork(req.GetNetwork())
+	if err != nil {
+		return nil, StatusOf(err)
+	}
+	plan, err := s.cfg.Hosts.Distribute(ctx, provision.PlanRequest{
+		PlanRequest: placement.PlanRequest{
+			Request: placement.Request{
+				Size:        fromResources(req.GetResources()),
+				Constraints: fromPlacement(req.GetPlacement(), req.GetNetwork()),
+				Group:       fromGroup(req.GetGroup()),
+			},
+			Count:       int(req.GetCount()),
+			AsManyAsFit: req.GetAsManyAsFit(),
 		},
-		Count:       int(req.GetCount()),
-		AsManyAsFit: req.GetAsManyAsFit(),
+		Network: network,
 	})
 	if err != nil {
 		return nil, StatusOf(err)

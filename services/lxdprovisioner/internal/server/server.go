@@ -10,7 +10,6 @@ import (
 
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
 
@@ -18,7 +17,7 @@ import (
 type Hosts interface {
 	ListHosts(ctx context.Context, filter provision.HostFilter) (provision.HostList, error)
 	SelectHost(ctx context.Context, req provision.SelectRequest) (provision.Selection, error)
-	Distribute(ctx context.Context, req placement.PlanRequest) (provision.PlanResult, error)
+	Distribute(ctx context.Context, req provision.PlanRequest) (provision.PlanResult, error)
 }
 
 // VMs makes, reads and removes VMs.

@@ -18,7 +18,6 @@ import (
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 	"github.com/capmaas/capmaas/proto/provisionertest"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/server"
 )
@@ -80,7 +79,7 @@ func (d *desk) SelectHost(_ context.Context, r provision.SelectRequest) (provisi
 	return d.selection, d.take(r)
 }
 
-func (d *desk) Distribute(_ context.Context, r placement.PlanRequest) (provision.PlanResult, error) {
+func (d *desk) Distribute(_ context.Context, r provision.PlanRequest) (provision.PlanResult, error) {
 	return d.plan, d.take(r)
 }
 
