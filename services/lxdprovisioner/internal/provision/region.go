@@ -24,7 +24,7 @@ func (r *MAASRegion) Zones(ctx context.Context) ([]ZoneInfo, error) {
 		return nil, fmt.Errorf("list the zones: %w", err)
 	}
 	snap, err := r.cfg.Backend.Hosts(ctx)
-	if err != nil && !fault.Is(err, fault.Unsupported) {
+	if err != nil && fault.ReasonOf(err) != fault.ReasonMAASVMHostRemoved {
 		return nil, fmt.Errorf("list the hosts of the zones: %w", err)
 	}
 	out := make([]ZoneInfo, 0, len(zones))

@@ -77,7 +77,7 @@ func (r *Region) hasVMHosts(ctx context.Context) (bool, error) {
 		return has, nil
 	}
 	_, err := r.VMHosts(ctx)
-	if err != nil && !fault.Is(err, fault.Unsupported) {
+	if err != nil && fault.ReasonOf(err) != fault.ReasonMAASVMHostRemoved {
 		return false, fmt.Errorf("ask whether MAAS has VM hosts: %w", err)
 	}
 	has = err == nil

@@ -45,3 +45,34 @@ func TestAllocateMetal_X3_9_asks_anew_after_minutes_whether_VMs_must_be_kept_out
 	assert.Equal(t, fault.NoRoom, fault.KindOf(err), err)
 	assert.Empty(t, sim.LXD(), "MAAS composes a VM where nothing Ready matches, unless VMs are kept out")
 }
+
+func TestAllocateMetal_X3_9_keeps_VMs_out_unless_MAAS_says_that_it_has_no_VM_hosts(t *testing.T) {
+	t.Parallel()
+	for name, status := range map[string]int{
+		"a_method_that_something_does_not_take": http.StatusMethodNotAllowed,
+		"an_operation_that_is_not_known":        http.StatusBadRequest,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim, err := maassim.New(maassim.DefaultConfig(1, 1, 0))
+			require.NoError(t, err)
+			srv := httptest.NewServer(sim)
+			t.Cleanup(func() {
+				sim.Close()
+				srv.Close()
+			})
+			client, err := maas.New(maas.Config{URL: srv.URL + "/MAAS", Credentials: maas.StaticKey(sim.APIKey()), Clock: time.Now})
+			require.NoError(t, err)
+			t.Cleanup(client.Close)
+			region := maasregion.New(client, time.Now)
+			body := "Unrecognised signature: method=GET op=x"
+			require.NoError(t, sim.AddFaults(maassim.Fault{Operation: "vm-hosts.list", Status: status, Body: body, Count: 1}))
+			for range 2 {
+				_, err = region.AllocateMetal(t.Context(), "capmaas/w-0", provision.Constraints{})
+				require.Error(t, err)
+			}
+			assert.Equal(t, fault.NoRoom, fault.KindOf(err), err)
+			assert.Empty(t, sim.LXD(), "MAAS composes a VM where nothing Ready matches, unless VMs are kept out")
+		})
+	}
+}
