@@ -21,7 +21,7 @@ func (l *LXD) ComposeVM(ctx context.Context, req ComposeRequest) (VM, error) {
 	name := req.Attempt.Name
 	run := l.compose
 	if req.Attempt.Sent() {
-		if err := l.refusals.of(name); err != nil {
+		if err := l.refusals.of(req.Attempt); err != nil {
 			return VM{}, err
 		}
 		run = l.findComposed
@@ -175,7 +175,7 @@ func (l *LXD) findComposed(ctx context.Context, req ComposeRequest) (VM, error) 
 	if found {
 		return l.settle(ctx, req, m)
 	}
-	if l.unsent.of(a.Name) != nil {
+	if l.unsent.of(a) != nil {
 		// MAAS was too busy to take it, so nothing can appear.
 		return VM{}, l.notFound(ctx, a)
 	}

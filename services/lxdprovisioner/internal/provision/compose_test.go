@@ -176,14 +176,27 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		w.cfg.Backend = &busyBackend{Backend: w.cfg.Backend}
 		w.restart()
 		req := w.composeRequest("cp-0", "lxd-1")
-		_, err := w.lxd.ComposeVM(w.ctx(), req)
-		requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
 		sent := req
 		sent.Attempt = w.sent(req.Attempt)
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
 		_, err = w.lxd.ComposeVM(w.ctx(), sent)
 		requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
 		_, err = w.lxd.ComposeVM(w.ctx(), req)
 		require.NoError(t, err)
+	})
+	t.Run("X2.5_what_another_replica_has_sent_since_may_still_appear", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		w.cfg.Backend = &busyBackend{Backend: w.cfg.Backend}
+		w.restart()
+		req := w.composeRequest("cp-0", "lxd-1")
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
+		w.clock.advance(time.Second)
+		req.Attempt = w.sent(req.Attempt)
+		_, err = w.lxd.ComposeVM(w.ctx(), req)
+		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
 	})
 	t.Run("X4.5_absence_is_not_believed_when_the_host_is_gone", func(t *testing.T) {
 		t.Parallel()

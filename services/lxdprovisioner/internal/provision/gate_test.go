@@ -105,10 +105,10 @@ func TestRefresh_and_composition_of_one_host_exclude_each_other(t *testing.T) {
 			assert.NoError(t, err)
 		})
 		<-refreshing
-		_, err := w.lxd.ComposeVM(w.ctx(), compose)
-		requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
 		again := compose
 		again.Attempt = w.sent(compose.Attempt)
+		_, err := w.lxd.ComposeVM(w.ctx(), compose)
+		requireFault(t, err, fault.Busy, fault.ReasonTooManyInFlight)
 		_, err = w.lxd.ComposeVM(w.ctx(), again)
 		requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
 		assert.Zero(t, b.makes.Load())

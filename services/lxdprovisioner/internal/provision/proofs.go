@@ -102,10 +102,12 @@ func (r *refusals) note(vm string, err error) {
 	}
 }
 
-func (r *refusals) of(vm string) error {
+// of gives what is known of the sending of the attempt; nil where nothing is. What was noted before the
+// attempt was sent is of an earlier sending: another replica may have sent it since.
+func (r *refusals) of(a Attempt) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known, ok := r.known[vm]; ok && r.clock().Sub(known.at) < r.hold {
+	if known, ok := r.known[a.Name]; ok && !known.at.Before(a.SentAt) && r.clock().Sub(known.at) < r.hold {
 		return known.err
 	}
 	return nil
