@@ -86,6 +86,15 @@ func (s *suite) selectHost() {
 	} else {
 		s.fault(err, errorinfo.NoCandidate)
 	}
+
+	nowhere := "no-such"
+	for _, network := range []*lxdprovisionerv1.VMNetwork{
+		{Interfaces: []*lxdprovisionerv1.VMInterface{{Subnet: &nowhere}}},
+		{StaticIp: &lxdprovisionerv1.StaticIP{Address: "203.0.113.9"}},
+	} {
+		_, err := s.lxd.SelectHost(s.ctx(), &lxdprovisionerv1.SelectHostRequest{VmName: "cp-3", Resources: small(), Network: network})
+		s.fault(err, errorinfo.Invalid, lxdprovisionerv1.Reason_REASON_SUBNET_NOT_FOUND)
+	}
 }
 
 func (s *suite) selectHostFaults() {

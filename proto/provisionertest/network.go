@@ -10,6 +10,14 @@ import (
 
 // checkNetwork refuses what can't be kept of a VM's network before the VM is made.
 func (f *Fake) checkNetwork(network *lxdprovisionerv1.VMNetwork) error {
+	if err := f.checkSubnets(network); err != nil || network.GetStaticIp() == nil {
+		return err
+	}
+	return f.checkStaticIP(network.GetStaticIp())
+}
+
+// checkSubnets refuses subnets that MAAS does not have.
+func (f *Fake) checkSubnets(network *lxdprovisionerv1.VMNetwork) error {
 	for _, nic := range network.GetInterfaces() {
 		if nic.Subnet == nil {
 			continue
@@ -21,21 +29,24 @@ func (f *Fake) checkNetwork(network *lxdprovisionerv1.VMNetwork) error {
 			return invalid(lxdprovisionerv1.Reason_REASON_SUBNET_NOT_FOUND, "network.interfaces", "MAAS has no subnet %q", nic.GetSubnet())
 		}
 	}
-	if network.GetStaticIp() == nil {
-		return nil
+	if static := network.GetStaticIp(); static != nil && f.subnetWith(static) == nil {
+		return invalid(lxdprovisionerv1.Reason_REASON_SUBNET_NOT_FOUND, staticField, "MAAS has no subnet for %s", static.GetAddress())
 	}
-	return f.checkStaticIP(network.GetStaticIp())
+	return nil
+}
+
+const staticField = "network.static_ip"
+
+func (f *Fake) subnetWith(static *lxdprovisionerv1.StaticIP) *lxdprovisionerv1.Subnet {
+	if static.Subnet != nil {
+		return f.subnet(static.GetSubnet())
+	}
+	return f.subnet(f.cidrOf(static.GetAddress()))
 }
 
 func (f *Fake) checkStaticIP(static *lxdprovisionerv1.StaticIP) error {
-	const field = "network.static_ip"
-	subnet := f.subnet(f.cidrOf(static.GetAddress()))
-	if static.Subnet != nil {
-		subnet = f.subnet(static.GetSubnet())
-	}
-	if subnet == nil {
-		return invalid(lxdprovisionerv1.Reason_REASON_SUBNET_NOT_FOUND, field, "MAAS has no subnet for %s", static.GetAddress())
-	}
+	const field = staticField
+	subnet := f.subnetWith(static)
 	prefix, ip := netip.MustParsePrefix(subnet.GetCidr()), netip.MustParseAddr(static.GetAddress())
 	switch {
 	case !prefix.Contains(ip), ip == prefix.Masked().Addr(), ip.Is4() && !prefix.Contains(ip.Next()),

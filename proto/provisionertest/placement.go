@@ -57,6 +57,9 @@ func (f *Fake) rank(w wanted) ([]*lxdprovisionerv1.Candidate, []*lxdprovisionerv
 	if err := f.checkSize(w.size); err != nil {
 		return nil, nil, err
 	}
+	if err := f.checkSubnets(w.network); err != nil {
+		return nil, nil, err
+	}
 	var fit []*host
 	var rejections []*lxdprovisionerv1.Rejection
 	for _, h := range f.hosts {

@@ -58,8 +58,9 @@ type LXDProvisionerClient interface {
 	// the VM is seen or 180 s have passed without a composition. Codes: RESOURCE_EXHAUSTED
 	// (INSUFFICIENT_RESOURCES), FAILED_PRECONDITION (NO_HOSTS, NO_HOST_IN_POOL, NO_HOST_IN_ZONE,
 	// NO_HOST_MATCHES, ZONE_NOT_FOUND, POOL_NOT_FOUND, STORAGE_POOL_NOT_FOUND, PROJECT_NOT_FOUND,
-	// PROFILE_NOT_FOUND), INVALID_ARGUMENT (BAD_RESOURCES). Takes milliseconds from a fresh
-	// inventory, else as ListHosts.
+	// PROFILE_NOT_FOUND), INVALID_ARGUMENT (BAD_RESOURCES, SUBNET_NOT_FOUND, STATIC_IP_INVALID: the
+	// address is not in the subnet that is named with it). Takes milliseconds from a fresh inventory,
+	// else as ListHosts.
 	SelectHost(ctx context.Context, in *SelectHostRequest, opts ...grpc.CallOption) (*SelectHostResponse, error)
 	// DistributeAcrossZones plans n VMs over zones and hosts from one inventory. Nothing is made and
 	// nothing is noted. May be repeated. Zones differ by at most one VM wherever there is room; where
@@ -244,8 +245,9 @@ type LXDProvisionerServer interface {
 	// the VM is seen or 180 s have passed without a composition. Codes: RESOURCE_EXHAUSTED
 	// (INSUFFICIENT_RESOURCES), FAILED_PRECONDITION (NO_HOSTS, NO_HOST_IN_POOL, NO_HOST_IN_ZONE,
 	// NO_HOST_MATCHES, ZONE_NOT_FOUND, POOL_NOT_FOUND, STORAGE_POOL_NOT_FOUND, PROJECT_NOT_FOUND,
-	// PROFILE_NOT_FOUND), INVALID_ARGUMENT (BAD_RESOURCES). Takes milliseconds from a fresh
-	// inventory, else as ListHosts.
+	// PROFILE_NOT_FOUND), INVALID_ARGUMENT (BAD_RESOURCES, SUBNET_NOT_FOUND, STATIC_IP_INVALID: the
+	// address is not in the subnet that is named with it). Takes milliseconds from a fresh inventory,
+	// else as ListHosts.
 	SelectHost(context.Context, *SelectHostRequest) (*SelectHostResponse, error)
 	// DistributeAcrossZones plans n VMs over zones and hosts from one inventory. Nothing is made and
 	// nothing is noted. May be repeated. Zones differ by at most one VM wherever there is room; where
