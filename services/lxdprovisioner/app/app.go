@@ -86,6 +86,7 @@ func wire(cfg Config, found settings) (*service, error) {
 		return nil, err
 	}
 	s.metrics.watchLoads(s.client.Loads)
+	s.metrics.watchHostLoads(s.client.HostLoads)
 	timing := cfg.Timing
 	if timing == (Timing{}) {
 		timing = DefaultTiming()

@@ -94,6 +94,38 @@ func (l *loads) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
+// hostLoads are the metrics of the LXD hosts that the client of MAAS lets work.
+type hostLoads struct {
+	read                    func() (most int, hosts []maas.HostLoad)
+	running, waiting, limit *prometheus.Desc
+}
+
+// watchHostLoads adds the metrics of a client's hosts.
+func (m *metrics) watchHostLoads(read func() (int, []maas.HostLoad)) {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("lxdprovisioner_maas_host_requests_"+name, help, labels, nil)
+	}
+	m.registry.MustRegister(&hostLoads{
+		read:    read,
+		running: desc("in_flight", "Requests that one LXD host works on, such as compositions, by host; hosts without any are left out.", "host"),
+		waiting: desc("waiting", "Requests that wait for one LXD host, by host.", "host"),
+		limit:   desc("limit", "How many requests may work on one LXD host at a time."),
+	})
+}
+
+// Describe tells the registry what there is.
+func (l *hostLoads) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, out) }
+
+// Collect reads the load.
+func (l *hostLoads) Collect(out chan<- prometheus.Metric) {
+	most, hosts := l.read()
+	out <- prometheus.MustNewConstMetric(l.limit, prometheus.GaugeValue, float64(most))
+	for _, h := range hosts {
+		out <- prometheus.MustNewConstMetric(l.running, prometheus.GaugeValue, float64(h.Running), string(h.Host))
+		out <- prometheus.MustNewConstMetric(l.waiting, prometheus.GaugeValue, float64(h.Waiting), string(h.Host))
+	}
+}
+
 // watchPeers adds the metrics of the replicas.
 func (m *metrics) watchPeers(peers *replicas.Group) {
 	m.registry.MustRegister(

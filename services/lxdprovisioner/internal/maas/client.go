@@ -140,6 +140,10 @@ func New(cfg Config) (*Client, error) {
 // Loads tells how many requests of each class are under way and how many wait for a slot.
 func (c *Client) Loads() []Load { return c.gates.loads() }
 
+// HostLoads tells how many long requests LXD hosts are busy with, and how many one host is sent at a time. A host
+// that has none is not named.
+func (c *Client) HostLoads() (most int, hosts []HostLoad) { return c.gates.hostLoads() }
+
 // Close closes idle connections. Requests that run go on.
 func (c *Client) Close() {
 	if t, ok := c.transport.(*http.Transport); ok {

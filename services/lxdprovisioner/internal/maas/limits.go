@@ -3,6 +3,7 @@ package maas
 import (
 	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,13 @@ type Load struct {
 	Class string
 	// Limit is how many may run at a time, Running how many do, Waiting how many would like to.
 	Limit, Running, Waiting int
+}
+
+// HostLoad is how busy the client is with what LXD does on one host.
+type HostLoad struct {
+	Host inventory.HostID
+	// Running is how many long requests are under way there, Waiting how many would like to be.
+	Running, Waiting int
 }
 
 // gate lets a bounded number of requests through, in the order in which they came.
@@ -148,6 +156,18 @@ func (g *gates) forget(host inventory.HostID, one *gate) {
 	if one.users--; one.users == 0 {
 		delete(g.hosts, host)
 	}
+}
+
+// hostLoads names the hosts that are worked on or waited for, and how many requests one host is sent at a time.
+func (g *gates) hostLoads() (most int, hosts []HostLoad) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for host, one := range g.hosts {
+		running := len(one.slots)
+		hosts = append(hosts, HostLoad{Host: host, Running: running, Waiting: one.users - running})
+	}
+	slices.SortFunc(hosts, func(a, b HostLoad) int { return cmp.Compare(a.Host, b.Host) })
+	return g.perHost, hosts
 }
 
 func (g *gates) loads() []Load {

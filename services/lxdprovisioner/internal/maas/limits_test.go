@@ -124,6 +124,9 @@ func TestLimits_one_host_never_takes_the_slots_of_the_others(t *testing.T) {
 	require.Equal(t, "/MAAS/api/2.0/vm-hosts/1/", <-h.arrived)
 	require.Equal(t, "/MAAS/api/2.0/vm-hosts/1/", <-h.arrived)
 	waiting(t, c, "long", 3)
+	most, hosts := c.HostLoads()
+	require.Equal(t, 2, most)
+	require.Equal(t, []maas.HostLoad{{Host: "vmhost/1", Running: 2, Waiting: 3}}, hosts)
 	for range 2 {
 		wg.Go(func() { _ = composeOn(t.Context(), c, "vmhost/2") })
 		require.Equal(t, "/MAAS/api/2.0/vm-hosts/2/", <-h.arrived, "those that wait for host 1 hold no slot")
@@ -140,6 +143,8 @@ func TestLimits_one_host_never_takes_the_slots_of_the_others(t *testing.T) {
 	close(h.release)
 	wg.Wait()
 	require.Len(t, h.seen(), 7)
+	_, hosts = c.HostLoads()
+	require.Empty(t, hosts, "a host that nobody waits for is not named")
 }
 
 // waiting waits until so many requests of a class wait.
