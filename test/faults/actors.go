@@ -156,6 +156,10 @@ func (w *world) operate(ctx context.Context) {
 			return second(region.ListImages(ctx, &lxdprovisionerv1.ListImagesRequest{}))
 		},
 		func(ctx context.Context) error {
+			name := fmt.Sprintf("%s-c%d", w.name, w.rng2(clustersPerWorld))
+			return second(region.GetEndpoint(ctx, &lxdprovisionerv1.GetEndpointRequest{Ref: &lxdprovisionerv1.EndpointRef{Name: name, Domain: dnsDomain}}))
+		},
+		func(ctx context.Context) error {
 			return second(region.GetRegion(ctx, &lxdprovisionerv1.GetRegionRequest{}))
 		},
 	}
@@ -163,8 +167,24 @@ func (w *world) operate(ctx context.Context) {
 		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 		_ = questions[n%len(questions)](bounded) // an operator asks again
 		cancel()
+		if n%len(questions) == 0 {
+			w.meddle()
+		}
 		pause(ctx, w.upTo(400*time.Millisecond))
 	}
+}
+
+// meddle adds an address that no machine holds to a record of ours, as an operator may by mistake: MAAS reserves it.
+func (w *world) meddle() {
+	records := w.sim.DNSRecords()
+	if len(records) == 0 {
+		return
+	}
+	record := records[w.rng2(len(records))]
+	address := fmt.Sprintf("10.10.250.%d", 1+w.rng2(200))
+	w.storyf("somebody adds %s to the record %s", address, record.FQDN)
+	form := url.Values{"ip_addresses": {strings.Join(append(record.IPs, address), " ")}}
+	w.alice.askAs(w.sim.APIKey(), http.MethodPut, fmt.Sprintf("dnsresources/%d/", record.ID), form)
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -137,7 +137,7 @@ func (b *boundaries) choose(l layer, name string, m moment, mayDie []victim, cha
 			best = &here
 		}
 	}
-	if best == nil || b.hits[*best] > 0 && b.rng.Float64() > chance/float64(b.hits[*best]) {
+	if best == nil || b.hits[*best] > 0 && b.rng.Float64() >= chance/float64(b.hits[*best]) {
 		return boundary{}, false
 	}
 	b.hits[*best]++
@@ -156,15 +156,11 @@ func (b *boundaries) figures() (hit, known int) {
 	return hit, len(b.hits)
 }
 
-// missed are the boundaries at which nothing ever died.
-func (b *boundaries) missed() []boundary {
+// each gives every known boundary with how often somebody died there, in alphabetical order.
+func (b *boundaries) each(tell func(here boundary, deaths int)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var all []boundary
 	for _, here := range slices.SortedFunc(maps.Keys(b.hits), func(x, y boundary) int { return cmp.Compare(x.String(), y.String()) }) {
-		if b.hits[here] == 0 {
-			all = append(all, here)
-		}
+		tell(here, b.hits[here])
 	}
-	return all
 }

@@ -30,7 +30,8 @@ type Options struct {
 	Worlds int
 	// PerRound is how many machines each world makes in a round.
 	PerRound int
-	// Patience is how long something may take once nothing is disturbed any more, before it counts as stuck.
+	// Patience is how long nothing may change any more, once nothing is disturbed, while something is not as it must be. What
+	// is then not done counts as stuck.
 	Patience time.Duration
 	// Out gets the progress, the stories of what is wrong, and the figures.
 	Out io.Writer
@@ -65,6 +66,7 @@ type Campaign struct {
 	lives      atomic.Int64
 	ended      atomic.Bool
 	zombies    sync.WaitGroup
+	worlds     sync.Map // those that are there, by name
 
 	mu         sync.Mutex
 	violations map[kind]int
@@ -85,7 +87,9 @@ func Run(ctx context.Context, options Options) (Figures, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, quit := context.WithCancel(ctx)
 	defer quit()
-	c := &Campaign{options: options, config: options.Config, dir: dir, boundaries: newBoundaries(options.Seed), violations: map[kind]int{}, quit: quit}
+	config := rest.CopyConfig(options.Config)
+	config.QPS = -1 // the default of twenty requests a second is a fiftieth of what time runs faster here
+	c := &Campaign{options: options, config: config, dir: dir, boundaries: newBoundaries(options.Seed), violations: map[kind]int{}, quit: quit}
 	c.printf("seed=%d lifecycles=%d worlds=%d: SEED=%d LIFECYCLES=%d repeats this", options.Seed, options.Lifecycles, options.Worlds, options.Seed, options.Lifecycles)
 	began := now()
 	reporting, stopReports := context.WithCancel(ctx)
@@ -104,9 +108,7 @@ func Run(ctx context.Context, options Options) (Figures, error) {
 	stopReports()
 	reports.Wait()
 	c.zombies.Wait()
-	for _, b := range c.boundaries.missed() {
-		c.printf("nothing died here: %s", b)
-	}
+	c.boundaries.each(func(b boundary, deaths int) { c.printf("deaths=%d at %s", deaths, b) })
 	return c.figures(), errors.Join(c.errs...)
 }
 
@@ -117,7 +119,9 @@ func (c *Campaign) runWorlds(ctx context.Context, number int) error {
 		if err != nil {
 			return err
 		}
+		c.worlds.Store(w.name, w)
 		err = w.rounds(ctx)
+		c.worlds.Delete(w.name)
 		w.close()
 		if err != nil {
 			return err
@@ -179,6 +183,12 @@ func (c *Campaign) report(ctx context.Context, began time.Time) {
 		case <-ticker.C:
 			f := c.figures()
 			c.printf("%s %s cuts=%d", time.Since(began).Round(time.Second), f, f.Cuts)
+			c.worlds.Range(func(_, there any) bool {
+				if w := there.(*world); w.waiting() != "" {
+					c.printf("  %s waits for %s", w.name, w.waiting())
+				}
+				return true
+			})
 		}
 	}
 }
@@ -196,6 +206,8 @@ const (
 	clustersPerWorld = 3
 	// renewEvery is after how many rounds a cluster is deleted and another made.
 	renewEvery = 3
+	// mostPatience bounds, in patiences, how long a stack that goes on and on may take to come to rest.
+	mostPatience = 5
 	// longestDisturbance bounds how long everything is disturbed at a stretch.
 	longestDisturbance = 30 * time.Second
 )
@@ -255,13 +267,13 @@ func (w *world) disturbed(ctx context.Context, lives []*life) error {
 func (w *world) whileDisturbed(ctx context.Context, do func(context.Context) error) error {
 	bounded, end := context.WithTimeout(ctx, longestDisturbance)
 	var actors sync.WaitGroup
-	w.rest(false)
+	w.be(disturbed)
 	for _, act := range []func(context.Context){w.trouble, w.unsettle, w.alice.work, w.operate} {
 		actors.Go(func() { act(bounded) })
 	}
 	actors.Go(func() {
 		<-bounded.Done()
-		w.rest(true)
+		w.be(resting)
 	})
 	err := do(ctx)
 	end()
@@ -273,12 +285,16 @@ func (w *world) whileDisturbed(ctx context.Context, do func(context.Context) err
 // settle waits until nothing is wrong any more. It gives the machines that are there, and says whether all is well.
 func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bool, err error) {
 	var wrong []violation
-	began := now()
+	began, moved, deaths := now(), now(), 0
 	for ctx.Err() == nil {
 		if wrong, err = w.compare(ctx); err != nil && ctx.Err() == nil {
 			return nil, false, err
 		}
-		if len(wrong) == 0 || time.Since(began) > w.campaign.options.Patience {
+		var moves bool
+		if moves, deaths = w.waitsFor(wrong, deaths); moves {
+			moved = now()
+		}
+		if len(wrong) == 0 || time.Since(moved) > w.campaign.options.Patience || time.Since(began) > mostPatience*w.campaign.options.Patience {
 			break
 		}
 		if err := w.remediate(ctx); err != nil {

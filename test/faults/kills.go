@@ -30,6 +30,9 @@ func (w *world) die(p process, why string) bool {
 		return false
 	}
 	w.campaign.kills.Add(1)
+	w.mu.Lock()
+	w.deaths++
+	w.mu.Unlock()
 	w.storyf("KILL %s", why)
 	w.revive(p)
 	return true
@@ -76,10 +79,10 @@ func (w *world) crossMAAS(r *replica, gate *maasGate, operation string, m moment
 	r.mu.Lock()
 	current := r.maas == gate
 	r.mu.Unlock()
-	if !current || w.resting() || !mortal(r, serviceGap) {
+	if !current || w.is(peaceful) || !mortal(r, serviceGap) {
 		return false
 	}
-	here, dies := w.campaign.boundaries.choose(maasLayer, operation, m, []victim{service}, killChance)
+	here, dies := w.campaign.boundaries.choose(maasLayer, operation, m, []victim{service}, w.chanceOfDeath())
 	return dies && w.die(r, here.String())
 }
 
@@ -93,7 +96,7 @@ func (w *world) crossRPC(g *rpcGate, method, caller string, m moment) bool {
 			w.campaign.boundaries.learnCall(method)
 		}
 	}
-	if w.resting() {
+	if w.is(peaceful) {
 		return false
 	}
 	if calling != nil && mortal(calling, managerGap) {
@@ -106,7 +109,7 @@ func (w *world) crossRPC(g *rpcGate, method, caller string, m moment) bool {
 			mayDie = append(mayDie, service)
 		}
 	}
-	here, dies := w.campaign.boundaries.choose(rpcLayer, method, m, mayDie, killChance)
+	here, dies := w.campaign.boundaries.choose(rpcLayer, method, m, mayDie, w.chanceOfDeath())
 	if !dies {
 		return false
 	}
@@ -123,7 +126,7 @@ func (w *world) crossRPC(g *rpcGate, method, caller string, m moment) bool {
 
 // fate decides what happens to a call of which nobody dies.
 func (w *world) fate(ctx context.Context, method string) fate {
-	if w.resting() || !w.roll(0.03) {
+	if !w.is(disturbed) || !w.roll(0.03) {
 		return fate{}
 	}
 	switch {

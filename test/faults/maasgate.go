@@ -3,17 +3,17 @@ package faults
 import (
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/capmaas/capmaas/services/maassim"
+	"github.com/capmaas/capmaas/test/stack"
 )
 
 // maasGate is MAAS as one process of the service sees it, until that process dies. A request that MAAS has begun goes on.
 type maasGate struct {
 	sim        *maassim.Sim
-	operations operations
+	operations stack.Operations
 	// cross is asked at each boundary whether the service dies there; it then has already called cut.
 	cross func(operation string, m moment) bool
 
@@ -21,7 +21,7 @@ type maasGate struct {
 	dead   atomic.Bool
 }
 
-func newMAASGate(sim *maassim.Sim, names operations, cross func(string, moment) bool) *maasGate {
+func newMAASGate(sim *maassim.Sim, names stack.Operations, cross func(string, moment) bool) *maasGate {
 	g := &maasGate{sim: sim, operations: names, cross: cross}
 	g.server = httptest.NewServer(g)
 	return g
@@ -31,7 +31,7 @@ func (g *maasGate) url() string { return g.server.URL + "/MAAS" }
 
 // ServeHTTP lets MAAS answer.
 func (g *maasGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	operation := g.operations.of(r)
+	operation := g.operations.Of(r)
 	if g.dead.Load() || g.cross(operation, beforeSend) {
 		panic(http.ErrAbortHandler)
 	}
@@ -77,32 +77,3 @@ func (a *gatedAnswer) Write(p []byte) (int, error) {
 
 // Unwrap lets the simulator reach the connection.
 func (a *gatedAnswer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// operations names requests as the simulator does.
-type operations []maassim.Operation
-
-// of gives the name of a request's operation; empty where it is none.
-func (o operations) of(r *http.Request) string {
-	path := strings.Split(strings.Trim(strings.TrimPrefix(r.URL.Path, "/MAAS/api/2.0/"), "/"), "/")
-	for _, candidate := range o {
-		if candidate.Method == r.Method && candidate.Op == r.URL.Query().Get("op") && matches(candidate.Path, path) {
-			return candidate.Name
-		}
-	}
-	return ""
-}
-
-// matches compares a path with one that has variables in braces.
-func matches(pattern string, path []string) bool {
-	pattern = strings.TrimPrefix(pattern, "/MAAS/api/2.0/")
-	parts := strings.Split(strings.Trim(pattern, "/"), "/")
-	if len(parts) != len(path) {
-		return false
-	}
-	for i := range parts {
-		if !strings.HasPrefix(parts[i], "{") && parts[i] != path[i] {
-			return false
-		}
-	}
-	return true
-}

@@ -9,18 +9,18 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/cluster-api/util/conditions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
-	"github.com/capmaas/capmaas/test/clusterapi"
+	"github.com/capmaas/capmaas/test/stack"
 )
 
 // glance is how often something is looked at that is waited for.
 const glance = 50 * time.Millisecond
+
+// dnsDomain is the MAAS domain of the clusters' records.
+const dnsDomain = "maas"
 
 // cluster is a Cluster with its MaasCluster. The campaign does to them, and to the machines, what Cluster API's core does.
 type cluster struct {
@@ -31,20 +31,12 @@ type cluster struct {
 
 // makeCluster makes both objects and waits until the infrastructure is provisioned.
 func (w *world) makeCluster(ctx context.Context, name string) (*cluster, error) {
-	meta := metav1.ObjectMeta{Namespace: w.namespace, Name: name, Labels: map[string]string{clusterv1.ClusterNameLabel: name}}
-	owner := &clusterv1.Cluster{ObjectMeta: meta, Spec: clusterv1.ClusterSpec{InfrastructureRef: clusterv1.ContractVersionedObjectReference{
-		APIGroup: infrav1.GroupVersion.Group, Kind: "MaasCluster", Name: name,
-	}}}
-	if err := w.client.Create(ctx, owner); err != nil {
-		return nil, fmt.Errorf("make Cluster %s: %w", name, err)
-	}
-	maasCluster := &infrav1.MaasCluster{ObjectMeta: meta, Spec: infrav1.MaasClusterSpec{DNSDomain: "maas"}}
-	maasCluster.ResourceVersion, maasCluster.UID = "", ""
-	if err := errors.Join(controllerutil.SetOwnerReference(owner, maasCluster, w.client.Scheme()), w.client.Create(ctx, maasCluster)); err != nil {
-		return nil, fmt.Errorf("make MaasCluster %s: %w", name, err)
+	owner, maasCluster, err := stack.MakeCluster(ctx, w.client, w.namespace, name)
+	if err != nil {
+		return nil, err
 	}
 	c := &cluster{world: w, name: name, owner: owner}
-	err := w.until(ctx, func() (bool, error) {
+	err = w.until(ctx, func() (bool, error) {
 		if err := w.client.Get(ctx, client.ObjectKeyFromObject(maasCluster), maasCluster); err != nil {
 			return false, err
 		}
@@ -53,18 +45,7 @@ func (w *world) makeCluster(ctx context.Context, name string) (*cluster, error) 
 	if err != nil {
 		return nil, fmt.Errorf("wait for MaasCluster %s: %w", name, err)
 	}
-	before := owner.DeepCopy()
-	owner.Spec.ControlPlaneEndpoint = clusterv1.APIEndpoint(maasCluster.Spec.ControlPlaneEndpoint)
-	if err := w.client.Patch(ctx, owner, client.MergeFrom(before)); err != nil {
-		return nil, fmt.Errorf("copy the endpoint of %s: %w", name, err)
-	}
-	before = owner.DeepCopy()
-	owner.Status.Initialization.InfrastructureProvisioned = new(true)
-	owner.Status.FailureDomains = maasCluster.Status.FailureDomains
-	if err := w.client.Status().Patch(ctx, owner, client.MergeFrom(before)); err != nil {
-		return nil, fmt.Errorf("copy the status of %s: %w", name, err)
-	}
-	return c, nil
+	return c, stack.Mirror(ctx, w.client, owner, maasCluster)
 }
 
 // delete deletes both objects, whose machines are gone, and waits until they are gone too.
@@ -101,35 +82,9 @@ func (w *world) until(ctx context.Context, holds func() (bool, error)) error {
 
 // makeMachine makes what the bootstrap provider, a control plane or MachineSet, and core make for one machine.
 func (l *life) makeMachine(ctx context.Context) error {
-	w := l.world
-	meta := func() metav1.ObjectMeta {
-		m := metav1.ObjectMeta{Namespace: w.namespace, Name: l.name, Labels: map[string]string{clusterv1.ClusterNameLabel: l.cluster.name}}
-		if l.controlPlane {
-			m.Labels[clusterv1.MachineControlPlaneLabel] = ""
-		}
-		return m
-	}
-	secret := clusterapi.Bootstrap(w.namespace, l.name, l.cluster.name, []byte("#cloud-config\n# "+l.name+"\n"))
-	machine := &clusterv1.Machine{ObjectMeta: meta(), Spec: clusterv1.MachineSpec{
-		ClusterName: l.cluster.name, Bootstrap: clusterv1.Bootstrap{DataSecretName: &secret.Name},
-		InfrastructureRef: clusterv1.ContractVersionedObjectReference{APIGroup: infrav1.GroupVersion.Group, Kind: "MaasMachine", Name: l.name},
-	}}
-	if err := errors.Join(w.client.Create(ctx, secret), w.client.Create(ctx, machine)); err != nil {
-		return fmt.Errorf("make Machine %s: %w", l.name, err)
-	}
-	maasMachine := &infrav1.MaasMachine{ObjectMeta: meta(), Spec: l.spec()}
-	if err := errors.Join(controllerutil.SetOwnerReference(machine, maasMachine, w.client.Scheme()), w.client.Create(ctx, maasMachine)); err != nil {
-		return fmt.Errorf("make MaasMachine %s: %w", l.name, err)
-	}
-	if !l.controlPlane {
-		return nil
-	}
-	before := machine.DeepCopy()
-	conditions.Set(machine, metav1.Condition{
-		Type: controlplanev1.KubeadmControlPlaneMachineAPIServerPodHealthyCondition, Status: metav1.ConditionTrue,
-		Reason: "Running", Message: "said by the campaign: no API server runs on the machine",
+	return stack.MakeMachine(ctx, l.world.client, stack.MachinePlan{
+		Namespace: l.world.namespace, Name: l.name, Cluster: l.cluster.name, ControlPlane: l.controlPlane, Spec: l.spec(),
 	})
-	return w.client.Status().Patch(ctx, machine, client.MergeFrom(before))
 }
 
 func (l *life) spec() infrav1.MaasMachineSpec {
@@ -145,10 +100,7 @@ func (l *life) spec() infrav1.MaasMachineSpec {
 
 // removeMachine takes away what makeMachine made, once the MaasMachine is gone.
 func (l *life) removeMachine(ctx context.Context) error {
-	meta := metav1.ObjectMeta{Namespace: l.world.namespace, Name: l.name}
-	return errors.Join(
-		client.IgnoreNotFound(l.world.client.Delete(ctx, &clusterv1.Machine{ObjectMeta: meta})),
-		client.IgnoreNotFound(l.world.client.Delete(ctx, clusterapi.Bootstrap(meta.Namespace, meta.Name, "", nil))))
+	return stack.RemoveMachine(ctx, l.world.client, l.world.namespace, l.name)
 }
 
 // annotate changes an annotation of the MaasMachine as a user does, in a merge patch that heeds nobody.

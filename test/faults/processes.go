@@ -2,12 +2,9 @@ package faults
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -17,13 +14,12 @@ import (
 
 	managerapp "github.com/capmaas/capmaas/controllers/app"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
+	"github.com/capmaas/capmaas/test/stack"
 )
 
 const (
 	// timeScale shortens the manager's waits.
 	timeScale = 0.02
-	// startLimit bounds how long a process may take to start.
-	startLimit = time.Minute
 	// lease is how long a manager leads without renewing it.
 	lease = 3 * time.Second
 )
@@ -45,12 +41,12 @@ type replica struct {
 	world *world
 	gate  *rpcGate
 
-	mu     sync.Mutex
-	maas   *maasGate
-	stop   context.CancelFunc
-	began  time.Time
-	up     bool
-	number int
+	mu      sync.Mutex
+	maas    *maasGate
+	process *stack.Service
+	began   time.Time
+	up      bool
+	number  int
 }
 
 // start starts a process.
@@ -62,45 +58,22 @@ func (r *replica) start() error {
 	dir := filepath.Join(w.dir, fmt.Sprintf("%p-%d", r, r.number))
 	var gate *maasGate
 	gate = newMAASGate(w.sim, w.operations, func(operation string, m moment) bool { return w.crossMAAS(r, gate, operation, m) })
-	if err := writeCredentials(dir, map[string]string{"MAAS_ENDPOINT": gate.url(), "MAAS_API_KEY": w.sim.APIKey()}); err != nil {
+	process, err := stack.StartService(context.Background(), stack.ServiceOptions{
+		Dir: dir, MAAS: gate.url(), Key: w.sim.APIKey(), Logs: w.campaign.logs(), Timing: timing(),
+		Configure: func(cfg *serviceapp.Config) {
+			cfg.DrainTimeout, cfg.ShortCalls, cfg.ListCalls = time.Second, 8, 2
+		},
+	})
+	if err != nil {
+		gate.close()
 		return err
 	}
-	bound := make(chan serviceapp.Addresses, 1)
-	cfg := serviceapp.Config{
-		Clock: now, Getenv: os.Getenv, Logs: w.campaign.logs(), Timing: timing(), Started: func(a serviceapp.Addresses) { bound <- a },
-	}
-	cfg.AddFlags(flag.NewFlagSet("lxdprovisioner", flag.ContinueOnError))
-	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir, cfg.DrainTimeout = "127.0.0.1:0", "127.0.0.1:0", dir, time.Second
-	cfg.ShortCalls, cfg.ListCalls = 8, 2
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
 	w.campaign.zombies.Go(func() {
-		ended <- serviceapp.Run(ctx, cfg)
+		_ = process.Wait() // what a process says whose connections were cut says nothing
 		gate.close()
 	})
-	select {
-	case a := <-bound:
-		r.maas, r.stop, r.began, r.up = gate, cancel, now(), true
-		return r.gate.connect(a.GRPC.String())
-	case err := <-ended:
-		cancel()
-		return fmt.Errorf("start the service: %w", errors.Join(err, errors.New("it ended at once")))
-	case <-time.After(startLimit):
-		cancel()
-		return errors.New("start the service: it listens nowhere")
-	}
-}
-
-func writeCredentials(dir string, files map[string]string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the credentials directory: %w", err)
-	}
-	for name, value := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o600); err != nil {
-			return fmt.Errorf("write the credentials: %w", err)
-		}
-	}
-	return nil
+	r.maas, r.process, r.began, r.up = gate, process, now(), true
+	return r.gate.connect(process.Address)
 }
 
 // kill cuts the running process off, and says whether there was one.
@@ -113,7 +86,7 @@ func (r *replica) kill() bool {
 	r.up = false
 	r.maas.cut()
 	r.gate.disconnect()
-	r.stop()
+	r.process.Cancel()
 	return true
 }
 
@@ -128,13 +101,13 @@ func (r *replica) age() (age time.Duration, ok bool) {
 type seat struct {
 	world *world
 
-	mu    sync.Mutex
-	api   *apiGate
-	calls *connections
-	from  map[string]bool // the addresses from which the manager has called
-	stop  context.CancelFunc
-	began time.Time
-	up    bool
+	mu      sync.Mutex
+	api     *apiGate
+	calls   *connections
+	from    map[string]bool // the addresses from which the manager has called
+	process *stack.Process
+	began   time.Time
+	up      bool
 }
 
 // start starts a manager.
@@ -147,25 +120,19 @@ func (s *seat) start() error {
 		return err
 	}
 	calls := &connections{}
-	options := managerapp.DefaultOptions()
-	options.Config, options.Namespace = s.config(api), w.namespace
-	options.MetricsAddress, options.HealthAddress, options.WebhookPort = "0", "0", 0
-	options.ProvisionerAddress, options.ProvisionerInsecure = w.target(), true
-	options.TimeScale, options.AnyControllerName = timeScale, true
-	options.MachineConcurrency = 16
+	options := stack.ManagerOptions(s.config(api), w.namespace, w.target())
+	options.TimeScale, options.MachineConcurrency = timeScale, 16
 	options.LeaderElect, options.LeaseNamespace, options.Lease = len(w.seats) > 1, w.namespace, lease
 	options.Dialer = s.dialer(calls)
-	ctx, cancel := context.WithCancel(context.Background())
-	s.api, s.calls, s.from, s.stop, s.began, s.up = api, calls, map[string]bool{}, cancel, now(), true
+	process := stack.StartManager(context.Background(), options)
+	s.api, s.calls, s.from, s.process, s.began, s.up = api, calls, map[string]bool{}, process, now(), true
 	w.campaign.zombies.Go(func() {
-		err := managerapp.Run(ctx, options)
+		err := process.Wait()
 		api.close()
-		if ctx.Err() == nil {
+		if s.killProcess(process) {
 			// It gave up by itself, as one does that can't renew its lease; whoever runs it starts it again.
 			w.storyf("manager ended by itself: %v", err)
-			if s.kill() {
-				w.revive(s)
-			}
+			w.revive(s)
 		}
 	})
 	return nil
@@ -197,14 +164,22 @@ func (s *seat) dialer(calls *connections) managerapp.Dialer {
 // kill cuts the manager off, and says whether there was one.
 func (s *seat) kill() bool {
 	s.mu.Lock()
+	process := s.process
+	s.mu.Unlock()
+	return s.killProcess(process)
+}
+
+// killProcess is kill where it is this process that runs.
+func (s *seat) killProcess(process *stack.Process) bool {
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.up {
+	if !s.up || s.process != process {
 		return false
 	}
 	s.up = false
 	s.api.close()
 	s.calls.cut()
-	s.stop()
+	s.process.Cancel()
 	return true
 }
 

@@ -17,6 +17,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/scheme"
+	"github.com/capmaas/capmaas/test/stack"
 )
 
 // world is one stack: a MAAS, replicas of the service, managers, and a namespace of the shared API server.
@@ -28,7 +29,7 @@ type world struct {
 	client     client.Client
 	seen       client.Reader // what the API server had a moment ago
 	sim        *maassim.Sim
-	operations operations
+	operations stack.Operations
 	replicas   []*replica
 	seats      []*seat
 	alice      *alice
@@ -39,7 +40,9 @@ type world struct {
 
 	mu      sync.Mutex
 	chance  *rand.Rand // for what depends on when something happens
-	calm    bool       // nothing is disturbed
+	mood    mood
+	deaths  int    // in this world
+	wait    string // what the comparison waits for
 	stories []string
 }
 
@@ -62,7 +65,7 @@ func newWorld(ctx context.Context, c *Campaign, number int) (*world, error) {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	w := &world{
-		campaign: c, name: fmt.Sprintf("w%d", number), dir: dir, sim: sim, operations: sim.Catalogue(), calm: true, stop: stop,
+		campaign: c, name: fmt.Sprintf("w%d", number), dir: dir, sim: sim, operations: sim.Catalogue(), stop: stop,
 		rng: rand.New(rand.NewPCG(seed, 2)), chance: rand.New(rand.NewPCG(seed, 3)),
 	}
 	w.alice = &alice{world: w, rng: rand.New(rand.NewPCG(seed, 4)), held: map[string]bool{}}
@@ -80,7 +83,7 @@ func newWorld(ctx context.Context, c *Campaign, number int) (*world, error) {
 	return w, w.startAll(ctx, 1+number%2)
 }
 
-// watch keeps a copy of the MaasMachines, so that waiting for them costs the API server nothing.
+// watch keeps a copy of the MaasMachines and MaasClusters, so that waiting for them costs the API server nothing.
 func (w *world) watch(ctx context.Context) error {
 	objects, err := cache.New(w.campaign.config, cache.Options{
 		Scheme: scheme.New(), DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
@@ -88,8 +91,10 @@ func (w *world) watch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watch the API server: %w", err)
 	}
-	if _, err := objects.GetInformer(ctx, &infrav1.MaasMachine{}); err != nil {
-		return fmt.Errorf("watch MaasMachines: %w", err)
+	for _, kind := range []client.Object{&infrav1.MaasMachine{}, &infrav1.MaasCluster{}} {
+		if _, err := objects.GetInformer(ctx, kind); err != nil {
+			return fmt.Errorf("watch %T: %w", kind, err)
+		}
 	}
 	go func() { _ = objects.Start(ctx) }()
 	if !objects.WaitForCacheSync(ctx) {
@@ -134,7 +139,7 @@ func splitList(text string) []string { return strings.Split(text, ",") }
 
 // close ends the stack for good.
 func (w *world) close() {
-	w.rest(true)
+	w.be(peaceful)
 	w.revival.Wait()
 	for _, s := range w.seats {
 		s.kill()
@@ -152,17 +157,55 @@ func (w *world) close() {
 	}
 }
 
-// rest ends or begins the disturbances.
-func (w *world) rest(calm bool) {
+// mood is how much is disturbed.
+type mood int
+
+const (
+	peaceful  mood = iota // nothing is
+	resting               // processes die where none ever died before, and nothing else happens
+	disturbed             // everything is
+)
+
+// be sets the mood.
+func (w *world) be(m mood) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.calm = calm
+	w.mood = m
 }
 
-func (w *world) resting() bool {
+func (w *world) is(m mood) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.calm
+	return w.mood == m
+}
+
+// chanceOfDeath is the probability of a death at a boundary at which somebody died before.
+func (w *world) chanceOfDeath() float64 {
+	if w.is(disturbed) {
+		return killChance
+	}
+	return 0
+}
+
+// waitsFor notes what the comparison waits for, and says whether that is something else than before, or somebody has died.
+func (w *world) waitsFor(wrong []violation, deaths int) (moved bool, died int) {
+	var all strings.Builder
+	for _, v := range wrong {
+		fmt.Fprintln(&all, v.kind, v.object, v.what)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	moved = all.String() != w.wait || w.deaths != deaths
+	w.wait = all.String()
+	return moved, w.deaths
+}
+
+// waiting is what the comparison waits for, in short; empty where nothing is waited for.
+func (w *world) waiting() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	first, _, _ := strings.Cut(w.wait, "\n")
+	return first
 }
 
 // roll gives true with a probability; for decisions that depend on when they are made.
