@@ -18,6 +18,13 @@ func (w *watcher) questions(ctx context.Context) ([]question, error) {
 	idle, full, groups := w.plan()
 	var out []question
 	for _, status := range slices.Sorted(maps.Keys(groups)) {
+		if status.FilterWord() == "" {
+			// MAAS can't be asked what has left a state that we have no word for.
+			for part := range slices.Chunk(groups[status], w.limits.WatchFullBatch) {
+				out = append(out, question{filter: MachineFilter{SystemIDs: part}, sweep: true})
+			}
+			continue
+		}
 		for part := range slices.Chunk(groups[status], w.limits.WatchBatch) {
 			if status != inventory.StatusDeployed {
 				out = append(out, question{filter: MachineFilter{SystemIDs: part, NotStatuses: []inventory.Status{status}}})

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
@@ -20,12 +21,21 @@ type filters struct {
 
 	mu    sync.Mutex
 	asked []provision.MachineFilter
+	// broken is how many of the next questions about owners MAAS does not answer.
+	broken int
 }
 
 func (f *filters) Machines(ctx context.Context, filter provision.MachineFilter) ([]inventory.Machine, error) {
 	f.mu.Lock()
 	f.asked = append(f.asked, filter)
+	breaks := len(filter.NotOwners) > 0 && f.broken > 0
+	if breaks {
+		f.broken--
+	}
 	f.mu.Unlock()
+	if breaks {
+		return nil, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "the connection broke")
+	}
 	return f.MAAS.Machines(ctx, filter)
 }
 
@@ -98,6 +108,23 @@ func TestWatchVMs_of_a_deployed_VM(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWatchVMs_X7_2_asks_again_at_once_what_MAAS_did_not_answer(t *testing.T) {
+	t.Parallel()
+	w, asked, req := deployedAndWatched(t)
+	asked.broken = 1
+	w.cfg.Timing.IdleInterval = 2 * time.Minute
+	w.restart()
+	events, stop := w.watch(watched(req.Attempt, inventory.StatusDeployed))
+	defer stop()
+	require.NotNil(t, (<-events).VM)
+	require.False(t, (<-events).Synced.IsZero())
+	w.clock.advance(2 * time.Minute)
+	require.Eventually(t, func() bool {
+		_, owner, power, _ := asked.of(req.Attempt.SystemID)
+		return owner > 1 && power > 0
+	}, 10*time.Second, time.Millisecond, "a failure is seen within two minutes, and not only within four")
 }
 
 // deployedAndWatched is a world with a deployed VM in which full reads tell nothing.

@@ -27,11 +27,16 @@ type watcher struct {
 	records map[string]*record
 	readers int
 	stop    context.CancelFunc
-	// cursor is the system id up to which records were read in full.
-	cursor             string
-	fullAt, idleAt     time.Time
+	asked
 	lastRound          time.Duration
 	consecutiveFailure bool
+}
+
+// asked is how far the rounds have come with what isn't asked in each of them.
+type asked struct {
+	// cursor is the system id up to which records were read in full.
+	cursor         string
+	fullAt, idleAt time.Time
 }
 
 // record is a machine that somebody watches, or watched a moment ago.
@@ -259,7 +264,18 @@ type question struct {
 	sweep bool
 }
 
-func (w *watcher) round(ctx context.Context) error {
+// round asks what is due. What could not be asked stays due.
+func (w *watcher) round(ctx context.Context) (err error) {
+	w.mu.Lock()
+	before := w.asked
+	w.mu.Unlock()
+	defer func() {
+		if err != nil {
+			w.mu.Lock()
+			w.asked = before
+			w.mu.Unlock()
+		}
+	}()
 	questions, err := w.questions(ctx)
 	if err != nil {
 		return err
