@@ -7,107 +7,138 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
+	"github.com/capmaas/capmaas/services/maassim/internal/gate"
+	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
+	"github.com/capmaas/capmaas/services/maassim/internal/region"
 )
 
-// controlHandler serves the simulator's own endpoint, to loopback alone:
-//
-//	GET    /_sim/                       this list
-//	GET    /_sim/lxd                    the instances in LXD
-//	GET    /_sim/machines               what MAAS believes
-//	GET    /_sim/dns                    the DNS records
-//	GET    /_sim/operations             the operations, with the names by which faults and counts know them
-//	GET    /_sim/presets                the names of ready-made refusals for faults
-//	GET    /_sim/requests               calls by operation; DELETE starts anew
-//	GET    /_sim/load                   what is being served and waits, and the time of each operation; DELETE starts anew
-//	GET    /_sim/faults                 the fault plan; POST adds a fault or a list of them, DELETE clears it
-//	GET    /_sim/windows                how many composes a fault holds between LXD and MAAS; DELETE lets them go on
-//	PUT    /_sim/hosts/{name}/offline   makes a host unreachable; DELETE brings it back
-//	PUT    /_sim/hosts/{name}/flapping  {"up": "20s", "down": "5s"} makes a host come and go; DELETE ends it
-//
-// and the stage directions of stage.go.
+// route is one request of the control endpoint: a pattern of http.ServeMux with what it does, in words and in fact.
+type route struct {
+	pattern, about string
+	serve          http.HandlerFunc
+}
+
+// controlHandler serves the simulator's own endpoint, to loopback alone; its root lists it. What the path names and there is not is answered 404,
+// what is wrong with a body or cannot be done 400, both with the reason in plain text; directions that were followed are answered 204, new faults with
+// the plan.
 func (s *Sim) controlHandler() http.Handler {
 	mux := http.NewServeMux()
-	show := func(pattern string, value func() any) {
-		mux.HandleFunc("GET "+pattern, func(w http.ResponseWriter, _ *http.Request) { reply(w, value()) })
+	for _, r := range s.controlRoutes() {
+		mux.HandleFunc(r.pattern, r.serve)
 	}
-	do := func(pattern string, act func()) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
-			act()
-			w.WriteHeader(http.StatusNoContent)
-		})
-	}
-	show("/_sim/{$}", func() any { return controlPaths })
-	show("/_sim/lxd", func() any { return s.LXD() })
-	show("/_sim/machines", func() any { return s.Machines() })
-	show("/_sim/dns", func() any { return s.DNSRecords() })
-	show("/_sim/operations", func() any { return s.Catalogue() })
-	show("/_sim/presets", func() any { return FaultPresets() })
-	show("/_sim/requests", func() any { return s.Requests() })
-	show("/_sim/load", func() any { return s.Load() })
-	show("/_sim/faults", func() any { return s.Faults() })
-	show("/_sim/windows", func() any { return map[string]int{"open": s.OpenWindows()} })
-	do("DELETE /_sim/requests", s.ResetRequests)
-	do("DELETE /_sim/load", s.ResetLoad)
-	do("DELETE /_sim/faults", s.ClearFaults)
-	do("DELETE /_sim/windows", s.ReleaseWindows)
-	mux.HandleFunc("POST /_sim/faults", s.postFaults)
-	host := func(pattern string, act func(name string, r *http.Request) error) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			err := act(r.PathValue("name"), r)
-			switch {
-			case errors.Is(err, errNoHost):
-				http.Error(w, err.Error(), http.StatusNotFound)
-			case err != nil:
-				http.Error(w, err.Error(), http.StatusBadRequest)
-			default:
-				w.WriteHeader(http.StatusNoContent)
-			}
-		})
-	}
-	host("PUT /_sim/hosts/{name}/offline", func(name string, _ *http.Request) error { return s.SetHostOffline(name, true) })
-	host("DELETE /_sim/hosts/{name}/offline", func(name string, _ *http.Request) error { return s.SetHostOffline(name, false) })
-	host("PUT /_sim/hosts/{name}/flapping", s.putFlapping)
-	host("DELETE /_sim/hosts/{name}/flapping", func(name string, _ *http.Request) error { return s.StopFlapping(name) })
-	s.stageRoutes(mux)
+	mux.HandleFunc("GET /_sim/{$}", show(s.controlPaths))
 	return loopbackOnly(mux)
 }
 
 // controlPaths is what the root of the control endpoint shows.
-var controlPaths = map[string]string{
-	"GET /_sim/lxd":                     "the instances in LXD",
-	"GET /_sim/machines":                "what MAAS believes",
-	"GET /_sim/dns":                     "the DNS records",
-	"GET /_sim/operations":              "the operations, with the names by which faults and counts know them",
-	"GET /_sim/presets":                 "the names of ready-made refusals for faults",
-	"GET|DELETE /_sim/requests":         "calls by operation",
-	"GET|DELETE /_sim/load":             "what is being served and waits, and the time of each operation",
-	"GET|POST|DELETE /_sim/faults":      "the fault plan",
-	"GET|DELETE /_sim/windows":          "composes held between LXD and MAAS",
-	"PUT|DELETE /_sim/hosts/X/offline":  "make host X unreachable",
-	"PUT|DELETE /_sim/hosts/X/flapping": `make host X come and go: {"up": "20s", "down": "5s"}`,
+func (s *Sim) controlPaths() map[string]string {
+	paths := make(map[string]string)
+	for _, r := range s.controlRoutes() {
+		paths[r.pattern] = r.about
+	}
+	return paths
+}
 
-	"POST /_sim/machines/X/finish":   `end what is under way on X: {}, {"failed": true}, {"byHand": true, "status": "ready", "power": "on"}`,
-	"POST /_sim/machines":            `add bare metal: {"name": "metal-9", "cores": 8, "memoryMiB": 16384, "zone": "az1"}`,
-	"POST /_sim/subnets":             `add a subnet: {"name": "data", "cidr": "10.30.0.0/24", "fabric": "fabric-data"}`,
-	"PUT /_sim/hosts/X":              `change cores, memory or bridges of X: {"cores": 64, "memoryMiB": 262144}`,
-	"PUT /_sim/hosts/X/next":         `how the next VM on X comes out: {"failure": "out of space"}, {"bridge": "br1"}, {"mac": "00:16:3e:00:00:01"}`,
-	"PUT|DELETE /_sim/racks/offline": "leave MAAS without a rack controller",
-	"PUT|DELETE /_sim/power/muted":   "do not report to MAAS how power commands end",
-	"POST /_sim/lxd":                 `make a VM behind MAAS's back: {"host": "lxd-1", "name": "vm", "cores": 1, "memory": 1024}`,
-	"DELETE /_sim/lxd/X/PROJECT/VM":  "remove a VM behind MAAS's back",
-	"POST /_sim/lxd/stop":            "stop every VM behind MAAS's back",
-	"PUT|GET|DELETE /_sim/holds/P/X": "hold the next call at place P about host or machine X (* for any), wait until one is held, let it go on",
+func (s *Sim) controlRoutes() []route {
+	return slices.Concat(s.viewRoutes(), s.faultRoutes(), s.stageRoutes())
+}
+
+// viewRoutes show what there is and what was asked.
+func (s *Sim) viewRoutes() []route {
+	return []route{
+		{"GET /_sim/lxd", "the instances in LXD", show(s.LXD)},
+		{"GET /_sim/machines", "what MAAS believes of machines", show(s.Machines)},
+		{"GET /_sim/dns", "the DNS records", show(s.DNSRecords)},
+		{"GET /_sim/operations", "the operations, with the names by which faults and counts know them", show(s.Catalogue)},
+		{"GET /_sim/presets", "the names of ready-made refusals for faults", show(FaultPresets)},
+		{"GET /_sim/requests", "admitted calls by operation", show(s.Requests)},
+		{"DELETE /_sim/requests", "count calls anew", do(s.ResetRequests)},
+		{"GET /_sim/load", "what is being served and waits, and the time of each operation", show(s.Load)},
+		{"DELETE /_sim/load", "count load anew", do(s.ResetLoad)},
+	}
+}
+
+// faultRoutes are about what goes wrong.
+func (s *Sim) faultRoutes() []route {
+	return []route{
+		{"GET /_sim/faults", "what is left of the fault plan", show(s.Faults)},
+		{"POST /_sim/faults", `add a fault or a list of them: {"operation": "vm-hosts.compose", "preset": "no-rack", "count": 1}`, s.postFaults},
+		{"DELETE /_sim/faults", "clear the fault plan", do(s.ClearFaults)},
+		{"GET /_sim/windows", "how many composes a fault holds between LXD and MAAS", show(func() any { return map[string]int{"open": s.OpenWindows()} })},
+		{"DELETE /_sim/windows", "let them go on", do(s.ReleaseWindows)},
+		{"PUT /_sim/hosts/{host}/offline", "make the host unreachable", direct(func(r *http.Request, _ struct{}) error {
+			return s.SetHostOffline(r.PathValue("host"), true)
+		})},
+		{"DELETE /_sim/hosts/{host}/offline", "bring the host back", direct(func(r *http.Request, _ struct{}) error {
+			return s.SetHostOffline(r.PathValue("host"), false)
+		})},
+		{"PUT /_sim/hosts/{host}/flapping", `make the host come and go: {"up": "20s", "down": "5s"}`, direct(s.putFlapping)},
+		{"DELETE /_sim/hosts/{host}/flapping", "end that", direct(func(r *http.Request, _ struct{}) error {
+			return s.StopFlapping(r.PathValue("host"))
+		})},
+	}
+}
+
+// show serves a value as JSON.
+func show[T any](value func() T) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { reply(w, value()) }
+}
+
+// do serves what cannot fail.
+func do(act func()) http.HandlerFunc {
+	return direct(func(*http.Request, struct{}) error {
+		act()
+		return nil
+	})
+}
+
+// direct serves a direction with an optional JSON body.
+func direct[T any](follow func(*http.Request, T) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var what T
+		err := decodeStrictly(r.Body, &what)
+		if err == nil || errors.Is(err, io.EOF) {
+			err = follow(r, what)
+		}
+		switch {
+		case err == nil:
+			w.WriteHeader(http.StatusNoContent)
+		case strings.Contains(r.Pattern, "{") && slices.ContainsFunc(unknown, func(one error) bool { return errors.Is(err, one) }):
+			http.Error(w, err.Error(), http.StatusNotFound)
+		default:
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}
+}
+
+// unknown are the errors about what there is not; where a path has names they are about those.
+var unknown = []error{lxd.ErrNoHost, lxd.ErrNotFound, region.ErrNoMachine, gate.ErrNoHold, errNoPlace}
+
+// decodeStrictly reads one JSON value without fields that there are not, and nothing behind it. It fails with io.EOF when there is none.
+func decodeStrictly(from io.Reader, into any) error {
+	dec := json.NewDecoder(from)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	return endOf(dec)
+}
+
+// endOf fails when something follows the JSON value that was read.
+func endOf(dec *json.Decoder) error {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is something behind the JSON value")
+	}
+	return nil
 }
 
 // putFlapping reads how long the host is up and down in turn.
-func (s *Sim) putFlapping(name string, r *http.Request) error {
-	var body struct{ Up, Down string }
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		return fmt.Errorf("read the durations: %w", err)
-	}
+func (s *Sim) putFlapping(r *http.Request, body struct{ Up, Down string }) error {
 	up, err := time.ParseDuration(body.Up)
 	if err != nil {
 		return fmt.Errorf("up: %w", err)
@@ -116,7 +147,7 @@ func (s *Sim) putFlapping(name string, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("down: %w", err)
 	}
-	return s.FlapHost(name, up, down)
+	return s.FlapHost(r.PathValue("host"), up, down)
 }
 
 func loopbackOnly(next http.Handler) http.Handler {

@@ -15,4 +15,4 @@ func IsCostPart(name string) bool { return name == costAnyMachine || name == cos
 func WorksOn(e Effect) []string { return fault.WorksOn(e) }
 
 // ControlPaths lets tests know the control endpoint.
-func ControlPaths() map[string]string { return controlPaths }
+func (s *Sim) ControlPaths() map[string]string { return s.controlPaths() }

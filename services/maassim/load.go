@@ -30,6 +30,9 @@ func decodeConfig(data []byte, cfg *Config) error {
 	if err := dec.Decode(&file); err != nil {
 		return err
 	}
+	if err := endOf(dec); err != nil {
+		return err
+	}
 	// Lists are replaced rather than merged element by element.
 	fields := reflect.ValueOf(cfg).Elem()
 	for i := range fields.NumField() {
@@ -45,9 +48,7 @@ func decodeConfig(data []byte, cfg *Config) error {
 	if err != nil {
 		return err
 	}
-	strict := json.NewDecoder(bytes.NewReader(plain))
-	strict.DisallowUnknownFields()
-	return strict.Decode(cfg)
+	return decodeStrictly(bytes.NewReader(plain), cfg)
 }
 
 // fieldNamed finds the name in a JSON object that encoding/json would read into this field.

@@ -1,7 +1,6 @@
 package maassim
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -9,13 +8,6 @@ import (
 
 	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 )
-
-var (
-	errFlapping = errors.New("a host flaps with two durations above 0")
-	errNoHost   = errors.New("no LXD host")
-)
-
-func noHost(name string) error { return fmt.Errorf("%w %q", errNoHost, name) }
 
 // ParseFault reads a fault as a flag holds it, for example "operation=vm-hosts.compose,host=lxd-3,status=503,count=2"; the names are those of
 // the JSON fields. A comma inside a value is written \, and between patterns |.

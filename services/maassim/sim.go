@@ -93,16 +93,24 @@ func (s *Sim) Version() string { return s.cfg.Version }
 // LXD returns every instance of every host: the truth, whatever MAAS believes.
 func (s *Sim) LXD() []Instance { return s.lxd.Instances() }
 
-// AddInstance makes an instance in LXD behind MAAS's back.
+// AddInstance makes an instance in LXD behind MAAS's back. It fails when there is no such host, when LXD has or would have no such instance,
+// and while LXD cannot be reached.
 func (s *Sim) AddInstance(i Instance) error {
 	if i.Project == "" {
 		i.Project = "maas"
 	}
+	if err := s.lxd.Check(i); err != nil {
+		return err
+	}
 	return s.lxd.Create(i)
 }
 
-// RemoveInstance removes an instance from LXD behind MAAS's back.
+// RemoveInstance removes an instance from LXD behind MAAS's back. It fails when there is no such host or instance, and while LXD cannot be
+// reached.
 func (s *Sim) RemoveInstance(host, project, name string) error {
+	if err := s.lxd.Has(host); err != nil {
+		return err
+	}
 	return s.lxd.Delete(host, project, name)
 }
 
@@ -132,8 +140,8 @@ func (s *Sim) ResetRequests() { s.counts.Reset() }
 
 // SetHostOffline makes LXD on a host unreachable, or reachable again, and its machine off or on. It fails when there is no such host.
 func (s *Sim) SetHostOffline(name string, offline bool) error {
-	if !s.lxd.SetOffline(name, offline) {
-		return noHost(name)
+	if err := s.lxd.SetOffline(name, offline); err != nil {
+		return err
 	}
 	s.region.SetHostPower(name, !offline)
 	return nil

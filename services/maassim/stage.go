@@ -2,11 +2,11 @@ package maassim
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/capmaas/capmaas/services/maassim/internal/gate"
 	"github.com/capmaas/capmaas/services/maassim/internal/lxd"
@@ -32,7 +32,8 @@ const AnyName = gate.Any
 // VM host. It fails when nothing is.
 func (s *Sim) Finish(machine string, end Ending) error { return s.region.Finish(machine, end) }
 
-// Hold makes the next call wait that gets to the place on behalf of the host or machine, until LetGo or Close. Later calls pass while it waits.
+// Hold makes the next call wait that gets to the place on behalf of the VM host, or of the machine of this hostname or system id, until LetGo or
+// Close. Later calls pass while it waits. The host or machine need not be there yet.
 func (s *Sim) Hold(place, name string) { s.gates.Hold(place, name) }
 
 // AwaitHeld returns when a call waits at a place that Hold named.
@@ -50,19 +51,11 @@ func (s *Sim) Disconnect(disconnected bool) { s.lxd.Disconnect(disconnected) }
 func (s *Sim) MutePower(muted bool) { s.region.MutePower(muted) }
 
 // FailNext makes LXD on a host refuse the next VM with these words.
-func (s *Sim) FailNext(host, words string) error {
-	if !s.lxd.FailNext(host, words) {
-		return fmt.Errorf("no LXD host %q", host)
-	}
-	return nil
-}
+func (s *Sim) FailNext(host, words string) error { return s.lxd.FailNext(host, words) }
 
 // AttachNext makes the first NIC of the next VM on a host hang on this bridge, which MAAS need not know, or have this MAC address.
 func (s *Sim) AttachNext(host, bridge, mac string) error {
-	if !s.lxd.AttachNext(host, lxd.NIC{Parent: bridge, MAC: mac}) {
-		return fmt.Errorf("no LXD host %q", host)
-	}
-	return nil
+	return s.lxd.AttachNext(host, lxd.NIC{Parent: bridge, MAC: mac})
 }
 
 // StopInstances stops every VM of every host in LXD, of which MAAS is not told.
@@ -78,7 +71,7 @@ func (s *Sim) AddMetal(c MetalConfig) error { return s.region.AddMetal(c) }
 func (s *Sim) Rebuild(host string, c HostConfig) error { return s.region.Rebuild(host, c) }
 
 // gate is where a call inside MAAS may be held.
-func (s *Sim) gate(place, name string) { s.gates.Pass(s.done, place, name) }
+func (s *Sim) gate(place string, names ...string) { s.gates.Pass(s.done, place, names...) }
 
 // stopAtPlaces makes every operation a place where its calls can be held.
 func (s *Sim) stopAtPlaces(resources []rest.Resource) []rest.Resource {
@@ -96,57 +89,81 @@ func (s *Sim) stopAtPlaces(resources []rest.Resource) []rest.Resource {
 	return resources
 }
 
-// stageRoutes are the control endpoint's stage directions, which controlPaths lists. Bodies are JSON and optional; answers are 204, or 400
-// with the reason in plain text. Places to hold calls at are the operations (machines.deploy), lxd.created, lxd.listed,
-// lxd.deleting and deploy.read.
-func (s *Sim) stageRoutes(mux *http.ServeMux) {
-	mux.HandleFunc("POST /_sim/machines/{name}/finish", direct(func(r *http.Request, end Ending) error {
-		return s.Finish(r.PathValue("name"), end)
-	}))
-	mux.HandleFunc("POST /_sim/machines", direct(func(_ *http.Request, c MetalConfig) error { return s.AddMetal(c) }))
-	mux.HandleFunc("POST /_sim/subnets", direct(func(_ *http.Request, c SubnetConfig) error { return s.AddSubnet(c) }))
-	mux.HandleFunc("PUT /_sim/hosts/{name}", direct(func(r *http.Request, c HostConfig) error { return s.Rebuild(r.PathValue("name"), c) }))
-	mux.HandleFunc("PUT /_sim/hosts/{name}/next", direct(func(r *http.Request, next struct{ Failure, Bridge, MAC string }) error {
-		if next.Failure != "" {
-			return s.FailNext(r.PathValue("name"), next.Failure)
+// errNoPlace is what a hold at a place that there is not fails with.
+var errNoPlace = errors.New("no place")
+
+// checkedHold holds where a call can get: the place exists, and so does the host or machine.
+func (s *Sim) checkedHold(place, name string) error {
+	places := slices.Concat(region.Places(), s.api.Operations())
+	if !slices.Contains(places, place) {
+		return fmt.Errorf("%w %q: there are %s", errNoPlace, place, strings.Join(places, ", "))
+	}
+	if name != AnyName {
+		if err := s.region.CheckPlaced(name); err != nil {
+			return err
 		}
-		return s.AttachNext(r.PathValue("name"), next.Bridge, next.MAC)
-	}))
-	mux.HandleFunc("POST /_sim/lxd/stop", direct(func(*http.Request, struct{}) error { s.StopInstances(); return nil }))
-	mux.HandleFunc("POST /_sim/lxd", direct(func(_ *http.Request, i Instance) error { return s.AddInstance(i) }))
-	mux.HandleFunc("DELETE /_sim/lxd/{host}/{project}/{name}", direct(func(r *http.Request, _ struct{}) error {
-		return s.RemoveInstance(r.PathValue("host"), r.PathValue("project"), r.PathValue("name"))
-	}))
-	mux.HandleFunc("PUT /_sim/racks/offline", direct(func(*http.Request, struct{}) error { s.Disconnect(true); return nil }))
-	mux.HandleFunc("DELETE /_sim/racks/offline", direct(func(*http.Request, struct{}) error { s.Disconnect(false); return nil }))
-	mux.HandleFunc("PUT /_sim/power/muted", direct(func(*http.Request, struct{}) error { s.MutePower(true); return nil }))
-	mux.HandleFunc("DELETE /_sim/power/muted", direct(func(*http.Request, struct{}) error { s.MutePower(false); return nil }))
-	mux.HandleFunc("PUT /_sim/holds/{place}/{name}", direct(func(r *http.Request, _ struct{}) error {
-		s.Hold(r.PathValue("place"), r.PathValue("name"))
-		return nil
-	}))
-	mux.HandleFunc("GET /_sim/holds/{place}/{name}", direct(func(r *http.Request, _ struct{}) error {
-		return s.AwaitHeld(r.Context(), r.PathValue("place"), r.PathValue("name"))
-	}))
-	mux.HandleFunc("DELETE /_sim/holds/{place}/{name}", direct(func(r *http.Request, _ struct{}) error {
-		return s.LetGo(r.PathValue("place"), r.PathValue("name"))
-	}))
+	}
+	s.Hold(place, name)
+	return nil
 }
 
-// direct serves a direction with an optional JSON body: 204 when it was followed, 400 with the reason when not.
-func direct[T any](follow func(*http.Request, T) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		var what T
-		dec := json.NewDecoder(r.Body)
-		dec.DisallowUnknownFields()
-		err := dec.Decode(&what)
-		if err == nil || errors.Is(err, io.EOF) {
-			err = follow(r, what)
-		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		w.WriteHeader(http.StatusNoContent)
+// stageRoutes are the stage directions. Their bodies are JSON and optional.
+func (s *Sim) stageRoutes() []route {
+	return []route{
+		{
+			"POST /_sim/machines/{machine}/finish", `end what is under way on the machine: {}, {"failed": true}, {"byHand": true, "status": "ready", "power": "on"}`,
+			direct(func(r *http.Request, end Ending) error { return s.Finish(r.PathValue("machine"), end) }),
+		},
+		{
+			"POST /_sim/machines", `add bare metal: {"name": "metal-9", "cores": 8, "memoryMiB": 16384, "zone": "az1"}`,
+			direct(func(_ *http.Request, c MetalConfig) error { return s.AddMetal(c) }),
+		},
+		{
+			"POST /_sim/subnets", `add a subnet: {"name": "more", "cidr": "10.40.0.0/24", "fabric": "fabric-data"}`,
+			direct(func(_ *http.Request, c SubnetConfig) error { return s.AddSubnet(c) }),
+		},
+		{
+			"PUT /_sim/hosts/{host}", `change cores, memory or bridges of the host: {"cores": 64, "memoryMiB": 262144}`,
+			direct(func(r *http.Request, c HostConfig) error { return s.Rebuild(r.PathValue("host"), c) }),
+		},
+		{
+			"PUT /_sim/hosts/{host}/next", `how the next VM on the host comes out: {"failure": "out of space"}, {"bridge": "br1"}, {"mac": "00:16:3e:00:00:01"}`,
+			direct(s.putNext),
+		},
+		{
+			"POST /_sim/lxd", `make a VM behind MAAS's back: {"host": "lxd-1", "name": "vm", "cores": 1, "memory": 1024}`,
+			direct(func(_ *http.Request, i Instance) error { return s.AddInstance(i) }),
+		},
+		{"DELETE /_sim/lxd/{host}/{project}/{vm}", "remove a VM behind MAAS's back", direct(func(r *http.Request, _ struct{}) error {
+			return s.RemoveInstance(r.PathValue("host"), r.PathValue("project"), r.PathValue("vm"))
+		})},
+		{"POST /_sim/lxd/stop", "stop every VM behind MAAS's back", do(s.StopInstances)},
+		{"PUT /_sim/racks/offline", "leave MAAS without a rack controller", do(func() { s.Disconnect(true) })},
+		{"DELETE /_sim/racks/offline", "bring the rack controllers back", do(func() { s.Disconnect(false) })},
+		{"PUT /_sim/power/muted", "do not report to MAAS how power commands end", do(func() { s.MutePower(true) })},
+		{"DELETE /_sim/power/muted", "report it again", do(func() { s.MutePower(false) })},
+		{"PUT /_sim/holds/{place}/{name}", "hold the next call at a place about a VM host or a machine (* for any)", direct(func(r *http.Request, _ struct{}) error {
+			return s.checkedHold(r.PathValue("place"), r.PathValue("name"))
+		})},
+		{"GET /_sim/holds/{place}/{name}", "wait until a call is held", direct(func(r *http.Request, _ struct{}) error {
+			return s.AwaitHeld(r.Context(), r.PathValue("place"), r.PathValue("name"))
+		})},
+		{"DELETE /_sim/holds/{place}/{name}", "let it go on", direct(func(r *http.Request, _ struct{}) error {
+			return s.LetGo(r.PathValue("place"), r.PathValue("name"))
+		})},
 	}
+}
+
+// putNext takes how the next VM of a host comes out: not at all, or with another NIC.
+func (s *Sim) putNext(r *http.Request, next struct{ Failure, Bridge, MAC string }) error {
+	host := r.PathValue("host")
+	switch attached := next.Bridge != "" || next.MAC != ""; {
+	case next.Failure != "" && attached:
+		return errors.New("the next VM either fails or has a NIC")
+	case next.Failure != "":
+		return s.FailNext(host, next.Failure)
+	case attached:
+		return s.AttachNext(host, next.Bridge, next.MAC)
+	}
+	return errors.New("want a failure, a bridge or a mac")
 }

@@ -1,6 +1,7 @@
 package maassim
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -88,19 +89,11 @@ func (s *Sim) disturb(about fault.Request, faults []fault.Fault) func() {
 // host's own machine stays as it is. It fails when there is no such host, or when a duration is not positive.
 func (s *Sim) FlapHost(name string, up, down time.Duration) error {
 	if up <= 0 || down <= 0 {
-		return errFlapping
+		return errors.New("a host flaps with two durations above 0")
 	}
 	began := s.now()
-	if !s.lxd.Flap(name, func() bool { return s.now().Sub(began)%(up+down) >= up }) {
-		return noHost(name)
-	}
-	return nil
+	return s.lxd.Flap(name, func() bool { return s.now().Sub(began)%(up+down) >= up })
 }
 
 // StopFlapping leaves a host reachable. It fails when there is no such host.
-func (s *Sim) StopFlapping(name string) error {
-	if !s.lxd.Flap(name, nil) {
-		return noHost(name)
-	}
-	return nil
-}
+func (s *Sim) StopFlapping(name string) error { return s.lxd.Flap(name, nil) }

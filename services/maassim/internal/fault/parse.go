@@ -1,8 +1,12 @@
 package fault
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,26 +71,36 @@ func splitUnescaped(text string) []string {
 	return parts
 }
 
-// ParseAll reads JSON: one fault, a list of them, or {"faults": [...]}.
+// ParseAll reads JSON: one fault, a list of them, or {"faults": [...]}. It refuses fields that there are not, and anything else.
 func ParseAll(data []byte) ([]Fault, error) {
+	list, err := listOf(bytes.TrimSpace(data))
+	if err != nil {
+		return nil, err
+	}
 	var faults []Fault
-	if err := json.Unmarshal(data, &faults); err == nil {
-		return faults, nil
-	} else if trimmed := strings.TrimSpace(string(data)); strings.HasPrefix(trimmed, "[") {
+	if err := json.Unmarshal(list, &faults); err != nil {
 		return nil, err
 	}
-	var file struct {
-		Faults json.RawMessage `json:"faults"`
-	}
-	if err := json.Unmarshal(data, &file); err != nil {
-		return nil, err
-	}
-	if file.Faults != nil {
-		return ParseAll(file.Faults)
-	}
-	var one Fault
-	if err := json.Unmarshal(data, &one); err != nil {
-		return nil, err
-	}
-	return []Fault{one}, nil
+	return faults, nil
 }
+
+// listOf returns the JSON list that a fault plan is or has.
+func listOf(plan []byte) ([]byte, error) {
+	if bytes.HasPrefix(plan, []byte("[")) {
+		return plan, nil
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(plan, &object); err != nil || object == nil {
+		return nil, fmt.Errorf(`want a fault, a list of faults or {"faults": [...]}: %w`, cmp.Or(err, errNoPlan))
+	}
+	list, ok := object["faults"]
+	switch {
+	case !ok:
+		return slices.Concat([]byte("["), plan, []byte("]")), nil
+	case len(object) > 1 || !bytes.HasPrefix(list, []byte("[")):
+		return nil, errors.New(`"faults" holds a list of faults, and nothing stands beside it`)
+	}
+	return list, nil
+}
+
+var errNoPlan = errors.New("it is null")

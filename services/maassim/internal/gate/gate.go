@@ -3,12 +3,16 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 )
 
 // Any stands for every host and every machine.
 const Any = "*"
+
+// ErrNoHold is what LetGo and Await fail with where nothing is to be held.
+var ErrNoHold = errors.New("nothing is held")
 
 // Gates are the places at which calls are to be held. The zero value holds none; it is safe for concurrent use.
 type Gates struct {
@@ -99,4 +103,4 @@ func (g *Gates) take(place string, names []string) *hold {
 	return nil
 }
 
-func noHold(place, name string) error { return fmt.Errorf("nothing is held at %s of %s", place, name) }
+func noHold(place, name string) error { return fmt.Errorf("%w at %s of %s", ErrNoHold, place, name) }

@@ -19,6 +19,9 @@ var ErrOffline = errors.New("Failed to connect to the LXD REST API: [Errno 113] 
 // ErrNotFound is the answer for an instance that the host does not have.
 var ErrNotFound = errors.New("Instance not found")
 
+// ErrNoHost is what stage directions about a host that there is not fail with.
+var ErrNoHost = errors.New("no LXD host")
+
 // Pool is a storage pool of a host.
 type Pool struct {
 	Name    string
@@ -88,14 +91,12 @@ func (w *World) AddHost(name string, pools []Pool) {
 	w.order = append(w.order, name)
 }
 
-// SetOffline makes a host unreachable, or reachable again. Its instances go on existing. It reports whether there is such a host.
-func (w *World) SetOffline(name string, offline bool) bool {
-	defer w.begin()()
-	h, ok := w.hosts[name]
-	if ok {
-		h.offline = offline
-	}
-	return ok
+// Has fails with ErrNoHost, which says which hosts there are, unless there is such a host.
+func (w *World) Has(name string) error { return w.direct(name, func(*host) {}) }
+
+// SetOffline makes a host unreachable, or reachable again. Its instances go on existing. It fails with ErrNoHost.
+func (w *World) SetOffline(name string, offline bool) error {
+	return w.direct(name, func(h *host) { h.offline = offline })
 }
 
 // Reach says why the host cannot be reached: ErrNoRack, ErrOffline, or nil when it can.

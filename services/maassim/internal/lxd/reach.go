@@ -21,14 +21,9 @@ func (w *World) Interrupt(name string) (restore func()) {
 	}
 }
 
-// Flap lets a host come and go: it cannot be reached while down says so. nil ends it. It reports whether there is such a host.
-func (w *World) Flap(name string, down func() bool) bool {
-	defer w.begin()()
-	h, ok := w.hosts[name]
-	if ok {
-		h.flapping = down
-	}
-	return ok
+// Flap lets a host come and go: it cannot be reached while down says so. nil ends it. It fails with ErrNoHost.
+func (w *World) Flap(name string, down func() bool) error {
+	return w.direct(name, func(h *host) { h.flapping = down })
 }
 
 // Hosts returns the names of all hosts, in the order in which they were added.

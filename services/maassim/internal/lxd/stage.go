@@ -1,6 +1,12 @@
 package lxd
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/capmaas/capmaas/services/maassim/internal/known"
+)
 
 // ErrNoRack is the failure of whoever has to go through a rack controller while none is connected.
 var ErrNoRack = errors.New("Unable to connect to any rack controller ; no connections available.") //nolint:staticcheck,revive // MAAS's own words
@@ -17,25 +23,55 @@ func (w *World) Disconnect(disconnected bool) {
 	w.disconnected = disconnected
 }
 
-// FailNext makes the next instance on a host fail with these words. It reports whether there is such a host.
-func (w *World) FailNext(hostName, words string) bool {
+// direct follows a stage direction about a host, or fails with ErrNoHost.
+func (w *World) direct(name string, follow func(*host)) error {
 	defer w.begin()()
-	h, ok := w.hosts[hostName]
-	if ok {
-		h.next.failure = errors.New(words)
+	h, ok := w.hosts[name]
+	if !ok {
+		return fmt.Errorf("%w %q: there are %s", ErrNoHost, name, known.List(w.order))
 	}
-	return ok
+	follow(h)
+	return nil
+}
+
+// Check says why LXD would not make an instance wherever it can be reached: there is no such host, or it would have no such instance.
+func (w *World) Check(inst Instance) (err error) {
+	if noHost := w.direct(inst.Host, func(h *host) { err = h.check(inst) }); noHost != nil {
+		return noHost
+	}
+	return err
+}
+
+func (h *host) check(inst Instance) error {
+	if inst.Cores < 0 || inst.MemoryMiB < 0 {
+		return fmt.Errorf("instance %q: cores and memory cannot be negative", inst.Name)
+	}
+	for _, d := range inst.Disks {
+		pools := h.poolNames()
+		if d.Size < 0 || !slices.Contains(pools, d.Pool) {
+			return fmt.Errorf("instance %q: a disk of %d bytes on storage pool %q: the host has the pools %s", inst.Name, d.Size, d.Pool, known.List(pools))
+		}
+	}
+	return ValidName(inst.Name)
+}
+
+func (h *host) poolNames() []string {
+	names := make([]string, 0, len(h.pools))
+	for _, p := range h.pools {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// FailNext makes the next instance on a host fail with these words. It fails with ErrNoHost.
+func (w *World) FailNext(hostName, words string) error {
+	return w.direct(hostName, func(h *host) { h.next.failure = errors.New(words) })
 }
 
 // AttachNext makes the first interface of the next instance on a host hang on this bridge or have this MAC address; what is empty is left as
-// it would be. It reports whether there is such a host.
-func (w *World) AttachNext(hostName string, nic NIC) bool {
-	defer w.begin()()
-	h, ok := w.hosts[hostName]
-	if ok {
-		h.next.nic = &nic
-	}
-	return ok
+// it would be. It fails with ErrNoHost.
+func (w *World) AttachNext(hostName string, nic NIC) error {
+	return w.direct(hostName, func(h *host) { h.next.nic = &nic })
 }
 
 // Attachment returns what AttachNext said of the next instance on a host, and whether it said anything. It is said once.

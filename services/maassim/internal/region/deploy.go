@@ -37,7 +37,7 @@ func (r *Region) tryDeploy(q *rest.Request) (answer any, lost bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	r.held(PlaceDeployRead, m.name)
+	r.held(PlaceDeployRead, m.name, m.systemID)
 	if m.ready {
 		r.acquiring.Lock()
 		defer r.acquiring.Unlock()

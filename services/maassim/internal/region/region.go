@@ -23,7 +23,7 @@ type Region struct {
 	lxd   *lxd.World
 	clock func() time.Time
 	wait  func(time.Duration)
-	gate  func(place, name string)
+	gate  func(place string, names ...string)
 	// mutedPower: the end of a power command is not reported, so that only a query tells MAAS what it did.
 	mutedPower bool
 
@@ -60,7 +60,7 @@ type Deps struct {
 	// Wait passes simulated time inside a call.
 	Wait func(time.Duration)
 	// Gate is called without locks at the places where a call about a host or a machine can be held: PlaceCreated and its like.
-	Gate func(place, name string)
+	Gate func(place string, names ...string)
 }
 
 // New returns a region as the configuration describes it, with its hosts in LXD. It fails when the configuration contradicts itself.

@@ -2,11 +2,15 @@ package region
 
 import (
 	"container/heap"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// ErrNoMachine is what a stage direction about a machine that there is not fails with.
+var ErrNoMachine = errors.New("no machine")
 
 // Ending is how an operation ends that somebody ends ahead of its time.
 type Ending struct {
@@ -21,16 +25,39 @@ type Ending struct {
 	Disown bool
 }
 
+// check says what is wrong with an ending that could not be meant.
+func (e Ending) check() error {
+	if _, ok := parseStatus(e.Status); e.Status != "" && !ok {
+		var names []string
+		for _, n := range statusNames {
+			names = append(names, n.filter)
+		}
+		return fmt.Errorf("unknown status %q: want one of %s", e.Status, strings.Join(names, ", "))
+	}
+	switch {
+	case !slices.Contains([]string{"", "on", "off"}, e.Power):
+		return fmt.Errorf("unknown power state %q: want on or off", e.Power)
+	case !e.ByHand && (e.Status != "" || e.Power != "" || e.Disown):
+		return errors.New("status, power and disown are written by hand: byHand is missing")
+	case e.ByHand && e.Failed:
+		return errors.New("an operation ends either as failed or by hand")
+	}
+	return nil
+}
+
 // Finish ends what is under way on a machine, or the inventory of a VM host's machine. It fails when there is no such machine or nothing is
 // under way on it.
 func (r *Region) Finish(name string, end Ending) error {
+	if err := end.check(); err != nil {
+		return err
+	}
 	defer r.begin()()
 	m := r.machineNamed(name)
 	if m == nil {
 		m = r.machine(name)
 	}
 	if m == nil {
-		return fmt.Errorf("no machine %q", name)
+		return fmt.Errorf("%w %q", ErrNoMachine, name)
 	}
 	if end.ByHand {
 		return r.finishByHand(m, end)
@@ -60,10 +87,7 @@ func (r *Region) finishByHand(m *machine, end Ending) error {
 			return err
 		}
 	} else {
-		s, ok := parseStatus(end.Status)
-		if !ok {
-			return fmt.Errorf("unknown status %q", end.Status)
-		}
+		s, _ := parseStatus(end.Status) // it was checked
 		m.set(s)
 	}
 	if end.Power != "" {
@@ -112,11 +136,11 @@ func (r *Region) MutePower(muted bool) {
 	r.mutedPower = muted
 }
 
-// NamesIn returns the name of the VM host or the machine that the path of an operation is about, if it is about one.
+// NamesIn returns the names of the VM host or the machine that the path of an operation is about, if it is about one.
 func (r *Region) NamesIn(operation string, path map[string]string) []string {
 	defer r.begin()()
 	if m := r.lookUp(path["system_id"]); m != nil {
-		return []string{m.hostname}
+		return []string{m.hostname, m.systemID}
 	}
 	id, err := strconv.Atoi(path["id"])
 	if err != nil || !strings.HasPrefix(operation, "vm-hosts.") {
@@ -148,7 +172,7 @@ func (r *Region) Rebuild(name string, c Host) error {
 	defer r.begin()()
 	at := slices.IndexFunc(r.servers, func(s server) bool { return s.Name == name })
 	if at < 0 {
-		return fmt.Errorf("no LXD server %q", name)
+		return r.lxd.Has(name)
 	}
 	s := r.servers[at]
 	if c.Cores > 0 {
