@@ -89,6 +89,7 @@ func RunContract(t *testing.T, start func(t *testing.T) Harness) {
 		{"ReleaseMachine_leaves_nothing_held", (*suite).releaseMachine},
 		{"X8.1_EnsureEndpoint_keeps_exactly_the_addresses", (*suite).ensureEndpoint},
 		{"GetEndpoint_and_DeleteEndpoint_of_what_is_not_there", (*suite).absentEndpoint},
+		{"TakeOverMachine_takes_what_is_proved_and_nothing_else", (*suite).takeOver},
 		{"ListZones_ListResourcePools_ListSubnets_ListImages_GetRegion", (*suite).lists},
 		{"every_call_is_validated", (*suite).validation},
 		{"MAAS_that_is_silent_is_Unavailable_and_GetRegion_says_so", (*suite).silentMAAS},

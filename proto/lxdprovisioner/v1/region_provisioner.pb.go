@@ -1262,11 +1262,140 @@ func (x *GetRegionResponse) GetProblemReason() string {
 	return ""
 }
 
+// TakeOverMachineRequest names a machine that another provider has deployed.
+type TakeOverMachineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. MAAS's system id, as the other provider has stored it.
+	SystemId string `protobuf:"bytes,1,opt,name=system_id,json=systemId,proto3" json:"system_id,omitempty"`
+	// Required. The agent name under which a physical machine is known from now on.
+	AgentName string `protobuf:"bytes,2,opt,name=agent_name,json=agentName,proto3" json:"agent_name,omitempty"`
+	// Required. For whom.
+	Owner *Owner `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// Optional. The names that the machine may have, without domain; a machine of another name is not
+	// the one that was deployed. Any name will do where there is none.
+	Names         []string `protobuf:"bytes,4,rep,name=names,proto3" json:"names,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOverMachineRequest) Reset() {
+	*x = TakeOverMachineRequest{}
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOverMachineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOverMachineRequest) ProtoMessage() {}
+
+func (x *TakeOverMachineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOverMachineRequest.ProtoReflect.Descriptor instead.
+func (*TakeOverMachineRequest) Descriptor() ([]byte, []int) {
+	return file_lxdprovisioner_v1_region_provisioner_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TakeOverMachineRequest) GetSystemId() string {
+	if x != nil {
+		return x.SystemId
+	}
+	return ""
+}
+
+func (x *TakeOverMachineRequest) GetAgentName() string {
+	if x != nil {
+		return x.AgentName
+	}
+	return ""
+}
+
+func (x *TakeOverMachineRequest) GetOwner() *Owner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+func (x *TakeOverMachineRequest) GetNames() []string {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+// TakeOverMachineResponse is the machine.
+type TakeOverMachineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The VM, with its name and host; unset for a physical machine.
+	Vm *VM `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	// The physical machine; unset for a VM.
+	Machine       *Machine `protobuf:"bytes,2,opt,name=machine,proto3" json:"machine,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOverMachineResponse) Reset() {
+	*x = TakeOverMachineResponse{}
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOverMachineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOverMachineResponse) ProtoMessage() {}
+
+func (x *TakeOverMachineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOverMachineResponse.ProtoReflect.Descriptor instead.
+func (*TakeOverMachineResponse) Descriptor() ([]byte, []int) {
+	return file_lxdprovisioner_v1_region_provisioner_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *TakeOverMachineResponse) GetVm() *VM {
+	if x != nil {
+		return x.Vm
+	}
+	return nil
+}
+
+func (x *TakeOverMachineResponse) GetMachine() *Machine {
+	if x != nil {
+		return x.Machine
+	}
+	return nil
+}
+
 var File_lxdprovisioner_v1_region_provisioner_proto protoreflect.FileDescriptor
 
 const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\n" +
-	"*lxdprovisioner/v1/region_provisioner.proto\x12\x11lxdprovisioner.v1\x1a\x1bbuf/validate/validate.proto\"o\n" +
+	"*lxdprovisioner/v1/region_provisioner.proto\x12\x11lxdprovisioner.v1\x1a\x1bbuf/validate/validate.proto\x1a.lxdprovisioner/v1/bare_metal_provisioner.proto\x1a\x1flxdprovisioner/v1/machine.proto\x1a\x1alxdprovisioner/v1/vm.proto\"o\n" +
 	"\vEndpointRef\x12<\n" +
 	"\x04name\x18\x01 \x01(\tB(\xbaH%r#\x18?2\x1f^[a-z0-9]([a-z0-9-]*[a-z0-9])?$R\x04name\x12\"\n" +
 	"\x06domain\x18\x02 \x01(\tB\n" +
@@ -1335,13 +1464,23 @@ const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\x05admin\x18\x04 \x01(\bR\x05admin\x12A\n" +
 	"\fcapabilities\x18\x05 \x03(\x0e2\x1d.lxdprovisioner.v1.CapabilityR\fcapabilities\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12%\n" +
-	"\x0eproblem_reason\x18\a \x01(\tR\rproblemReason*o\n" +
+	"\x0eproblem_reason\x18\a \x01(\tR\rproblemReason\"\xd1\x01\n" +
+	"\x16TakeOverMachineRequest\x124\n" +
+	"\tsystem_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\bsystemId\x12)\n" +
+	"\n" +
+	"agent_name\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\tagentName\x126\n" +
+	"\x05owner\x18\x03 \x01(\v2\x18.lxdprovisioner.v1.OwnerB\x06\xbaH\x03\xc8\x01\x01R\x05owner\x12\x1e\n" +
+	"\x05names\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05names\"v\n" +
+	"\x17TakeOverMachineResponse\x12%\n" +
+	"\x02vm\x18\x01 \x01(\v2\x15.lxdprovisioner.v1.VMR\x02vm\x124\n" +
+	"\amachine\x18\x02 \x01(\v2\x1a.lxdprovisioner.v1.MachineR\amachine*o\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CAPABILITY_LXD_VMS\x10\x01\x12\x19\n" +
 	"\x15CAPABILITY_BARE_METAL\x10\x02\x12\x12\n" +
-	"\x0eCAPABILITY_DNS\x10\x032\x98\x06\n" +
+	"\x0eCAPABILITY_DNS\x10\x032\x82\a\n" +
 	"\x11RegionProvisioner\x12e\n" +
 	"\x0eEnsureEndpoint\x12(.lxdprovisioner.v1.EnsureEndpointRequest\x1a).lxdprovisioner.v1.EnsureEndpointResponse\x12\\\n" +
 	"\vGetEndpoint\x12%.lxdprovisioner.v1.GetEndpointRequest\x1a&.lxdprovisioner.v1.GetEndpointResponse\x12e\n" +
@@ -1351,7 +1490,8 @@ const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\vListSubnets\x12%.lxdprovisioner.v1.ListSubnetsRequest\x1a&.lxdprovisioner.v1.ListSubnetsResponse\x12Y\n" +
 	"\n" +
 	"ListImages\x12$.lxdprovisioner.v1.ListImagesRequest\x1a%.lxdprovisioner.v1.ListImagesResponse\x12V\n" +
-	"\tGetRegion\x12#.lxdprovisioner.v1.GetRegionRequest\x1a$.lxdprovisioner.v1.GetRegionResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
+	"\tGetRegion\x12#.lxdprovisioner.v1.GetRegionRequest\x1a$.lxdprovisioner.v1.GetRegionResponse\x12h\n" +
+	"\x0fTakeOverMachine\x12).lxdprovisioner.v1.TakeOverMachineRequest\x1a*.lxdprovisioner.v1.TakeOverMachineResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
 
 var (
 	file_lxdprovisioner_v1_region_provisioner_proto_rawDescOnce sync.Once
@@ -1366,7 +1506,7 @@ func file_lxdprovisioner_v1_region_provisioner_proto_rawDescGZIP() []byte {
 }
 
 var file_lxdprovisioner_v1_region_provisioner_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lxdprovisioner_v1_region_provisioner_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_lxdprovisioner_v1_region_provisioner_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_lxdprovisioner_v1_region_provisioner_proto_goTypes = []any{
 	(Capability)(0),                   // 0: lxdprovisioner.v1.Capability
 	(*EndpointRef)(nil),               // 1: lxdprovisioner.v1.EndpointRef
@@ -1391,6 +1531,11 @@ var file_lxdprovisioner_v1_region_provisioner_proto_goTypes = []any{
 	(*AvailableImage)(nil),            // 20: lxdprovisioner.v1.AvailableImage
 	(*GetRegionRequest)(nil),          // 21: lxdprovisioner.v1.GetRegionRequest
 	(*GetRegionResponse)(nil),         // 22: lxdprovisioner.v1.GetRegionResponse
+	(*TakeOverMachineRequest)(nil),    // 23: lxdprovisioner.v1.TakeOverMachineRequest
+	(*TakeOverMachineResponse)(nil),   // 24: lxdprovisioner.v1.TakeOverMachineResponse
+	(*Owner)(nil),                     // 25: lxdprovisioner.v1.Owner
+	(*VM)(nil),                        // 26: lxdprovisioner.v1.VM
+	(*Machine)(nil),                   // 27: lxdprovisioner.v1.Machine
 }
 var file_lxdprovisioner_v1_region_provisioner_proto_depIdxs = []int32{
 	1,  // 0: lxdprovisioner.v1.Endpoint.ref:type_name -> lxdprovisioner.v1.EndpointRef
@@ -1404,27 +1549,32 @@ var file_lxdprovisioner_v1_region_provisioner_proto_depIdxs = []int32{
 	17, // 8: lxdprovisioner.v1.ListSubnetsResponse.subnets:type_name -> lxdprovisioner.v1.Subnet
 	20, // 9: lxdprovisioner.v1.ListImagesResponse.images:type_name -> lxdprovisioner.v1.AvailableImage
 	0,  // 10: lxdprovisioner.v1.GetRegionResponse.capabilities:type_name -> lxdprovisioner.v1.Capability
-	3,  // 11: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:input_type -> lxdprovisioner.v1.EnsureEndpointRequest
-	5,  // 12: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:input_type -> lxdprovisioner.v1.GetEndpointRequest
-	7,  // 13: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:input_type -> lxdprovisioner.v1.DeleteEndpointRequest
-	9,  // 14: lxdprovisioner.v1.RegionProvisioner.ListZones:input_type -> lxdprovisioner.v1.ListZonesRequest
-	12, // 15: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:input_type -> lxdprovisioner.v1.ListResourcePoolsRequest
-	15, // 16: lxdprovisioner.v1.RegionProvisioner.ListSubnets:input_type -> lxdprovisioner.v1.ListSubnetsRequest
-	18, // 17: lxdprovisioner.v1.RegionProvisioner.ListImages:input_type -> lxdprovisioner.v1.ListImagesRequest
-	21, // 18: lxdprovisioner.v1.RegionProvisioner.GetRegion:input_type -> lxdprovisioner.v1.GetRegionRequest
-	4,  // 19: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:output_type -> lxdprovisioner.v1.EnsureEndpointResponse
-	6,  // 20: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:output_type -> lxdprovisioner.v1.GetEndpointResponse
-	8,  // 21: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:output_type -> lxdprovisioner.v1.DeleteEndpointResponse
-	10, // 22: lxdprovisioner.v1.RegionProvisioner.ListZones:output_type -> lxdprovisioner.v1.ListZonesResponse
-	13, // 23: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:output_type -> lxdprovisioner.v1.ListResourcePoolsResponse
-	16, // 24: lxdprovisioner.v1.RegionProvisioner.ListSubnets:output_type -> lxdprovisioner.v1.ListSubnetsResponse
-	19, // 25: lxdprovisioner.v1.RegionProvisioner.ListImages:output_type -> lxdprovisioner.v1.ListImagesResponse
-	22, // 26: lxdprovisioner.v1.RegionProvisioner.GetRegion:output_type -> lxdprovisioner.v1.GetRegionResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	25, // 11: lxdprovisioner.v1.TakeOverMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
+	26, // 12: lxdprovisioner.v1.TakeOverMachineResponse.vm:type_name -> lxdprovisioner.v1.VM
+	27, // 13: lxdprovisioner.v1.TakeOverMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
+	3,  // 14: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:input_type -> lxdprovisioner.v1.EnsureEndpointRequest
+	5,  // 15: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:input_type -> lxdprovisioner.v1.GetEndpointRequest
+	7,  // 16: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:input_type -> lxdprovisioner.v1.DeleteEndpointRequest
+	9,  // 17: lxdprovisioner.v1.RegionProvisioner.ListZones:input_type -> lxdprovisioner.v1.ListZonesRequest
+	12, // 18: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:input_type -> lxdprovisioner.v1.ListResourcePoolsRequest
+	15, // 19: lxdprovisioner.v1.RegionProvisioner.ListSubnets:input_type -> lxdprovisioner.v1.ListSubnetsRequest
+	18, // 20: lxdprovisioner.v1.RegionProvisioner.ListImages:input_type -> lxdprovisioner.v1.ListImagesRequest
+	21, // 21: lxdprovisioner.v1.RegionProvisioner.GetRegion:input_type -> lxdprovisioner.v1.GetRegionRequest
+	23, // 22: lxdprovisioner.v1.RegionProvisioner.TakeOverMachine:input_type -> lxdprovisioner.v1.TakeOverMachineRequest
+	4,  // 23: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:output_type -> lxdprovisioner.v1.EnsureEndpointResponse
+	6,  // 24: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:output_type -> lxdprovisioner.v1.GetEndpointResponse
+	8,  // 25: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:output_type -> lxdprovisioner.v1.DeleteEndpointResponse
+	10, // 26: lxdprovisioner.v1.RegionProvisioner.ListZones:output_type -> lxdprovisioner.v1.ListZonesResponse
+	13, // 27: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:output_type -> lxdprovisioner.v1.ListResourcePoolsResponse
+	16, // 28: lxdprovisioner.v1.RegionProvisioner.ListSubnets:output_type -> lxdprovisioner.v1.ListSubnetsResponse
+	19, // 29: lxdprovisioner.v1.RegionProvisioner.ListImages:output_type -> lxdprovisioner.v1.ListImagesResponse
+	22, // 30: lxdprovisioner.v1.RegionProvisioner.GetRegion:output_type -> lxdprovisioner.v1.GetRegionResponse
+	24, // 31: lxdprovisioner.v1.RegionProvisioner.TakeOverMachine:output_type -> lxdprovisioner.v1.TakeOverMachineResponse
+	23, // [23:32] is the sub-list for method output_type
+	14, // [14:23] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_lxdprovisioner_v1_region_provisioner_proto_init() }
@@ -1432,6 +1582,9 @@ func file_lxdprovisioner_v1_region_provisioner_proto_init() {
 	if File_lxdprovisioner_v1_region_provisioner_proto != nil {
 		return
 	}
+	file_lxdprovisioner_v1_bare_metal_provisioner_proto_init()
+	file_lxdprovisioner_v1_machine_proto_init()
+	file_lxdprovisioner_v1_vm_proto_init()
 	file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[1].OneofWrappers = []any{}
 	file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[2].OneofWrappers = []any{}
 	type x struct{}
@@ -1440,7 +1593,7 @@ func file_lxdprovisioner_v1_region_provisioner_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lxdprovisioner_v1_region_provisioner_proto_rawDesc), len(file_lxdprovisioner_v1_region_provisioner_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	RegionProvisioner_ListSubnets_FullMethodName       = "/lxdprovisioner.v1.RegionProvisioner/ListSubnets"
 	RegionProvisioner_ListImages_FullMethodName        = "/lxdprovisioner.v1.RegionProvisioner/ListImages"
 	RegionProvisioner_GetRegion_FullMethodName         = "/lxdprovisioner.v1.RegionProvisioner/GetRegion"
+	RegionProvisioner_TakeOverMachine_FullMethodName   = "/lxdprovisioner.v1.RegionProvisioner/TakeOverMachine"
 )
 
 // RegionProvisionerClient is the client API for RegionProvisioner service.
@@ -62,6 +63,14 @@ type RegionProvisionerClient interface {
 	// answers even where MAAS does not, or refuses the key: problem then says so. Takes below a
 	// second.
 	GetRegion(ctx context.Context, in *GetRegionRequest, opts ...grpc.CallOption) (*GetRegionResponse, error)
+	// TakeOverMachine makes a machine ours that another provider has deployed with our user of MAAS:
+	// it marks it for the owner, and does nothing else to it. May be repeated, also after the owner's
+	// UID changed. Afterwards GetVM and DeleteVM know a VM by its name, host and mark, GetMachine and
+	// ReleaseMachine a physical machine by system id and agent name. A VM that nobody holds yet can't
+	// be marked and is answered as it is, where it has one of the names. Codes: NOT_FOUND
+	// (MACHINE_NOT_FOUND), ALREADY_EXISTS (NAME_TAKEN: it is held by another user, marked for another
+	// owner, has none of the names, or was released since), UNAVAILABLE. Takes below a second.
+	TakeOverMachine(ctx context.Context, in *TakeOverMachineRequest, opts ...grpc.CallOption) (*TakeOverMachineResponse, error)
 }
 
 type regionProvisionerClient struct {
@@ -152,6 +161,16 @@ func (c *regionProvisionerClient) GetRegion(ctx context.Context, in *GetRegionRe
 	return out, nil
 }
 
+func (c *regionProvisionerClient) TakeOverMachine(ctx context.Context, in *TakeOverMachineRequest, opts ...grpc.CallOption) (*TakeOverMachineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeOverMachineResponse)
+	err := c.cc.Invoke(ctx, RegionProvisioner_TakeOverMachine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegionProvisionerServer is the server API for RegionProvisioner service.
 // All implementations must embed UnimplementedRegionProvisionerServer
 // for forward compatibility.
@@ -185,6 +204,14 @@ type RegionProvisionerServer interface {
 	// answers even where MAAS does not, or refuses the key: problem then says so. Takes below a
 	// second.
 	GetRegion(context.Context, *GetRegionRequest) (*GetRegionResponse, error)
+	// TakeOverMachine makes a machine ours that another provider has deployed with our user of MAAS:
+	// it marks it for the owner, and does nothing else to it. May be repeated, also after the owner's
+	// UID changed. Afterwards GetVM and DeleteVM know a VM by its name, host and mark, GetMachine and
+	// ReleaseMachine a physical machine by system id and agent name. A VM that nobody holds yet can't
+	// be marked and is answered as it is, where it has one of the names. Codes: NOT_FOUND
+	// (MACHINE_NOT_FOUND), ALREADY_EXISTS (NAME_TAKEN: it is held by another user, marked for another
+	// owner, has none of the names, or was released since), UNAVAILABLE. Takes below a second.
+	TakeOverMachine(context.Context, *TakeOverMachineRequest) (*TakeOverMachineResponse, error)
 	mustEmbedUnimplementedRegionProvisionerServer()
 }
 
@@ -218,6 +245,9 @@ func (UnimplementedRegionProvisionerServer) ListImages(context.Context, *ListIma
 }
 func (UnimplementedRegionProvisionerServer) GetRegion(context.Context, *GetRegionRequest) (*GetRegionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRegion not implemented")
+}
+func (UnimplementedRegionProvisionerServer) TakeOverMachine(context.Context, *TakeOverMachineRequest) (*TakeOverMachineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeOverMachine not implemented")
 }
 func (UnimplementedRegionProvisionerServer) mustEmbedUnimplementedRegionProvisionerServer() {}
 func (UnimplementedRegionProvisionerServer) testEmbeddedByValue()                           {}
@@ -384,6 +414,24 @@ func _RegionProvisioner_GetRegion_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegionProvisioner_TakeOverMachine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeOverMachineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegionProvisionerServer).TakeOverMachine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegionProvisioner_TakeOverMachine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegionProvisionerServer).TakeOverMachine(ctx, req.(*TakeOverMachineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegionProvisioner_ServiceDesc is the grpc.ServiceDesc for RegionProvisioner service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -422,6 +470,10 @@ var RegionProvisioner_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRegion",
 			Handler:    _RegionProvisioner_GetRegion_Handler,
+		},
+		{
+			MethodName: "TakeOverMachine",
+			Handler:    _RegionProvisioner_TakeOverMachine_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

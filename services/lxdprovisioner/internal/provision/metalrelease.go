@@ -80,7 +80,7 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 	// machine. One that comes later sees that the release runs.
 	_, _, _ = b.allocating.join(ctx, req.Machine.AgentName)
 	_, _, _ = b.deploying.join(ctx, req.Machine.AgentName)
-	found, err := b.held(ctx, req.Machine.AgentName)
+	found, err := b.heldOrTaken(ctx, req.Machine)
 	if err != nil {
 		return err
 	}

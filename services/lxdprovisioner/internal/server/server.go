@@ -49,6 +49,7 @@ type Region interface {
 	Subnets(ctx context.Context) ([]inventory.Subnet, error)
 	Images(ctx context.Context) ([]inventory.Image, error)
 	Region(ctx context.Context) provision.Region
+	TakeOver(ctx context.Context, req provision.TakeOverRequest) (provision.Taken, error)
 }
 
 // Config is what the server needs; all of it is required.

@@ -43,6 +43,7 @@ type desk struct {
 	subnets   []inventory.Subnet
 	images    []inventory.Image
 	region    provision.Region
+	taken     provision.Taken
 }
 
 // endpointRequest is what EnsureEndpoint is asked.
@@ -155,6 +156,10 @@ func (d *desk) Images(context.Context) ([]inventory.Image, error) { return d.ima
 
 func (d *desk) Region(context.Context) provision.Region { return d.region }
 
+func (d *desk) TakeOver(_ context.Context, r provision.TakeOverRequest) (provision.Taken, error) {
+	return d.taken, d.take(r)
+}
+
 // dial serves the desk and connects to it.
 func dial(t *testing.T, d *desk) *grpc.ClientConn {
 	t.Helper()
@@ -176,7 +181,7 @@ func methods(t *testing.T) []protoreflect.MethodDescriptor {
 		}
 		return true
 	})
-	require.Len(t, all, 22, "a new RPC is served, and counted here")
+	require.Len(t, all, 23, "a new RPC is served, and counted here")
 	return all
 }
 

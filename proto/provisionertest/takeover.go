@@ -1,0 +1,62 @@
+package provisionertest
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/capmaas/capmaas/proto/errorinfo"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+)
+
+// TakeOverMachine makes a machine ours that another provider has deployed.
+func (f *Fake) TakeOverMachine(
+	_ context.Context, request *lxdprovisionerv1.TakeOverMachineRequest,
+) (*lxdprovisionerv1.TakeOverMachineResponse, error) {
+	return answer(f, "TakeOverMachine", request, func(request *lxdprovisionerv1.TakeOverMachineRequest) (*lxdprovisionerv1.TakeOverMachineResponse, error) {
+		m := f.find(request.GetSystemId())
+		if m == nil {
+			return nil, Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "MAAS has no machine %s", request.GetSystemId())
+		}
+		named := len(request.GetNames()) == 0 || slices.ContainsFunc(request.GetNames(), func(n string) bool {
+			label, _, _ := strings.Cut(n, ".")
+			return strings.EqualFold(label, m.hostname)
+		})
+		free := m.state == stateReady && m.vm != nil && len(request.GetNames()) > 0
+		theirs := m.owner != nil && m.owner.GetMachineUid() != request.GetOwner().GetMachineUid()
+		if !named || theirs || m.agent == "somebody-else" || !free && (m.state == stateReady || m.state == stateAllocated || m.state == stateNew || m.state == stateReleasing) {
+			return nil, Fault(errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN, "%s is not what was deployed", m.systemID)
+		}
+		if !free {
+			m.owner, m.agent = proto.CloneOf(request.GetOwner()), request.GetAgentName()
+		}
+		if m.metal != nil {
+			return &lxdprovisionerv1.TakeOverMachineResponse{Machine: m.toMachine()}, nil
+		}
+		if !free {
+			m.agent = "capmaas/" + m.hostname
+		}
+		return &lxdprovisionerv1.TakeOverMachineResponse{Vm: m.toVM(proto.Bool(!free))}, nil
+	})
+}
+
+// AddForeign lets another provider have deployed something with our user: a VM of the name on the host, or a physical
+// machine where no host is named, which takes the name of its row. It gives the system id; empty where that can't be.
+func (f *Fake) AddForeign(name, hostID string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	m := f.freeMachine(nil)
+	if h := f.host(hostID); h != nil {
+		m = f.newVM(name, h, &lxdprovisionerv1.VMResources{Cores: 2, MemoryMib: 4096, Disks: []*lxdprovisionerv1.Disk{{SizeGb: 60}}})
+	} else if m == nil {
+		return ""
+	}
+	m.hostname = cmp.Or(name, m.hostname)
+	m.state = stateDeployed
+	f.address(m, nil)
+	f.settle()
+	return m.systemID
+}

@@ -1,0 +1,144 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+)
+
+// markAgent stands on a physical machine that another provider allocated: the agent name under which it
+// is known here. MAAS takes an agent name at an allocation alone.
+const markAgent = "capmaas.agent-name"
+
+// TakeOverRequest names a machine that another provider has deployed.
+type TakeOverRequest struct {
+	SystemID  string
+	AgentName string
+	Owner     Owner
+	// Names are the host names that the machine may have; any will do where there is none.
+	Names []string
+}
+
+// Taken is the machine: one of both is set.
+type Taken struct {
+	VM      *VM
+	Machine *BareMetalMachine
+}
+
+// takenOf makes the answer of a machine; claimed says whether its mark is the caller's.
+func takenOf(m inventory.Machine, claimed bool) Taken {
+	if m.IsVM() {
+		return Taken{VM: &VM{Machine: m, Claimed: &claimed, Owner: ownerOf(m)}}
+	}
+	return Taken{Machine: &BareMetalMachine{Machine: m, Claimed: &claimed, Owner: ownerOf(m)}}
+}
+
+// TakeOver marks a machine that another provider has deployed with our user, and does nothing else to
+// it. What is held by another user, marked for another MaasMachine, called otherwise or released since
+// is a Conflict: another provider proves nothing, so everything that can be compared is.
+func (r *MAASRegion) TakeOver(ctx context.Context, req TakeOverRequest) (Taken, error) {
+	m, err := r.cfg.MAAS.Machine(ctx, req.SystemID)
+	if err != nil {
+		return Taken{}, fmt.Errorf("take over %s: %w", req.SystemID, err)
+	}
+	if mark := ownerOf(m); mark != nil && !mark.same(req.Owner) {
+		return Taken{}, notTheirs(m, "it is marked for "+mark.maasMachine())
+	}
+	if !called(m.Hostname, req.Names) {
+		return Taken{}, notTheirs(m, "it is called neither of "+strings.Join(req.Names, ", "))
+	}
+	if m.Owner == "" && m.IsVM() && len(req.Names) > 0 && stepOf(m.Status) != stepOperator {
+		// Nobody can mark it; its name and host tell whose it is, as for a VM of our own.
+		return takenOf(m, false), nil
+	}
+	who, err := r.cfg.MAAS.WhoAmI(ctx)
+	if err != nil {
+		return Taken{}, fmt.Errorf("ask MAAS who we are: %w", err)
+	}
+	if m.Owner != who.Name {
+		return Taken{}, notTheirs(m, fmt.Sprintf("its owner is %q, and we are %q", m.Owner, who.Name))
+	}
+	if !m.IsVM() && !wasDeployed(m.Status) {
+		return Taken{}, notTheirs(m, "it is not deployed")
+	}
+	return r.markTaken(ctx, req, m)
+}
+
+// markTaken writes the mark where it differs.
+func (r *MAASRegion) markTaken(ctx context.Context, req TakeOverRequest, m inventory.Machine) (Taken, error) {
+	mark := req.Owner.mark()
+	if !m.IsVM() {
+		mark[markAgent] = req.AgentName
+	}
+	if current := ownerOf(m); current != nil && maps.Equal(current.mark(), req.Owner.mark()) && m.Annotations[markAgent] == mark[markAgent] {
+		return takenOf(m, true), nil
+	}
+	marked, err := r.cfg.MAAS.Annotate(ctx, m.SystemID, mark)
+	if err != nil {
+		return Taken{}, fmt.Errorf("mark %s: %w", m.SystemID, err)
+	}
+	r.cfg.Logger.InfoContext(ctx, "Took over machine", "systemID", m.SystemID, "hostname", m.Hostname, "host", m.HostName, "zone", m.Zone.Name,
+		"maasMachine", req.Owner.maasMachine())
+	return takenOf(marked, true), nil
+}
+
+// called says whether a host name is one of some, whatever their case and domain.
+func called(hostname string, names []string) bool {
+	return len(names) == 0 || slices.ContainsFunc(names, func(name string) bool {
+		label, _, _ := strings.Cut(name, ".")
+		return strings.EqualFold(label, hostname)
+	})
+}
+
+// wasDeployed says whether a machine that is held in this state may have been deployed. One that is
+// Allocated may be held for somebody who has not marked it yet.
+func wasDeployed(s inventory.Status) bool {
+	switch s {
+	case inventory.StatusNew, inventory.StatusCommissioning, inventory.StatusFailedCommissioning, inventory.StatusReady,
+		inventory.StatusReserved, inventory.StatusAllocated, inventory.StatusRetired, inventory.StatusReleasing, inventory.StatusDiskErasing:
+		return false
+	default:
+		return true
+	}
+}
+
+func notTheirs(m inventory.Machine, why string) error {
+	return fault.New(fault.Conflict, fault.ReasonNameTaken, "%s (%s) is not taken over: %s; it is %s", m.SystemID, m.Hostname, why, m.StatusName)
+}
+
+// takenOver reads a physical machine that was taken over under the agent name: it is held by our user
+// and bears the name in its mark.
+func (b *BareMetal) takenOver(ctx context.Context, ref MachineRef) (inventory.Machine, bool, error) {
+	if ref.SystemID == "" {
+		return inventory.Machine{}, false, nil
+	}
+	m, err := b.cfg.MAAS.Machine(ctx, ref.SystemID)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return inventory.Machine{}, false, nil
+	case err != nil:
+		return inventory.Machine{}, false, fmt.Errorf("look for %s of %s: %w", ref.SystemID, ref.AgentName, err)
+	case m.IsVM() || m.Owner == "" || ownerOf(m) == nil || m.Annotations[markAgent] != ref.AgentName:
+		return inventory.Machine{}, false, nil
+	}
+	return m, true, nil
+}
+
+// heldOrTaken reads the machines that are allocated under the agent name, else the one that was taken
+// over under it.
+func (b *BareMetal) heldOrTaken(ctx context.Context, ref MachineRef) ([]inventory.Machine, error) {
+	found, err := b.held(ctx, ref.AgentName)
+	if err != nil || len(found) > 0 {
+		return found, err
+	}
+	m, ok, err := b.takenOver(ctx, ref)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return []inventory.Machine{m}, nil
+}
