@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,11 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 		return nil
 	}
 	ours, err := d.ours(ctx, m, a)
+	if err == nil && ours {
+		if m, err = d.hold(ctx, m); fault.Is(err, fault.Conflict) {
+			ours, err = false, nil
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -111,6 +117,29 @@ func (d *deletion) remove(ctx context.Context, a Attempt, found map[string]inven
 		return nil
 	}
 	return d.LXD.remove(ctx, m, d.req.Owner, "deletion")
+}
+
+// hold claims a VM that is still Ready, and gives it as it is then. MAAS deletes whatever it shows under
+// the system id: between a look and a deletion somebody else could allocate a VM that is anybody's. Conflict
+// where somebody has.
+func (d *deletion) hold(ctx context.Context, m inventory.Machine) (inventory.Machine, error) {
+	if m.Status != inventory.StatusReady || m.Owner != "" {
+		return m, nil
+	}
+	held, err := d.cfg.MAAS.Claim(ctx, m.SystemID, agentName(m.Hostname))
+	if fault.Is(err, fault.Conflict) {
+		held, err = d.claimedBefore(ctx, m)
+	}
+	switch {
+	case fault.Is(err, fault.NotFound):
+		// Gone in the meantime: deleting it will find nothing.
+		return m, nil
+	case err != nil:
+		return m, fmt.Errorf("claim %s before it is deleted: %w", m.Hostname, err)
+	}
+	d.proofs.add(m.Hostname, m.SystemID, nil)
+	d.watcher.forget(m.SystemID)
+	return held, nil
 }
 
 // ours says whether a machine of the attempt's name is the attempt's VM (docs/protocol-coverage.md 3.2): on its

@@ -172,7 +172,7 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 	}
 	if err := l.hostAlive(ctx, m); err != nil {
 		if fault.ReasonOf(err) == fault.ReasonHostUnreachable {
-			l.markDoomed(ctx, m)
+			l.markDoomed(ctx, m, owner)
 		}
 		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
 	}
@@ -191,15 +191,16 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 	return nil
 }
 
-// markDoomed notes on the row of a VM that can't be deleted since when it is to be: its caller may hand
-// the deletion over and go (docs/protocol-coverage.md 4.6), and an operator who finds the row sees what it is. MAAS
-// takes annotations of claimed machines alone, so a mark that is refused is no failure.
-func (l *LXD) markDoomed(ctx context.Context, m inventory.Machine) {
-	if m.Annotations[markDelete] != "" || ownerOf(m) == nil {
+// markDoomed notes on the row of a VM that can't be deleted whose it is and since when it is to be deleted: its
+// caller may hand the deletion over and go (docs/protocol-coverage.md 4.6), and an operator who finds the row sees
+// what it is. MAAS takes annotations of claimed machines alone, so a mark that is refused is no failure.
+func (l *LXD) markDoomed(ctx context.Context, m inventory.Machine, owner Owner) {
+	if m.Annotations[markDelete] != "" || m.Owner == "" || unclaimable(m.Status) {
 		return
 	}
-	since := l.cfg.Clock().UTC().Format(time.RFC3339)
-	if _, err := l.cfg.MAAS.Annotate(ctx, m.SystemID, map[string]string{markDelete: since}); err != nil {
+	mark := owner.mark()
+	mark[markDelete] = l.cfg.Clock().UTC().Format(time.RFC3339)
+	if _, err := l.cfg.MAAS.Annotate(ctx, m.SystemID, mark); err != nil {
 		l.cfg.Logger.InfoContext(ctx, "Not marking VM as to be deleted", "vm", m.Hostname, "systemID", m.SystemID, "error", err)
 	}
 }
