@@ -17,6 +17,11 @@ import (
 // agentNamePrefix marks a machine in MAAS as held by this provider.
 const agentNamePrefix = "capmaas/"
 
+// agentNameOf is the name under which the object's physical machine is held.
+func agentNameOf(m *infrav1.MaasMachine) string {
+	return agentNamePrefix + dnsLabel(m.Name) + "-" + shortHash(string(m.UID))
+}
+
 // ensureAgentName stores the name under which the machine will be held before anything is held under it. It comes from
 // the UID, which changes when the object is moved: so it is stored rather than computed again.
 func (r *Reconciler) ensureAgentName(ctx context.Context, s *scope) (step, error) {
@@ -40,7 +45,7 @@ func (r *Reconciler) storeSending(ctx context.Context, s *scope) error {
 	clusterID := clusterIDOf(s)
 	err := r.annotate(ctx, s.record, func(annotations map[string]string) {
 		if annotations[infrav1.BareMetalAgentNameAnnotation] == "" {
-			annotations[infrav1.BareMetalAgentNameAnnotation] = agentNamePrefix + dnsLabel(s.machine.Name) + "-" + shortHash(string(s.machine.UID))
+			annotations[infrav1.BareMetalAgentNameAnnotation] = agentNameOf(s.machine)
 		}
 		annotations[infrav1.BareMetalSentAtAnnotation] = r.Clock().UTC().Format(time.RFC3339)
 		annotations[infrav1.ClusterIDAnnotation] = clusterID

@@ -52,6 +52,11 @@ func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (step, error
 
 // giveBack deletes every VM that was attempted and releases every physical machine that is held.
 func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcome, error) {
+	if len(s.record.attempts) == 0 && s.machineRef().GetAgentName() == "" && mayBeTheirs(s.record.object) {
+		if out, err := r.takeOverDeleted(ctx, s); err != nil || out.Action != provisioner.Done {
+			return out, err
+		}
+	}
 	all := s.record.attempts
 	if len(all) > 0 {
 		out, err := r.deleteVMs(ctx, s, all)
@@ -70,10 +75,6 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 		}
 		ctrl.LoggerFrom(ctx).Info("Released the machine", "agentName", agent)
 		r.event(s, eventNormal, "SuccessfulRelease", "the machine is released")
-	}
-	if len(all) == 0 && agent == "" && mayBeTheirs(s.record.object) {
-		return r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, fmt.Sprintf(
-			"%s; release it in MAAS, then remove the finalizer %s", s.untracked(), infrav1.MachineFinalizer)), nil
 	}
 	return provisioner.Outcome{Action: provisioner.Done}, nil
 }

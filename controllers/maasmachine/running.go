@@ -2,9 +2,7 @@ package maasmachine
 
 import (
 	"context"
-	"fmt"
 
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/cluster-api/util/conditions"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -21,8 +19,10 @@ func (r *Reconciler) reconcileRunning(ctx context.Context, s *scope) (step, erro
 		return step{}, err
 	}
 	s.current = all.current()
-	if unknown := s.untracked(); unknown != "" {
-		return r.stopped(ctx, s, stageRunning, r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, unknown)), nil
+	if s.untracked() {
+		if next, err := r.takeOverRunning(ctx, s); err != nil || next.stop {
+			return next, err
+		}
 	}
 	s.found, err = r.read(ctx, s)
 	out := r.Delays.Of(err)
@@ -43,27 +43,6 @@ func (r *Reconciler) reconcileRunning(ctx context.Context, s *scope) (step, erro
 		return next, err
 	}
 	return stopFor(r.Delays.Idle), nil
-}
-
-// untracked says why nothing can be asked about the machine: it was made by a provider that stored no attempt.
-func (s *scope) untracked() string {
-	var missing string
-	switch {
-	case s.isVM() && s.current == nil:
-		missing = infrav1.ComposeAttemptsAnnotation
-	case !s.isVM() && s.machineRef().GetAgentName() == "":
-		missing = infrav1.BareMetalAgentNameAnnotation
-	default:
-		return ""
-	}
-	return fmt.Sprintf("machine %s was not made by this provider: the annotation %s is missing",
-		ptr.Deref(s.machine.Spec.SystemID, s.machine.Annotations[infrav1.VMNameAnnotation]), missing)
-}
-
-// mayBeTheirs says whether the existing provider may have made something for the object: it stores a VM's name before it
-// composes, and the system id when it has.
-func mayBeTheirs(m *infrav1.MaasMachine) bool {
-	return wasDeployed(m) || m.Spec.SystemID != nil || m.Spec.Mode() == infrav1.ModeLXD && m.Annotations[infrav1.VMNameAnnotation] != ""
 }
 
 // read asks for the machine as it is.

@@ -39,6 +39,10 @@ func (s *suite) takeOver() {
 		_, err := s.metal.ReleaseMachine(ctx, &lxdprovisionerv1.ReleaseMachineRequest{Machine: later, Owner: ownerOf("w")})
 		return err == nil, err
 	})
-	_, err = ask(ref.GetSystemId(), "w")
-	s.fault(err, errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN)
+	s.until("nobody holds the machine", func(ctx context.Context) (bool, error) {
+		_, err = s.region.TakeOverMachine(ctx, &lxdprovisionerv1.TakeOverMachineRequest{SystemId: ref.GetSystemId(), AgentName: "capmaas/w-later", Owner: ownerOf("w")})
+		info, _ := errorinfo.From(err)
+		return info.Kind != errorinfo.Conflict, nil
+	})
+	s.fault(err, errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND)
 }

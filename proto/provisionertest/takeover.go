@@ -21,6 +21,9 @@ func (f *Fake) TakeOverMachine(
 		if m == nil {
 			return nil, Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "MAAS has no machine %s", request.GetSystemId())
 		}
+		if m.metal != nil && m.state == stateReady {
+			return nil, Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "nobody holds machine %s", m.systemID)
+		}
 		named := len(request.GetNames()) == 0 || slices.ContainsFunc(request.GetNames(), func(n string) bool {
 			label, _, _ := strings.Cut(n, ".")
 			return strings.EqualFold(label, m.hostname)
@@ -45,12 +48,12 @@ func (f *Fake) TakeOverMachine(
 
 // AddForeign lets another provider have deployed something with our user: a VM of the name on the host, or a physical
 // machine where no host is named, which takes the name of its row. It gives the system id; empty where that can't be.
-func (f *Fake) AddForeign(name, hostID string) string {
+func (f *Fake) AddForeign(name, hostName string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.freeMachine(nil)
-	if h := f.host(hostID); h != nil {
-		m = f.newVM(name, h, &lxdprovisionerv1.VMResources{Cores: 2, MemoryMib: 4096, Disks: []*lxdprovisionerv1.Disk{{SizeGb: 60}}})
+	if i := slices.IndexFunc(f.hosts, func(h *host) bool { return h.Name == hostName }); i >= 0 {
+		m = f.newVM(name, f.hosts[i], &lxdprovisionerv1.VMResources{Cores: 2, MemoryMib: 4096, Disks: []*lxdprovisionerv1.Disk{{SizeGb: 60}}})
 	} else if m == nil {
 		return ""
 	}

@@ -68,8 +68,9 @@ type RegionProvisionerClient interface {
 	// UID changed. Afterwards GetVM and DeleteVM know a VM by its name, host and mark, GetMachine and
 	// ReleaseMachine a physical machine by system id and agent name. A VM that nobody holds yet can't
 	// be marked and is answered as it is, where it has one of the names. Codes: NOT_FOUND
-	// (MACHINE_NOT_FOUND), ALREADY_EXISTS (NAME_TAKEN: it is held by another user, marked for another
-	// owner, has none of the names, or was released since), UNAVAILABLE. Takes below a second.
+	// (MACHINE_NOT_FOUND: there is none, or nobody holds the physical machine), ALREADY_EXISTS
+	// (NAME_TAKEN: it is held by another user, marked for another owner, has none of the names, or is
+	// not deployed), UNAVAILABLE. Takes below a second.
 	TakeOverMachine(ctx context.Context, in *TakeOverMachineRequest, opts ...grpc.CallOption) (*TakeOverMachineResponse, error)
 }
 
@@ -209,8 +210,9 @@ type RegionProvisionerServer interface {
 	// UID changed. Afterwards GetVM and DeleteVM know a VM by its name, host and mark, GetMachine and
 	// ReleaseMachine a physical machine by system id and agent name. A VM that nobody holds yet can't
 	// be marked and is answered as it is, where it has one of the names. Codes: NOT_FOUND
-	// (MACHINE_NOT_FOUND), ALREADY_EXISTS (NAME_TAKEN: it is held by another user, marked for another
-	// owner, has none of the names, or was released since), UNAVAILABLE. Takes below a second.
+	// (MACHINE_NOT_FOUND: there is none, or nobody holds the physical machine), ALREADY_EXISTS
+	// (NAME_TAKEN: it is held by another user, marked for another owner, has none of the names, or is
+	// not deployed), UNAVAILABLE. Takes below a second.
 	TakeOverMachine(context.Context, *TakeOverMachineRequest) (*TakeOverMachineResponse, error)
 	mustEmbedUnimplementedRegionProvisionerServer()
 }

@@ -39,8 +39,8 @@ func takenOf(m inventory.Machine, claimed bool) Taken {
 }
 
 // TakeOver marks a machine that another provider has deployed with our user, and does nothing else to
-// it. What is held by another user, marked for another MaasMachine, called otherwise or released since
-// is a Conflict: another provider proves nothing, so everything that can be compared is.
+// it. What is held by another user, marked for another MaasMachine, called otherwise or not deployed is
+// a Conflict, a physical machine that nobody holds NotFound: another provider proves nothing, so everything that can be compared is.
 func (r *MAASRegion) TakeOver(ctx context.Context, req TakeOverRequest) (Taken, error) {
 	m, err := r.cfg.MAAS.Machine(ctx, req.SystemID)
 	if err != nil {
@@ -55,6 +55,9 @@ func (r *MAASRegion) TakeOver(ctx context.Context, req TakeOverRequest) (Taken, 
 	if m.Owner == "" && m.IsVM() && len(req.Names) > 0 && stepOf(m.Status) != stepOperator {
 		// Nobody can mark it; its name and host tell whose it is, as for a VM of our own.
 		return takenOf(m, false), nil
+	}
+	if m.Owner == "" && !m.IsVM() {
+		return Taken{}, fault.New(fault.NotFound, fault.ReasonMachineNotFound, "nobody holds machine %s, which is %s", m.SystemID, m.StatusName)
 	}
 	who, err := r.cfg.MAAS.WhoAmI(ctx)
 	if err != nil {

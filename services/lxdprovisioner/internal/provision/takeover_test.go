@@ -98,7 +98,6 @@ func TestTakeOver_leaves_alone_what_is_not_proved(t *testing.T) {
 		"one of another user":        takeOver(hers, "worker-0"),
 		"one that is only allocated": takeOver(allocated, "worker-0"),
 		"one of another MaasMachine": takeOver(other, "worker-0"),
-		"one that was released":      takeOver(free, "worker-0"),
 		"one of another name":        renamed,
 	} {
 		_, err := w.region.TakeOver(w.ctx(), request)
@@ -106,6 +105,8 @@ func TestTakeOver_leaves_alone_what_is_not_proved(t *testing.T) {
 		assert.Equal(t, fault.ReasonNameTaken, fault.ReasonOf(err), name)
 	}
 	assert.Equal(t, written, w.sim.Requests()["machines.set_workload_annotations"])
+	_, err = w.region.TakeOver(w.ctx(), takeOver(free, "worker-0"))
+	requireFault(t, err, fault.NotFound, fault.ReasonMachineNotFound)
 	_, err = w.region.TakeOver(w.ctx(), provision.TakeOverRequest{SystemID: "nosuch", Owner: owner("worker-0")})
 	requireFault(t, err, fault.NotFound, fault.ReasonMachineNotFound)
 }
