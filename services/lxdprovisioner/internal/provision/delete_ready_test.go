@@ -92,3 +92,27 @@ func TestDeleteVM_of_a_Ready_VM_takes_it_from_nobody(t *testing.T) {
 		assert.Empty(t, w.sim.LXD())
 	})
 }
+
+func TestComposeVM_X3_2_leaves_a_VM_of_no_use_to_whoever_claims_it_first(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	req := w.composeRequest("cp-0", "lxd-1")
+	elsewhere := w.hostOf(req.Attempt)
+	elsewhere.Zone = w.host("lxd-2").Zone
+	id, err := w.cfg.Backend.Make(w.ctx(), provision.VMSpec{
+		Name: req.Attempt.Name, Host: elsewhere, Size: small(), Architecture: "amd64/generic", SkipCommissioning: true,
+	})
+	require.NoError(t, err)
+	req.Attempt = w.sent(req.Attempt)
+	alice := w.as(w.sim.UserAPIKey())
+	w.cfg.Backend = &watchful{Backend: w.cfg.Backend, asked: func() {
+		_, err := alice.Claim(w.ctx(), id, "alice/build")
+		assert.NoError(t, err)
+	}}
+	w.restart()
+	_, err = w.lxd.ComposeVM(w.ctx(), req)
+	requireFault(t, err, fault.Conflict, fault.ReasonNameTaken)
+	m, ok := w.sim.Machine(req.Attempt.Name)
+	require.True(t, ok, "stolen from alice")
+	assert.Equal(t, "alice", m.Owner)
+}

@@ -176,6 +176,9 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 		}
 		return fmt.Errorf("prove the host of %s alive: %w", m.Hostname, err)
 	}
+	if err := l.stillNobodys(ctx, m); err != nil {
+		return err
+	}
 	l.refreshes.there(m.Hostname)
 	err := l.cfg.Backend.Remove(ctx, m)
 	l.watcher.forget(m.SystemID)
@@ -189,6 +192,25 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 	l.cfg.Logger.InfoContext(ctx, "Deleted VM", "vm", m.Hostname, "host", m.HostName, "zone", m.Zone.Name, "systemID", m.SystemID,
 		"reason", reason, "maasMachine", owner.maasMachine())
 	return nil
+}
+
+// stillNobodys reads a VM that anybody may have claimed since it was seen. What a deletion holds is not
+// read; a VM that yields is not held, since the others on its host would take the next one for the youngest.
+func (l *LXD) stillNobodys(ctx context.Context, m inventory.Machine) error {
+	if m.Status != inventory.StatusReady || m.Owner != "" {
+		return nil
+	}
+	now, err := l.cfg.MAAS.Machine(ctx, m.SystemID)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("see whether %s is still nobody's: %w", m.Hostname, err)
+	case now.Owner != "":
+		return taken(now)
+	default:
+		return nil
+	}
 }
 
 // markDoomed notes on the row of a VM that can't be deleted whose it is and since when it is to be deleted: its
