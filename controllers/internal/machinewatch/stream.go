@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -80,20 +82,10 @@ func openVMs(service lxdprovisionerv1.LXDProvisionerClient) open {
 			request.Vms = append(request.Vms, &lxdprovisionerv1.WatchedVM{Attempt: s.VM, Known: s.Status.GetState()})
 		}
 		events, err := service.WatchVMs(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		return func() (told, error) {
-			e, err := events.Recv()
-			if err != nil {
-				return told{}, err
-			}
-			if gone := e.GetGone(); gone != "" {
-				return told{name: gone}, nil
-			}
+		return receive(events, err, func(e *lxdprovisionerv1.WatchVMsResponse) (string, *lxdprovisionerv1.MachineStatus) {
 			status := e.GetVm().GetStatus()
-			return told{name: status.GetHostname(), status: status, synced: e.GetSynced() != nil}, nil
-		}, nil
+			return status.GetHostname(), status
+		})
 	}
 }
 
@@ -105,19 +97,36 @@ func openMachines(service lxdprovisionerv1.BareMetalProvisionerClient) open {
 			request.Machines = append(request.Machines, &lxdprovisionerv1.WatchedMachine{Machine: s.Machine, Known: s.Status.GetState()})
 		}
 		events, err := service.WatchMachines(ctx, request)
-		if err != nil {
-			return nil, err
-		}
-		return func() (told, error) {
-			e, err := events.Recv()
-			if err != nil {
-				return told{}, err
-			}
-			if gone := e.GetGone(); gone != "" {
-				return told{name: gone}, nil
-			}
-			m := e.GetMachine()
-			return told{name: m.GetSystemId(), status: m.GetStatus(), synced: e.GetSynced() != nil}, nil
-		}, nil
+		return receive(events, err, func(e *lxdprovisionerv1.WatchMachinesResponse) (string, *lxdprovisionerv1.MachineStatus) {
+			return e.GetMachine().GetSystemId(), e.GetMachine().GetStatus()
+		})
 	}
+}
+
+// event is what the events of both kinds of streams have in common.
+type event[T any] interface {
+	*T
+	GetGone() string
+	GetSynced() *timestamppb.Timestamp
+}
+
+// receive gives the function that waits for the next event of an open stream. of tells a machine's name and state.
+func receive[T any, E event[T]](
+	events grpc.ServerStreamingClient[T], opened error, of func(E) (string, *lxdprovisionerv1.MachineStatus),
+) (func() (told, error), error) {
+	if opened != nil {
+		return nil, opened
+	}
+	return func() (told, error) {
+		received, err := events.Recv()
+		if err != nil {
+			return told{}, err
+		}
+		e := E(received)
+		if gone := e.GetGone(); gone != "" {
+			return told{name: gone}, nil
+		}
+		name, status := of(e)
+		return told{name: name, status: status, synced: e.GetSynced() != nil}, nil
+	}, nil
 }
