@@ -105,6 +105,7 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		RetryPeriod:             lead.retry,
 		HealthProbeBindAddress:  options.HealthAddress,
 		Metrics:                 server.Options{BindAddress: options.MetricsAddress},
+		PprofBindAddress:        options.ProfilerAddress,
 		WebhookServer: webhook.NewServer(webhook.Options{
 			Host: options.WebhookHost, Port: options.WebhookPort,
 			CertDir: options.WebhookCertDir, CertName: options.WebhookCertName, KeyName: options.WebhookKeyName,
@@ -179,10 +180,10 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		prober = maascluster.NewProber()
 	}
 	delays := provisioner.DefaultDelays().Scaled(options.TimeScale)
+	region := &provisioner.Region{Client: service.Region, Version: Version, Scale: options.TimeScale, Clock: now}
 	clusters := &maascluster.Reconciler{
 		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), ClusterCache: workloads, Provisioner: service, Prober: prober,
-		Region:   &provisioner.Region{Client: service.Region, Version: Version, Scale: options.TimeScale, Clock: now},
-		Recorder: mgr.GetEventRecorder("maascluster"), WatchFilter: options.WatchFilter,
+		Region: region, Recorder: mgr.GetEventRecorder("maascluster"), WatchFilter: options.WatchFilter,
 		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
 	if err := clusters.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
@@ -207,12 +208,12 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		sweep := &orphans.Sweep{
 			Client: mgr.GetClient(), Reader: mgr.GetAPIReader(), VMs: service.VMs, Recorder: mgr.GetEventRecorder("orphans"),
 			Namespace: options.Namespace, WatchFilter: options.WatchFilter,
-			Interval: scaled(options.OrphanInterval), MinAge: scaled(orphans.Longest), Clock: now,
+			Interval: scaled(options.OrphanInterval), Retry: scaled(orphans.Retry), MinAge: scaled(orphans.Longest), Clock: now,
 		}
 		if err := sweep.SetupWithManager(ctx, mgr, controller.Options{}); err != nil {
 			return shutdown, err
 		}
 	}
-	templates := &maasmachinetemplate.Reconciler{Client: mgr.GetClient(), WatchFilter: options.WatchFilter}
+	templates := &maasmachinetemplate.Reconciler{Client: mgr.GetClient(), Region: region, Delays: delays, WatchFilter: options.WatchFilter}
 	return shutdown, templates.SetupWithManager(ctx, mgr, controller.Options{})
 }

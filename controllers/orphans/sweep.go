@@ -22,6 +22,8 @@ const (
 	fewestReads = 2
 	// Longest is longer than any creation takes: a VM without an owner is not called an orphan before it was seen for so long.
 	Longest = time.Hour
+	// Retry is the time between a sweep that failed and the next: MAAS is away, or somebody changed a MaasCluster meanwhile.
+	Retry = time.Minute
 	// page is how many VMs are asked for at a time, the contract's limit.
 	page = 1000
 	// jitter spreads the sweeps of several managers on one MAAS.
@@ -43,8 +45,9 @@ type Sweep struct {
 	Namespace string
 	// WatchFilter is the value of the watch-filter label of the MaasClusters that are this manager's; empty for all.
 	WatchFilter string
-	// Interval is the time between two sweeps, MinAge how long a VM must have been seen without an owner.
-	Interval, MinAge time.Duration
+	// Interval is the time between two sweeps, Retry that after one that failed, so that a request does not wait for long. MinAge
+	// is how long a VM must have been seen without an owner.
+	Interval, Retry, MinAge time.Duration
 	// Clock tells the time.
 	Clock func() time.Time
 
@@ -63,15 +66,17 @@ type sighting struct {
 // NeedLeaderElection says that only the leader sweeps.
 func (s *Sweep) NeedLeaderElection() bool { return true }
 
-// Start sweeps until the context ends. A sweep that fails is logged, counted, and made again when its time comes.
+// Start sweeps until the context ends. A sweep that fails is logged, counted, and made again before the next one is due.
 func (s *Sweep) Start(ctx context.Context) error {
 	log := ctrl.LoggerFrom(ctx).WithName("orphans")
 	ctx = ctrl.LoggerInto(ctx, log)
 	for {
+		next := s.Interval
 		if _, err := s.Once(ctx); err != nil && ctx.Err() == nil {
 			log.Error(err, "Looking for orphans")
+			next = min(s.Retry, s.Interval)
 		}
-		timer := time.NewTimer(wait.Jitter(s.Interval, jitter))
+		timer := time.NewTimer(wait.Jitter(next, jitter))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
