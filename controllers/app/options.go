@@ -1,15 +1,18 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/cluster-api/feature"
 
 	"github.com/capmaas/capmaas/controllers/maascluster"
 )
@@ -24,6 +27,8 @@ type Options struct {
 	WatchFilter string
 	// MetricsAddress and HealthAddress are host:port; "0" serves none.
 	MetricsAddress, HealthAddress string
+	// ProfilerAddress is the host:port of Go's profiles, which nothing guards; empty serves none.
+	ProfilerAddress string
 	// WebhookPort is the port of the admission webhooks; 0 serves none. WebhookHost is the address that they listen at; empty
 	// for all.
 	WebhookPort int
@@ -75,6 +80,10 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.WatchFilter, "watch-filter", o.WatchFilter, "Watch only objects whose label cluster.x-k8s.io/watch-filter has this `value`")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-addr", o.MetricsAddress, "`host:port` of the metrics, or 0 for none")
 	fs.StringVar(&o.HealthAddress, "health-addr", o.HealthAddress, "`host:port` of /healthz and /readyz, or 0 for none")
+	fs.StringVar(&o.ProfilerAddress, "profiler-address", o.ProfilerAddress,
+		"`host:port` of Go's profiles, for example localhost:6060; none where left out. Nothing guards them")
+	fs.Func("feature-gates", "Cluster API's feature gates, as `name=true,name=false`. Known: "+strings.Join(feature.MutableGates.KnownFeatures(), "; "),
+		feature.MutableGates.Set)
 	fs.IntVar(&o.WebhookPort, "webhook-port", o.WebhookPort, "`port` of the admission webhooks, or 0 for none; without them nothing checks what the schema can't say")
 	fs.StringVar(&o.WebhookHost, "webhook-host", o.WebhookHost, "`address` at which the admission webhooks listen; all where left out")
 	fs.StringVar(&o.WebhookCertDir, "webhook-cert-dir", o.WebhookCertDir, "`directory` of the admission webhooks' certificate and key")
@@ -101,7 +110,9 @@ func (o *Options) Validate() error {
 	if o.ProvisionerAddress == "" {
 		bad("--provisioner-address: must be set")
 	}
-	for flagName, address := range map[string]string{"--metrics-bind-addr": o.MetricsAddress, "--health-addr": o.HealthAddress} {
+	for flagName, address := range map[string]string{
+		"--metrics-bind-addr": o.MetricsAddress, "--health-addr": o.HealthAddress, "--profiler-address": cmp.Or(o.ProfilerAddress, "0"),
+	} {
 		if err := checkAddress(address); err != nil {
 			bad("%s: %w", flagName, err)
 		}

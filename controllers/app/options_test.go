@@ -2,12 +2,14 @@ package app_test
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/cluster-api/feature"
 
 	"github.com/capmaas/capmaas/controllers/app"
 )
@@ -25,12 +27,12 @@ func parse(t *testing.T, args ...string) app.Options {
 
 func TestValidate_names_every_bad_flag_at_once(t *testing.T) {
 	t.Parallel()
-	options := parse(t, "--namespace", "No_Label", "--metrics-bind-addr", "nonsense", "--health-addr", ":99999", "--webhook-port", "-1",
+	options := parse(t, "--namespace", "No_Label", "--metrics-bind-addr", "nonsense", "--health-addr", ":99999", "--profiler-address", "nowhere", "--webhook-port", "-1",
 		"--machine-concurrency", "0", "--cluster-concurrency", "0", "--sync-period", "1ms", "--orphan-interval", "-1s", "--creations-per-cluster", "-1", "--time-scale", "0")
 	err := options.Validate()
 	require.Error(t, err)
 	for _, name := range []string{
-		"--namespace", "--metrics-bind-addr", "--health-addr", "--webhook-port", "--machine-concurrency", "--cluster-concurrency",
+		"--namespace", "--metrics-bind-addr", "--health-addr", "--profiler-address", "--webhook-port", "--machine-concurrency", "--cluster-concurrency",
 		"--sync-period", "--orphan-interval", "--creations-per-cluster", "--time-scale", "--provisioner-address",
 	} {
 		assert.ErrorContains(t, err, name+":")
@@ -51,4 +53,18 @@ func TestAddFlags_takes_the_existing_providers_command_line(t *testing.T) {
 	assert.True(t, options.LeaderElect)
 	assert.False(t, options.ProvisionerInsecure, "plaintext is never the default")
 	assert.InDelta(t, 1, options.TimeScale, 0)
+}
+
+// The gates are the process's own, so the test sets one to what it is.
+func TestAddFlags_takes_the_flags_of_Cluster_APIs_managers(t *testing.T) {
+	t.Parallel()
+	limiting := feature.Gates.Enabled(feature.ReconcilerRateLimiting)
+	options := parse(t, "--profiler-address=localhost:6060", fmt.Sprintf("--feature-gates=ReconcilerRateLimiting=%t", limiting),
+		"--provisioner-address=provisioner:8443")
+	require.NoError(t, options.Validate())
+	assert.Equal(t, "localhost:6060", options.ProfilerAddress)
+	unknown := flag.NewFlagSet("manager", flag.ContinueOnError)
+	unknown.SetOutput(io.Discard)
+	options.AddFlags(unknown)
+	require.ErrorContains(t, unknown.Parse([]string{"--feature-gates=NoSuchThing=true"}), "NoSuchThing")
 }

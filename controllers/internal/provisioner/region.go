@@ -33,6 +33,9 @@ type Region struct {
 	listed          time.Time
 	zones           []*lxdprovisionerv1.Zone
 	unlisted        error
+	imagesListed    time.Time
+	images          []*lxdprovisionerv1.AvailableImage
+	imagesUnlisted  error
 }
 
 // Problem is what keeps the provisioner from working, as a condition's reason and message; both are empty where nothing
@@ -63,6 +66,21 @@ func (r *Region) Zones(ctx context.Context) ([]*lxdprovisionerv1.Zone, error) {
 		r.unlisted = fmt.Errorf("list zones: %w", err)
 	}
 	return r.zones, r.unlisted
+}
+
+// Images lists the images that MAAS has. The error is the service's own, for Delays.Of.
+func (r *Region) Images(ctx context.Context) ([]*lxdprovisionerv1.AvailableImage, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fresh(r.imagesListed) {
+		return r.images, r.imagesUnlisted
+	}
+	answer, err := r.Client.ListImages(ctx, &lxdprovisionerv1.ListImagesRequest{})
+	r.imagesListed, r.images, r.imagesUnlisted = r.Clock(), answer.GetImages(), nil
+	if err != nil {
+		r.imagesUnlisted = fmt.Errorf("list images: %w", err)
+	}
+	return r.images, r.imagesUnlisted
 }
 
 func (r *Region) fresh(since time.Time) bool {
