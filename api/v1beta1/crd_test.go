@@ -100,7 +100,7 @@ func TestCRDs_P1_have_the_fields_that_others_read_and_write(t *testing.T) {
 	machineSpec := map[string]string{
 		"provisioningMode": "string", "failureDomain": "string", "systemID": "string", "parent": "string", "providerID": "string",
 		"resourcePool": "string", "minCPU": "integer", "minMemory": "integer", "minDiskSize": "integer", "tags": "array", "tags[]": "string",
-		"image": "string", "deployInMemory": "boolean",
+		"image": "string", "deployInMemory": "boolean", "keepSwap": "boolean",
 		"lxd.enabled": "boolean", "lxd.vmConfig.diskSize": "integer", "lxd.vmConfig.storagePool": "string", "lxd.vmConfig.network": "string",
 		"lxd.vmConfig.interfaceLinkModes": "object", "lxd.vmConfig.autoStart": "boolean",
 		"staticIP.ip": "string", "staticIP.cidr": "string", "staticIP.gateway": "string", "staticIP.nameservers[]": "string",

@@ -88,6 +88,11 @@ type MaasMachineSpec struct {
 	// +kubebuilder:default=false
 	DeployInMemory bool `json:"deployInMemory,omitempty"`
 
+	// keepSwap leaves the machine's swap as the image makes it. Otherwise MAAS is told to make none, which takes an
+	// administrator's key. Bare metal only; the swap of a VM is never changed.
+	// +optional
+	KeepSwap bool `json:"keepSwap,omitempty"`
+
 	// lxd is another way to ask for a VM: lxd.enabled: true means provisioningMode: lxd. lxdConfig says more than it and wins.
 	// +optional
 	LXD *MachineLXDConfig `json:"lxd,omitempty"`

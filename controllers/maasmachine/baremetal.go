@@ -181,10 +181,9 @@ func (r *Reconciler) deployMachine(ctx context.Context, s *scope) (step, error) 
 	default:
 		return r.follow(s, stageDeploy), nil
 	}
-	answer, err := r.Provisioner.Metal.DeployMachine(ctx, &lxdprovisionerv1.DeployMachineRequest{
-		Machine: s.machineRef(), Owner: ownerOf(s), Image: imageOf(&s.machine.Spec), UserData: s.userData,
-		InMemory: s.machine.Spec.DeployInMemory,
-	})
+	request := metalDeploymentOf(&s.machine.Spec)
+	request.Machine, request.Owner, request.UserData = s.machineRef(), ownerOf(s), s.userData
+	answer, err := r.Provisioner.Metal.DeployMachine(ctx, request)
 	if out := r.Delays.Of(err); out.Action != provisioner.Done {
 		return r.stopped(ctx, s, stageDeploy, r.nothingElse(out)), nil
 	}

@@ -12,16 +12,17 @@ import (
 
 // What the tests of pure functions reach.
 var (
-	AttemptName   = attemptName
-	ResourcesOf   = resourcesOf
-	PlacementOf   = placementOf
-	NetworkOf     = networkOf
-	ConstraintsOf = constraintsOf
-	ImageOf       = imageOf
-	GroupOf       = groupOf
-	Unsupported   = unsupported
-	AntiAffinity  = antiAffinityOf
-	ZoneOf        = zoneOf
+	AttemptName     = attemptName
+	ResourcesOf     = resourcesOf
+	PlacementOf     = placementOf
+	NetworkOf       = networkOf
+	ConstraintsOf   = constraintsOf
+	ImageOf         = imageOf
+	GroupOf         = groupOf
+	MetalDeployment = metalDeploymentOf
+	Unsupported     = unsupported
+	AntiAffinity    = antiAffinityOf
+	ZoneOf          = zoneOf
 )
 
 // MayExist says of each stored attempt whether it counts among the peers.
@@ -51,7 +52,9 @@ func FailedHosts(m *infrav1.MaasMachine, now time.Time, first, longest time.Dura
 type Record = record
 
 // Read reads a machine as a reconcile does before it stores an attempt.
-func Read(ctx context.Context, r *Reconciler, key client.ObjectKey) (*Record, error) { return r.readRecord(ctx, key) }
+func Read(ctx context.Context, r *Reconciler, key client.ObjectKey) (*Record, error) {
+	return r.readRecord(ctx, key)
+}
 
 // StoreAttempt stores a first attempt of the name on the host.
 func StoreAttempt(ctx context.Context, r *Reconciler, rec *Record, name, hostID string) error {

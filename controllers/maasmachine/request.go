@@ -146,6 +146,11 @@ func imageOf(spec *infrav1.MaasMachineSpec) *lxdprovisionerv1.Image {
 	return &lxdprovisionerv1.Image{Os: system, Series: series}
 }
 
+// metalDeploymentOf says what is deployed on a physical machine, and how.
+func metalDeploymentOf(spec *infrav1.MaasMachineSpec) *lxdprovisionerv1.DeployMachineRequest {
+	return &lxdprovisionerv1.DeployMachineRequest{Image: imageOf(spec), InMemory: spec.DeployInMemory, KeepSwap: spec.KeepSwap}
+}
+
 // ownerOf says for whom something is made. The cluster's id is taken from the machine where it stands there already: it
 // outlives the MaasCluster.
 func ownerOf(s *scope) *lxdprovisionerv1.Owner {

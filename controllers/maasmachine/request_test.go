@@ -62,8 +62,8 @@ func vmRequest(t *testing.T, spec *infrav1.MaasMachineSpec) string {
 
 // metalRequest is all that a physical machine's spec turns into.
 func metalRequest(spec *infrav1.MaasMachineSpec) string {
-	text := fmt.Sprint(spec.Mode(), spec.DeployInMemory)
-	for _, part := range []proto.Message{maasmachine.ConstraintsOf(spec, maasmachine.ZoneOf(nil, spec)), maasmachine.ImageOf(spec)} {
+	text := fmt.Sprint(spec.Mode())
+	for _, part := range []proto.Message{maasmachine.ConstraintsOf(spec, maasmachine.ZoneOf(nil, spec)), maasmachine.MetalDeployment(spec)} {
 		text += "\n" + prototext.MarshalOptions{Multiline: false}.Format(part)
 	}
 	return strings.ReplaceAll(text, "  ", " ")
@@ -127,7 +127,8 @@ func walk(t reflect.Type, path []int, do func(path []int, name string), names ..
 var samples = map[string]any{
 	"Image": "custom/other", "ProvisioningMode": infrav1.ProvisioningMode(""), "PlacementPolicy": infrav1.PlacementPack,
 	"AntiAffinity": infrav1.AntiAffinityRequired, "AddressFamilies": []infrav1.AddressFamily{infrav1.IPv6},
-	"IPAddress": "10.0.0.9", "IP": "10.0.0.9", "Subnet": "10.0.0.0/24", "CIDR": "10.0.0.0/24", "Gateway": "10.0.0.1",
+	// The API server writes true wherever it is left out.
+	"AutoStart": new(false), "IPAddress": "10.0.0.9", "IP": "10.0.0.9", "Subnet": "10.0.0.0/24", "CIDR": "10.0.0.0/24", "Gateway": "10.0.0.1",
 }
 
 // set gives the leaf at path a value that it does not have yet.

@@ -32,6 +32,7 @@ var (
 		{[]string{"minDiskSize"}, func(s *infrav1.MaasMachineSpec) any { return ptr.Deref(s.MinDiskSize, 0) }},
 		{[]string{"tags"}, func(s *infrav1.MaasMachineSpec) any { return s.Tags }},
 		{[]string{"deployInMemory"}, func(s *infrav1.MaasMachineSpec) any { return s.DeployInMemory }},
+		{[]string{"keepSwap"}, func(s *infrav1.MaasMachineSpec) any { return s.KeepSwap }},
 		{[]string{"lxd", "vmConfig"}, func(s *infrav1.MaasMachineSpec) any { return vmConfigOf(s) }},
 		{[]string{"staticIP"}, func(s *infrav1.MaasMachineSpec) any { return s.StaticIP }},
 	}

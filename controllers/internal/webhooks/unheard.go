@@ -52,6 +52,7 @@ func unheardOfVM(s *infrav1.MaasMachineSpec) []unheardField {
 	vm, config := vmConfigOf(s), lxdConfigOf(s)
 	return []unheardField{
 		{"deployInMemory", s.DeployInMemory, "has no effect on a VM, which is deployed to its disk"},
+		{"keepSwap", s.KeepSwap, "has no effect on a VM, whose swap is never changed"},
 		{"lxd.vmConfig.interfaceLinkModes", len(vm.InterfaceLinkModes) > 0, "has no effect; interfaces are linked as their subnets and addressFamilies ask"},
 		{"lxd.vmConfig.autoStart", !ptr.Deref(vm.AutoStart, true), "has no effect; MAAS has no such setting"},
 		{"lxdConfig.profile", config.Profile != "" && config.Profile != maasProfile, "no VM is made while it is set: MAAS gives every VM the profile maas"},

@@ -246,6 +246,7 @@ func TestWarnings_X6_4_tell_what_is_not_heard(t *testing.T) {
 		"X6.4_required_wants_a_host_more": {
 			lxdConfig(func(c *infrav1.LXDConfig) { c.AntiAffinity = infrav1.AntiAffinityRequired }), []string{"spec.lxdConfig.antiAffinity: required takes one host more"},
 		},
+		"keepSwap_of_a_VM":       {asLXD(func(s *infrav1.MaasMachineSpec) { s.KeepSwap = true }), []string{"spec.keepSwap: has no effect on a VM"}},
 		"deployInMemory_of_a_VM": {asLXD(func(s *infrav1.MaasMachineSpec) { s.DeployInMemory = true }), []string{"spec.deployInMemory: has no effect on a VM"}},
 		"minDiskSize_and_vmConfig_of_metal": {
 			func(s *infrav1.MaasMachineSpec) {
