@@ -255,9 +255,6 @@ func (r *Reconciler) store(ctx context.Context, rec *record, all attempts, clust
 	})
 }
 
-// blockMoveValue tells a block of ours from one that somebody else set.
-const blockMoveValue = "capmaas"
-
 // annotate patches the annotations of an object that was read uncached, with optimistic lock.
 func (r *Reconciler) annotate(ctx context.Context, rec *record, change func(map[string]string)) error {
 	before := rec.object.DeepCopy()

@@ -96,6 +96,27 @@ func TestAttempt_X1_4_blocks_a_move_until_it_is_settled(t *testing.T) {
 	assert.Equal(t, ptr.Deref(m.Spec.SystemID, ""), all[0].SystemID)
 }
 
+// clusterctl move pauses the cluster first and waits for the block to be lifted then.
+func TestAttempt_X1_4_a_paused_cluster_moves_once_nothing_is_under_way(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.DelayNextCompose(time.Minute)
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.LXDVMCreatedCondition, infrav1.LXDVMComposingReason)
+	bed.PatchCluster(t, func(cluster *clusterv1.Cluster) { cluster.Spec.Paused = new(true) })
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotContains(c, bed.Machine(c, "cp-0").Annotations, clusterctlv1.BlockMoveAnnotation)
+	}, "the move goes on")
+	all := attemptsOf(t, bed.Machine(t, "cp-0"))
+	require.Len(t, all, 1)
+	assert.False(t, all[0].Settled, "nothing was concluded")
+	bed.Fake.Advance(2 * time.Minute)
+	bed.PatchCluster(t, func(cluster *clusterv1.Cluster) { cluster.Spec.Paused = new(false) })
+	bed.WaitProvisioned(t, "cp-0")
+	assert.Len(t, bed.Fake.VMs(), 1, "the attempt that was moved is found again")
+}
+
 func TestAttempt_X2_is_sent_again_under_the_same_name_once_it_is_proved_lost(t *testing.T) {
 	t.Parallel()
 	bed := managertest.New(t, provisionertest.Config{})

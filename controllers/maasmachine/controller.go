@@ -154,9 +154,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, machine)
 	if err != nil || isPaused || requeue {
 		r.line.forget(req.NamespacedName, r.CreationsPerCluster)
+		if err == nil && isPaused && blocksMove(machine) {
+			return r.unblockMove(ctx, s)
+		}
 		return ctrl.Result{}, err
 	}
-	if held := r.Backoff.Remaining(machine.UID, machine.Generation); held > 0 {
+	if held := r.Backoff.Remaining(machine.UID, machine.Generation); held > 0 && !isAbandoned(machine) {
 		return ctrl.Result{RequeueAfter: held}, nil
 	}
 	next, err := r.runPhases(ctx, s)

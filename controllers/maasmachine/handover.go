@@ -19,8 +19,8 @@ import (
 // up, or once their host has not answered for long enough and they stand on the cluster's list (docs/protocol-coverage.md 4.6). A
 // machine that is being deleted keeps its control plane from being repaired.
 func (r *Reconciler) withoutProof(ctx context.Context, s *scope, out provisioner.Outcome) (step, error) {
-	if reason, given := s.record.object.Annotations[infrav1.AbandonVMAnnotation]; given {
-		if err := r.abandon(ctx, s, reason); err != nil {
+	if isAbandoned(s.record.object) {
+		if err := r.abandon(ctx, s, s.record.object.Annotations[infrav1.AbandonVMAnnotation]); err != nil {
 			return step{}, err
 		}
 		return r.letGo(ctx, s)
@@ -45,6 +45,13 @@ func (r *Reconciler) withoutProof(ctx context.Context, s *scope, out provisioner
 		next.after = left
 	}
 	return next, nil
+}
+
+// isAbandoned says whether an operator gives up what cannot be proved to be gone of a machine that is being deleted. The
+// annotation changes no generation, so a growing wait does not end by it.
+func isAbandoned(m *infrav1.MaasMachine) bool {
+	_, given := m.Annotations[infrav1.AbandonVMAnnotation]
+	return given && !m.DeletionTimestamp.IsZero()
 }
 
 // unreachableSince is since when the VM's host has not answered; zero where it does, or where that is not known. It is

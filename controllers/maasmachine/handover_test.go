@@ -13,6 +13,8 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
 	"github.com/capmaas/capmaas/controllers/internal/pending"
+	"github.com/capmaas/capmaas/proto/errorinfo"
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 	"github.com/capmaas/capmaas/proto/provisionertest"
 )
 
@@ -108,4 +110,24 @@ func TestDelete_X4_6_an_operator_may_give_the_VM_up(t *testing.T) {
 		err := bed.Client.Get(t.Context(), bed.Key(managertest.ClusterName), &infrav1.MaasCluster{})
 		assert.Error(c, err)
 	}, "what was given up holds nothing")
+}
+
+// The annotation comes while the machine is held back for minutes, and must not wait for that.
+func TestDelete_X4_6_who_gives_the_VM_up_is_heard_at_once(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	options := bed.Options()
+	options.TimeScale = 1
+	bed.StartManagerWith(t, options)
+	bed.Fake.FailEvery("DeleteVM", provisionertest.Fault(errorinfo.Unsupported, lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, "not by this MAAS"))
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.LXDVMCreatedCondition, infrav1.LXDVMCreatedReason)
+	bed.DeleteMachine(t, "cp-0")
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.LXDVMDeployedCondition, infrav1.LXDVMDeletionFailedReason)
+	m := bed.Machine(t, "cp-0")
+	before := m.DeepCopy()
+	m.Annotations[infrav1.AbandonVMAnnotation] = "the MAAS is gone"
+	require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+	bed.WaitGone(t, "cp-0")
 }

@@ -84,6 +84,8 @@ type Delays struct {
 	HostLost time.Duration
 	// Exclusion is how long a host is left out after an attempt on it came to nothing.
 	Exclusion time.Duration
+	// InFlight is how long a composition that was sent may be under way: the service ends its own call after 150 s.
+	InFlight time.Duration
 	// Composing and Deploying are after how long the condition says that making a VM, or deploying a machine, takes too long.
 	Composing, Deploying time.Duration
 }
@@ -94,7 +96,7 @@ func DefaultDelays() Delays {
 	return Delays{
 		Busy: 5 * time.Second, Working: 15 * time.Second, Slow: 2 * time.Minute,
 		Blocked: 10 * time.Minute, Idle: 10 * time.Minute, HostLost: 5 * time.Minute, Exclusion: 30 * time.Minute,
-		Composing: 15 * time.Minute, Deploying: 30 * time.Minute,
+		InFlight: 3 * time.Minute, Composing: 15 * time.Minute, Deploying: 30 * time.Minute,
 	}
 }
 
@@ -104,7 +106,7 @@ func (d Delays) Scaled(factor float64) Delays {
 	return Delays{
 		Busy: scale(d.Busy), Working: scale(d.Working), Slow: scale(d.Slow),
 		Blocked: scale(d.Blocked), Idle: scale(d.Idle), HostLost: scale(d.HostLost), Exclusion: scale(d.Exclusion),
-		Composing: scale(d.Composing), Deploying: scale(d.Deploying),
+		InFlight: scale(d.InFlight), Composing: scale(d.Composing), Deploying: scale(d.Deploying),
 	}
 }
 
