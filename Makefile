@@ -6,7 +6,7 @@ PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo, SEED and LIFECYCLES to faults,
-# MUTANTS and ONLY to requirements.
+# MUTANTS, ONLY and RESULTS to requirements.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
@@ -18,6 +18,7 @@ SEED ?=
 LIFECYCLES ?=
 MUTANTS ?=
 ONLY ?=
+RESULTS ?=
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
 TOOLS := tools=$$(tools/ensure.sh) || exit 1;
@@ -99,7 +100,7 @@ faults: ## Let service, manager and API server die while MAAS fails, and compare
 .PHONY: requirements
 requirements: race ## Print for each number of docs/requirements.md the tests that name it and how they ended (MUTANTS=1 ONLY=R4.4)
 	@$(ASSETS) go build -o bin/requirements ./test/requirements/cmd/requirements || exit 1; \
-		KUBEBUILDER_ASSETS="$$assets" exec bin/requirements $(if $(MUTANTS),--mutants) $(if $(ONLY),--only $(ONLY)) $(PACKAGES)
+		KUBEBUILDER_ASSETS="$$assets" exec bin/requirements $(if $(MUTANTS),--mutants) $(if $(ONLY),--only $(ONLY)) $(if $(RESULTS),--results "$(RESULTS)") $(PACKAGES)
 
 .PHONY: bench
 bench: ## Run the benchmarks (BENCH='Place')

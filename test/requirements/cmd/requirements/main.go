@@ -21,6 +21,7 @@ const (
 	requirementsPage = "docs/requirements.md"
 	rulesPage        = "docs/protocol-coverage.md"
 	mutantsDir       = "test/mutants"
+	scratchDir       = "bin/mutants"
 )
 
 var (
@@ -30,10 +31,11 @@ var (
 
 func main() {
 	mutants := flag.Bool("mutants", false, "Take out what fulfils a number, one patch of "+mutantsDir+" after the other, and demand a red test")
+	results := flag.String("results", "", "Judge what go test -json has printed into this `file`, and run no tests")
 	only := flag.String("only", "", "Try the mutants of this `number` alone, and print no table")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, *mutants, *only, flag.Args())
+	err := run(ctx, os.Stdout, options{mutants: *mutants, only: requirements.Number(*only), results: *results, packages: flag.Args()})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "requirements:", err)
@@ -41,27 +43,35 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, out io.Writer, mutants bool, only string, packages []string) error {
+// options are what the flags say.
+type options struct {
+	mutants  bool
+	only     requirements.Number
+	results  string
+	packages []string
+}
+
+func run(ctx context.Context, out io.Writer, o options) error {
 	tests, err := requirements.Scan(".")
 	if err != nil {
 		return err
 	}
 	var failures []error
-	if only == "" {
-		failures = append(failures, printTable(ctx, out, tests, packages))
+	if o.only == "" {
+		failures = append(failures, printTable(ctx, out, tests, o))
 	}
-	if mutants {
-		failures = append(failures, tryMutants(ctx, out, tests, requirements.Number(only)))
+	if o.mutants {
+		failures = append(failures, tryMutants(ctx, out, tests, o.only))
 	}
 	return errors.Join(failures...)
 }
 
-func printTable(ctx context.Context, out io.Writer, tests map[requirements.Test]map[requirements.Number]bool, packages []string) error {
+func printTable(ctx context.Context, out io.Writer, tests map[requirements.Test]map[requirements.Number]bool, o options) error {
 	listed, err := requirements.Listed(requirementsPage, rulesPage)
 	if err != nil {
 		return err
 	}
-	results, err := runTests(ctx, out, packages)
+	results, err := resultsOf(ctx, out, o)
 	if err != nil {
 		return err
 	}
@@ -69,6 +79,19 @@ func printTable(ctx context.Context, out io.Writer, tests map[requirements.Test]
 		return fmt.Errorf("%d %w", gaps, errGaps)
 	}
 	return nil
+}
+
+// resultsOf reads the results of a run that has ended, or runs the tests.
+func resultsOf(ctx context.Context, out io.Writer, o options) (requirements.Results, error) {
+	if o.results == "" {
+		return runTests(ctx, out, o.packages)
+	}
+	file, err := os.Open(o.results)
+	if err != nil {
+		return nil, fmt.Errorf("read the tests' results: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	return requirements.ReadResults(file, prefix, out)
 }
 
 // runTests runs the packages' tests. How they ended is in the results, so the exit code says nothing more.
@@ -97,12 +120,15 @@ func tryMutants(ctx context.Context, out io.Writer, tests map[requirements.Test]
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "mutants-")
-	if err != nil {
-		return fmt.Errorf("make a scratch directory: %w", err)
+	// The same place each time, so that what is not mutated need not be compiled again.
+	defer func() { _ = os.RemoveAll(scratchDir) }()
+	if err := os.RemoveAll(scratchDir); err != nil {
+		return fmt.Errorf("empty the scratch directory: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	scratch, err := requirements.Copy(ctx, ".", dir)
+	if err := os.MkdirAll(scratchDir, 0o750); err != nil {
+		return fmt.Errorf("make the scratch directory: %w", err)
+	}
+	scratch, err := requirements.Copy(ctx, ".", scratchDir)
 	if err != nil {
 		return err
 	}
