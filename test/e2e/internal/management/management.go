@@ -1,0 +1,177 @@
+// Package management runs a management cluster as processes on loopback: etcd, an API server, the controller manager, Cluster
+// API's managers and this provider's manager and service, each with the rights that its manifests give it.
+package management
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/capmaas/capmaas/test/e2e/internal/pki"
+	"github.com/capmaas/capmaas/test/e2e/internal/process"
+)
+
+// untilReady bounds how long one process may take until it answers; a busy machine needs a fraction of it.
+const untilReady = 3 * time.Minute
+
+// Programs are the directories of what is run.
+type Programs struct {
+	// Own holds manager and lxdprovisioner, built from this tree.
+	Own string
+	// Assets holds etcd and kubectl, Kubernetes the control plane, ClusterAPI its managers with their manifests.
+	Assets, Kubernetes, ClusterAPI string
+	// Root is the top of the repository, whose deploy/ is installed.
+	Root string
+}
+
+// Options say what a management cluster is made of.
+type Options struct {
+	Programs
+
+	// Dir is where it keeps its data and logs; nothing may be there.
+	Dir string
+	// Base is the first of the hundred ports that it takes on loopback.
+	Base int
+	// MAAS is the URL of MAAS, which ends in /MAAS, and Key an API key.
+	MAAS, Key string
+	// Service is the DNS name of the service's replicas, Replicas their addresses on loopback.
+	Service  string
+	Replicas []string
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// Cluster is a running management cluster.
+type Cluster struct {
+	Options
+
+	// Config is an administrator's, Kubeconfig a file with the same.
+	Config     *rest.Config
+	Kubeconfig string
+	// Client reads and writes everything.
+	Client client.Client
+
+	authority *pki.Authority
+	processes []*process.Process // in the order in which they were started
+	managers  []*manager
+}
+
+// The parts' ports, counted from the base.
+const (
+	portEtcd = iota
+	portEtcdPeer
+	portAPIServer
+	portControllerManager
+	portService
+	portFirstManager = 10 // each manager has ten
+)
+
+func (c *Cluster) port(offset int) int { return c.Base + offset }
+
+func (c *Cluster) url(scheme string, offset int) string {
+	return fmt.Sprintf("%s://127.0.0.1:%d", scheme, c.port(offset))
+}
+
+func (c *Cluster) path(names ...string) string {
+	return filepath.Join(append([]string{c.Dir}, names...)...)
+}
+
+// Start starts all parts, each when the one before answers. What it gives back is to be stopped even where it fails.
+func Start(ctx context.Context, options Options, say func(format string, args ...any)) (*Cluster, error) {
+	c := &Cluster{Options: options}
+	if err := os.MkdirAll(c.path("etcd"), 0o700); err != nil {
+		return c, fmt.Errorf("make %s: %w", c.Dir, err)
+	}
+	for _, part := range []struct {
+		name  string
+		start func(context.Context) error
+	}{
+		{"etcd and the API server", c.startAPIServer},
+		{"kinds and rights", c.install},
+		{"the controller manager", c.startControllerManager},
+		{"the service's replicas", c.startService},
+		{"the managers", c.startManagers},
+		{"admission", c.admit},
+	} {
+		if err := part.start(ctx); err != nil {
+			return c, fmt.Errorf("start %s: %w", part.name, err)
+		}
+		say("management cluster: %s", part.name)
+	}
+	return c, nil
+}
+
+// Stop stops everything, the last first, so that nobody waits for what is gone.
+func (c *Cluster) Stop() error {
+	var errs []error
+	for _, p := range slices.Backward(c.processes) {
+		errs = append(errs, p.Stop())
+	}
+	return errors.Join(errs...)
+}
+
+// Alive says which process is gone that should be there.
+func (c *Cluster) Alive() error {
+	for _, p := range c.processes {
+		if err := p.Exited(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kill ends the process of this name as a power cut does, and starts it again.
+func (c *Cluster) Kill(name string) error {
+	at := slices.IndexFunc(c.processes, func(p *process.Process) bool { return p.Name() == name })
+	if at < 0 {
+		return fmt.Errorf("no process is named %s", name)
+	}
+	c.processes[at].Kill()
+	again, err := c.processes[at].Restart()
+	if err != nil {
+		return err
+	}
+	c.processes[at] = again
+	return nil
+}
+
+func (c *Cluster) run(name, binary string, env []string, args ...string) error {
+	p, err := process.Start(process.Spec{Name: name, Binary: binary, Args: args, Env: env, LogDir: c.Dir})
+	if err != nil {
+		return err
+	}
+	c.processes = append(c.processes, p)
+	return nil
+}
+
+// await waits until what answers.
+func (c *Cluster) await(ctx context.Context, what string, check func(context.Context) error) error {
+	return process.Await(ctx, what, untilReady, c.Alive, check)
+}
+
+// answers checks that a GET is answered with 200.
+func answers(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("GET %s: %s", url, response.Status)
+		}
+		return nil
+	}
+}

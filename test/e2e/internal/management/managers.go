@@ -1,0 +1,196 @@
+package management
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
+	"github.com/capmaas/capmaas/test/e2e/internal/process"
+)
+
+// manager is one manager with what it installs.
+type manager struct {
+	name, deployment string
+	binary           string
+	render           func(context.Context) ([]byte, error)
+	args             []string
+	// first is the first of its ports.
+	first    int
+	provider manifest.Provider
+}
+
+// The ports of a manager, counted from its first.
+const (
+	portWebhook = iota
+	portHealth
+	portMetrics
+)
+
+// gates are the features of Cluster API that its users turn on.
+const gates = "--feature-gates=ClusterTopology=true"
+
+// installed are the managers with what they install, read once.
+func (c *Cluster) installed() []*manager {
+	clusterAPI := func(name, deployment string, first int) *manager {
+		return &manager{
+			name: name, deployment: deployment, binary: filepath.Join(c.ClusterAPI, name), first: portFirstManager + first,
+			render: func(context.Context) ([]byte, error) { return os.ReadFile(filepath.Join(c.ClusterAPI, name+".yaml")) },
+			args:   []string{"--insecure-diagnostics", "--diagnostics-address", fmt.Sprintf("127.0.0.1:%d", c.port(portFirstManager+first+portMetrics))},
+		}
+	}
+	core := clusterAPI("core", "capi-controller-manager", 0)
+	controlPlane := clusterAPI("controlplane", "capi-kubeadm-control-plane-controller-manager", 20)
+	core.args, controlPlane.args = append(core.args, gates), append(controlPlane.args, gates)
+	return []*manager{
+		core,
+		clusterAPI("bootstrap", "capi-kubeadm-bootstrap-controller-manager", 10),
+		controlPlane,
+		{
+			name: "manager", deployment: "capmaas-controller-manager", binary: filepath.Join(c.Own, "manager"), first: portFirstManager + 30,
+			render: c.renderOwn,
+			args: []string{
+				"--webhook-host", "127.0.0.1", "--metrics-bind-addr", fmt.Sprintf("127.0.0.1:%d", c.port(portFirstManager+30+portMetrics)),
+				"--provisioner-address", fmt.Sprintf("%s:%d", c.Service, c.port(portService)), "--provisioner-insecure",
+			},
+		},
+	}
+}
+
+// renderOwn renders deploy/default as an operator does.
+func (c *Cluster) renderOwn(ctx context.Context) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, filepath.Join(c.Assets, "kubectl"), "kustomize", filepath.Join(c.Root, "deploy", "default"))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("render deploy/default: %w", err)
+	}
+	return out, nil
+}
+
+// install applies what every provider installs, but for the webhooks.
+func (c *Cluster) install(ctx context.Context) error {
+	c.managers = c.installed()
+	for _, m := range c.managers {
+		stream, err := m.render(ctx)
+		if err != nil {
+			return fmt.Errorf("render %s: %w", m.name, err)
+		}
+		at := manifest.Endpoint{Port: c.port(m.first + portWebhook), Authority: c.authority.Certificate}
+		if m.provider, err = manifest.Read(stream, m.deployment, at); err != nil {
+			return fmt.Errorf("read the manifests of %s: %w", m.name, err)
+		}
+		if err := c.apply(ctx, m.provider.Objects); err != nil {
+			return err
+		}
+	}
+	return c.await(ctx, "the kinds", c.established)
+}
+
+// fieldOwner owns the fields that a run applies.
+const fieldOwner = client.FieldOwner("e2e")
+
+func (c *Cluster) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
+	for _, object := range objects {
+		if err := c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), fieldOwner, client.ForceOwnership); err != nil {
+			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) established(ctx context.Context) error {
+	var kinds apiextensionsv1.CustomResourceDefinitionList
+	if err := c.Client.List(ctx, &kinds); err != nil {
+		return err
+	}
+	for i := range kinds.Items {
+		established := false
+		for _, condition := range kinds.Items[i].Status.Conditions {
+			established = established || condition.Type == apiextensionsv1.Established && condition.Status == apiextensionsv1.ConditionTrue
+		}
+		if !established {
+			return fmt.Errorf("kind %s is not established", kinds.Items[i].Name)
+		}
+	}
+	return nil
+}
+
+// startManagers starts every manager with the rights of its own service account.
+func (c *Cluster) startManagers(ctx context.Context) error {
+	for _, m := range c.managers {
+		pair, err := c.authority.Server(m.name)
+		if err != nil {
+			return err
+		}
+		certificates := c.path("pki", m.name)
+		if err := pair.Write(certificates); err != nil {
+			return err
+		}
+		if _, err := c.reachAs(m.name, m.provider.User, "system:serviceaccounts"); err != nil {
+			return err
+		}
+		kubeconfig := c.path(m.name + ".kubeconfig")
+		args := append([]string{
+			"--webhook-port", strconv.Itoa(c.port(m.first + portWebhook)), "--webhook-cert-dir", certificates,
+			"--health-addr", fmt.Sprintf("127.0.0.1:%d", c.port(m.first+portHealth)), "--kubeconfig", kubeconfig,
+		}, m.args...)
+		if err := c.run(m.name, m.binary, nil, args...); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.managers {
+		if err := c.await(ctx, m.name, answers(c.url("http", m.first+portHealth)+"/readyz")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admit lets the API server ask the managers.
+func (c *Cluster) admit(ctx context.Context) error {
+	for _, m := range c.managers {
+		if err := c.apply(ctx, m.provider.Webhooks); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startService starts the service's replicas, each at its own address, as behind a headless Service.
+func (c *Cluster) startService(ctx context.Context) error {
+	credentials := c.path("credentials")
+	if err := os.MkdirAll(credentials, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", credentials, err)
+	}
+	for name, value := range map[string]string{"MAAS_ENDPOINT": c.MAAS, "MAAS_API_KEY": c.Key} {
+		if err := os.WriteFile(filepath.Join(credentials, name), []byte(value), 0o600); err != nil {
+			return fmt.Errorf("write the credentials: %w", err)
+		}
+	}
+	var errs []error
+	for n, address := range c.Replicas {
+		errs = append(errs, c.run(fmt.Sprintf("lxdprovisioner-%d", n), filepath.Join(c.Own, "lxdprovisioner"), []string{"POD_IP=" + address},
+			"--listen", fmt.Sprintf("%s:%d", address, c.port(portService)), "--metrics-addr", fmt.Sprintf("%s:%d", address, c.port(portService)+1),
+			"--maas-credentials-dir", credentials, "--peers", c.Service))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, address := range c.Replicas {
+		url := fmt.Sprintf("http://%s:%d/metrics", address, c.port(portService)+1)
+		if err := process.Await(ctx, "the service at "+address, time.Minute, c.Alive, answers(url)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

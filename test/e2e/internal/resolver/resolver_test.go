@@ -1,0 +1,50 @@
+package resolver_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
+)
+
+func TestServe_gives_the_addresses_of_a_name(t *testing.T) {
+	t.Parallel()
+	client := serve(t, map[string][]netip.Addr{
+		"api.maas":   {netip.MustParseAddr("10.10.0.5"), netip.MustParseAddr("10.10.0.6"), netip.MustParseAddr("fd00::5")},
+		"empty.maas": nil,
+	})
+
+	four, err := client.LookupNetIP(t.Context(), "ip4", "api.maas.")
+	require.NoError(t, err)
+	six, err := client.LookupNetIP(t.Context(), "ip6", "API.maas.")
+	require.NoError(t, err)
+	_, unknown := client.LookupNetIP(t.Context(), "ip4", "other.maas.")
+	_, empty := client.LookupNetIP(t.Context(), "ip4", "empty.maas.")
+
+	assert.ElementsMatch(t, []netip.Addr{netip.MustParseAddr("10.10.0.5"), netip.MustParseAddr("10.10.0.6")}, four)
+	assert.Equal(t, []netip.Addr{netip.MustParseAddr("fd00::5")}, six)
+	var dns *net.DNSError
+	require.ErrorAs(t, unknown, &dns)
+	assert.True(t, dns.IsNotFound)
+	require.Error(t, empty, "a name without addresses leads nowhere")
+}
+
+func serve(t *testing.T, names map[string][]netip.Addr) *net.Resolver {
+	t.Helper()
+	free, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := netip.MustParseAddrPort(free.LocalAddr().String())
+	require.NoError(t, free.Close())
+	require.NoError(t, resolver.Serve(t.Context(), address, func(name string) ([]netip.Addr, bool) {
+		found, ok := names[name]
+		return found, ok
+	}))
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", address.String())
+	}}
+}

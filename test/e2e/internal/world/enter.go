@@ -1,0 +1,65 @@
+// Package world is where a run lives: network, mount and process namespaces of its own, in which loopback, a bridge with the
+// simulated subnet and a resolver are all that there is. Whatever a run starts ends with it, for its first process is the
+// first of a process namespace.
+package world
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// insideVariable tells the program that it is inside.
+const insideVariable = "CAPMAAS_E2E_INSIDE"
+
+// patience is how long what is inside may take to end after it was asked to.
+const patience = 2 * time.Minute
+
+// Inside reports whether the program is inside.
+func Inside() bool { return os.Getenv(insideVariable) != "" }
+
+// Missing says what this machine lacks for a run, or nil.
+func Missing() error {
+	var errs []error
+	if runtime.GOOS != "linux" {
+		errs = append(errs, fmt.Errorf("Linux: this is %s", runtime.GOOS))
+	}
+	if os.Geteuid() != 0 {
+		errs = append(errs, errors.New("root: namespaces, a bridge and mounts are made"))
+	}
+	for _, name := range []string{"net", "mnt", "pid", "uts"} {
+		if _, err := os.Stat("/proc/self/ns/" + name); err != nil {
+			errs = append(errs, fmt.Errorf("%s namespaces in the kernel: %w", name, err))
+		}
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("a run of real clusters needs:\n%w", errors.Join(errs...))
+	}
+	return nil
+}
+
+// Enter runs the program again inside, with the same arguments, and returns when that has ended. It takes the end of the
+// context and of this process along.
+func Enter(ctx context.Context) error {
+	runtime.LockOSThread() // the child dies with the thread that made it
+	defer runtime.UnlockOSThread()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), insideVariable+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, os.Stdout, os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = patience
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true,
+	}
+	return cmd.Run()
+}
