@@ -38,7 +38,7 @@ type Timing struct {
 	QueueLimit time.Duration
 	// ReplyMargin is how long before the caller's deadline a joined call is answered as running.
 	ReplyMargin time.Duration
-	// ReadLimit bounds a shared read: of the hosts, of one host, of machines by name.
+	// ReadLimit bounds a shared read: of one host, of machines by name.
 	ReadLimit time.Duration
 	// YieldLook is how long a VM on a host over its limit waits before it looks again.
 	YieldLook time.Duration

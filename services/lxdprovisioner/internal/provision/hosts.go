@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,17 +16,14 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
-// hostMachineBatch is how many of the hosts' own machines are read in one list call.
-const hostMachineBatch = 50
-
 // hostCache is the inventory: seconds old, read once for all who ask together, and read again for
 // the hosts on which something was made or deleted.
 type hostCache struct {
-	backend Backend
-	maas    Machines
-	clock   func() time.Time
-	timing  Timing
-	log     *slog.Logger
+	backend  Backend
+	machines *hostMachines
+	clock    func() time.Time
+	timing   Timing
+	log      *slog.Logger
 	// seen is told of every host that was read and when that reading began.
 	seen func(id inventory.HostID, began time.Time)
 
@@ -37,19 +33,19 @@ type hostCache struct {
 	mu      sync.Mutex
 	current inventory.Snapshot
 	// index is current, ready for placements; made when the first one asks.
-	index    func() *placement.Index
-	began    map[inventory.HostID]time.Time
-	dropped  map[inventory.HostID]time.Time
-	machines map[string]inventory.Machine
+	index func() *placement.Index
+	// until is how long that is believed.
+	until   time.Time
+	began   map[inventory.HostID]time.Time
+	dropped map[inventory.HostID]time.Time
 }
 
 func newHostCache(cfg Config, seen func(inventory.HostID, time.Time)) *hostCache {
 	c := &hostCache{
-		backend: cfg.Backend, maas: cfg.MAAS, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger, seen: seen,
-		single:   newTurns[inventory.Host](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger),
-		began:    map[inventory.HostID]time.Time{},
-		dropped:  map[inventory.HostID]time.Time{},
-		machines: map[string]inventory.Machine{},
+		backend: cfg.Backend, machines: newHostMachines(cfg), clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger, seen: seen,
+		single:  newTurns[inventory.Host](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger),
+		began:   map[inventory.HostID]time.Time{},
+		dropped: map[inventory.HostID]time.Time{},
 	}
 	c.show(inventory.Snapshot{})
 	return c
@@ -82,11 +78,11 @@ func (c *hostCache) indexed() *placement.Index {
 }
 
 // renew reads the hosts where what was read is older than seconds, and again those that were
-// written to.
+// written to. Busy where the reading takes longer than the caller has: it goes on, and is there for who asks again.
 func (c *hostCache) renew(ctx context.Context) error {
 	if !c.fresh() {
 		read := c.flight.DoChan("all", func() (any, error) {
-			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timing.ReadLimit)
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timing.DetachedLimit)
 			defer cancel()
 			return nil, guarded(bounded, c.log, "the reading of the hosts", func() error { return c.readAll(bounded) })
 		})
@@ -96,7 +92,7 @@ func (c *hostCache) renew(ctx context.Context) error {
 				return res.Err
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return fault.Wrap(ctx.Err(), fault.Busy, fault.ReasonMAASBusy, "the hosts are being read").WithRetryAfter(retrySoon)
 		}
 	}
 	return c.readOutdated(ctx)
@@ -127,7 +123,7 @@ func (c *hostCache) readOutdated(ctx context.Context) error {
 func (c *hostCache) fresh() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.current.ReadAt.IsZero() && c.clock().Sub(c.current.ReadAt) < c.timing.InventoryMaxAge
+	return c.clock().Before(c.until)
 }
 
 // outdated gives the hosts that were written to after they had been read.
@@ -153,10 +149,10 @@ func (c *hostCache) readAll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the hosts: %w", err)
 	}
-	if err := c.readMachines(ctx, snap.Hosts); err != nil {
+	if err := c.machines.fill(ctx, snap.Hosts); err != nil {
 		return err
 	}
-	c.replaceAll(snap)
+	c.replaceAll(snap, c.clock().Sub(snap.Began))
 	for _, h := range snap.Hosts {
 		c.seen(h.ID, snap.Began)
 	}
@@ -164,8 +160,9 @@ func (c *hostCache) readAll(ctx context.Context) error {
 }
 
 // replaceAll makes the snapshot the current one. A host that was read alone since the snapshot's
-// reading began stays as it was read then: the ledger has forgotten what was seen there.
-func (c *hostCache) replaceAll(snap inventory.Snapshot) {
+// reading began stays as it was read then: the ledger has forgotten what was seen there. It is believed for at
+// least as long as the reading took, so that a caller who could not wait for it finds it.
+func (c *hostCache) replaceAll(snap inventory.Snapshot, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	began := make(map[inventory.HostID]time.Time, len(snap.Hosts))
@@ -178,6 +175,7 @@ func (c *hostCache) replaceAll(snap inventory.Snapshot) {
 		}
 	}
 	c.began = began
+	c.until = c.clock().Add(max(c.timing.InventoryMaxAge, took))
 	c.show(snap)
 }
 
@@ -191,7 +189,7 @@ func (c *hostCache) read(ctx context.Context, id inventory.HostID) (inventory.Ho
 			return inventory.Host{}, fmt.Errorf("read host %s: %w", id, err)
 		}
 		hosts := []inventory.Host{h}
-		if err := c.readMachines(ctx, hosts); err != nil {
+		if err := c.machines.fill(ctx, hosts); err != nil {
 			return inventory.Host{}, err
 		}
 		c.replace(hosts[0], began)
@@ -218,78 +216,9 @@ func (c *hostCache) replace(h inventory.Host, began time.Time) {
 	c.began[h.ID] = began
 }
 
-// readMachines fills in what the hosts' own machines tell: status, power, tags, bridges and VLANs. A bridge
-// without a VLAN is left out, since MAAS attaches no NIC to it.
-func (c *hostCache) readMachines(ctx context.Context, hosts []inventory.Host) error {
-	known, missing := c.knownMachines(hosts)
-	for part := range slices.Chunk(missing, hostMachineBatch) {
-		found, err := c.maas.Machines(ctx, MachineFilter{SystemIDs: part})
-		if err != nil {
-			return fmt.Errorf("read the hosts' own machines: %w", err)
-		}
-		for _, m := range found {
-			known[m.SystemID] = m
-		}
-	}
-	c.mu.Lock()
-	maps.Copy(c.machines, known)
-	c.mu.Unlock()
-	for i, h := range hosts {
-		if m, ok := known[h.SystemID]; ok {
-			h.Machine = &inventory.HostMachine{Status: m.Status, Power: m.Power, Tags: m.Tags}
-			h.Bridges, h.VLANs = bridges(m), vlans(m)
-			hosts[i] = h
-		}
-	}
-	return nil
-}
-
-// bridges are the machine's bridges to which MAAS attaches NICs.
-func bridges(m inventory.Machine) []string {
-	var names []string
-	for _, nic := range m.Interfaces {
-		if nic.Type == "bridge" && nic.HasVLAN {
-			names = append(names, nic.Name)
-		}
-	}
-	return names
-}
-
-// vlans are the VLANs in which MAAS attaches NICs to the machine, in order.
-func vlans(m inventory.Machine) []int {
-	var ids []int
-	for _, nic := range m.Interfaces {
-		if nic.HasVLAN {
-			ids = append(ids, nic.VLANID)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
-}
-
-func (c *hostCache) knownMachines(hosts []inventory.Host) (known map[string]inventory.Machine, missing []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known = make(map[string]inventory.Machine, len(hosts))
-	for _, h := range hosts {
-		if h.SystemID == "" {
-			continue
-		}
-		m, ok := c.machines[h.SystemID]
-		if ok && c.clock().Sub(m.ReadAt) < c.timing.MachinesMaxAge {
-			known[h.SystemID] = m
-		} else {
-			missing = append(missing, h.SystemID)
-		}
-	}
-	return known, missing
-}
-
 // parents gives the interfaces of the host's own machine, to which MAAS attaches the NICs of VMs.
 func (c *hostCache) parents(h inventory.Host) []inventory.Interface {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.machines[h.SystemID].Interfaces
+	return c.machines.of(h.SystemID).Interfaces
 }
 
 // project gives the LXD project of the host, where the inventory knows it.

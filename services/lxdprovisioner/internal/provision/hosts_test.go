@@ -1,0 +1,108 @@
+package provision_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+)
+
+// largeRegion takes longer to list its hosts than a caller has.
+type largeRegion struct {
+	provision.Backend
+
+	takes time.Duration
+}
+
+func (b *largeRegion) Hosts(ctx context.Context) (inventory.Snapshot, error) {
+	snap, err := b.Backend.Hosts(ctx)
+	<-time.After(b.takes)
+	return snap, err
+}
+
+func TestSelectHost_in_a_region_that_is_slow_to_read(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	w.cfg.Backend = &largeRegion{Backend: w.cfg.Backend, takes: 500 * time.Millisecond}
+	w.cfg.Timing.InventoryMaxAge = time.Millisecond
+	w.restart()
+	hurried := func() error {
+		ctx, cancel := context.WithTimeout(w.ctx(), 100*time.Millisecond)
+		defer cancel()
+		_, err := w.lxd.SelectHost(ctx, selectRequest("cp-0-a1b2c"))
+		return err
+	}
+	requireFault(t, hurried(), fault.Busy, fault.ReasonMAASBusy)
+	// No reading ends within a caller's time, so one is only served by what was read for another.
+	require.Eventually(t, func() bool { return hurried() == nil }, 10*time.Second, 10*time.Millisecond)
+}
+
+// interrupted answers a number of lists and breaks off then.
+type interrupted struct {
+	provision.MAAS
+
+	mu    sync.Mutex
+	after int
+	asked map[string]int
+}
+
+func (m *interrupted) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.after--; m.after == -1 {
+		return nil, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "the connection broke")
+	}
+	for _, id := range f.SystemIDs {
+		m.asked[id]++
+	}
+	return m.MAAS.Machines(ctx, f)
+}
+
+func TestHosts_whose_reading_breaks_off_are_read_on_from_there(t *testing.T) {
+	t.Parallel()
+	w := start(t, 60, 0)
+	maas := &interrupted{MAAS: w.cfg.MAAS, after: 1, asked: map[string]int{}}
+	w.cfg.MAAS = maas
+	w.restart()
+	_, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
+	requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
+	list, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
+	require.NoError(t, err)
+	require.Len(t, list.Hosts, 60)
+	for _, h := range list.Hosts {
+		assert.NotNil(t, h.Machine, h.Name)
+		assert.Equal(t, 1, maas.asked[h.SystemID], "%s is read once", h.Name)
+	}
+}
+
+func TestHosts_machines_that_MAAS_does_not_show_are_not_asked_for_each_time(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	plain := &interrupted{MAAS: w.cfg.MAAS, after: 1000, asked: map[string]int{}}
+	w.cfg.MAAS = hidden{plain}
+	w.restart()
+	for range 3 {
+		list, err := w.lxd.ListHosts(w.ctx(), provision.HostFilter{})
+		require.NoError(t, err)
+		for _, h := range list.Hosts {
+			assert.Nil(t, h.Machine)
+			assert.Equal(t, 1, plain.asked[h.SystemID])
+		}
+		w.clock.advance(6 * time.Second)
+	}
+}
+
+// hidden shows no machine, as to a user without rights.
+type hidden struct{ *interrupted }
+
+func (m hidden) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	_, err := m.interrupted.Machines(ctx, f)
+	return nil, err
+}
