@@ -143,6 +143,13 @@ func TestImages_recordings_113_116_are_uploaded_listed_and_read(t *testing.T) {
 	want(t, m.get(fmt.Sprintf("boot-resources/%v/", o["id"])), 404, plain, "No BootResource matches the given query.")
 }
 
+func TestImages_MAAS_3_8_takes_them_in_pieces_alone(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.Config{Version: "3.8"})
+	want(t, m.post("boot-resources/", "name=y&architecture=amd64/generic&content=z"), 501, text, "The simulator does not have an upload of an image in pieces of MAAS.")
+	assert.Equal(t, []string{"ubuntu/jammy"}, names(m.get("boot-resources/").list(t), "name"))
+}
+
 func TestUsers_settings_and_rack_controllers_are_read(t *testing.T) {
 	t.Parallel()
 	m := start(t, maassim.DefaultConfig(1, 1, 0))

@@ -65,13 +65,14 @@ func TestFaults_presets_speak_as_MAAS_and_nginx_do(t *testing.T) {
 		status                      int
 		retryAfter, contentType, in string
 	}{
-		"db-conflict":     {409, "5", html, "<html>"},
+		"db-conflict":     {409, "5", html, "<title>Error: Conflict Error</title>"},
 		"no-rack":         {503, "10", text, "Unable to connect to any rack controller ; no connections available."},
 		"bad-gateway":     {502, "", "text/html", "502 Bad Gateway"},
 		"gateway-timeout": {504, "", "text/html", "504 Gateway Time-out"},
 		"nonce-clash":     {401, "", html, "Authorization Error: 'Nonce already used: "},
 		"secret-leak":     {401, "", html, "Expected signature base string: &"},
 		"host-down":       {503, "", text, "Unable to compose machine because: Pod 1: Failed to connect"},
+		"power-busy":      {503, "", text, "another action is already in progress for that node."},
 		"forbidden":       {403, "", text, ""},
 	} {
 		require.NoError(t, m.AddFaults(maassim.Fault{Operation: "zones.list", Preset: preset, Count: 1}))

@@ -30,7 +30,10 @@ func TestVMHostsGone_leaves_no_trace_of_them(t *testing.T) {
 	}
 	metal, _ := m.Machine("metal-1")
 	assert.NotContains(t, m.machine(metal.SystemID), "pod")
-	want(t, m.post("machines/"+metal.SystemID+"/?op=deploy", "install_kvm=true"), 400, text, removed)
+	for _, option := range []string{"install_rackd", "install_kvm", "register_vmhost"} {
+		a := m.post("machines/"+metal.SystemID+"/?op=deploy", option+"=true")
+		want(t, a, 400, text, "Support for "+option+" allocation parameter has been removed.")
+	}
 	assert.Equal(t, 200, m.post("machines/?op=allocate", "system_id="+metal.SystemID).status)
 	require.Equal(t, 409, m.post("machines/?op=allocate", "cpu_count=4").status, "nothing is composed instead")
 	assert.Empty(t, m.LXD())

@@ -54,8 +54,8 @@ func New(cfg Config) (*Sim, error) {
 		return nil, err
 	}
 	s.api = rest.NewServer(rest.Config{
-		Keys: keys, Clock: cfg.AuthClock, Version: cfg.Version, StrictOAuth: s.region.Minor() >= 5, Concern: s.region.Concern,
-		Plan: &s.plan, Counts: &s.counts, Wait: s.pause, Disturb: s.disturb, Window: s.window, Serve: s.serve,
+		Keys: keys, Clock: cfg.AuthClock, Version: cfg.Version, StrictOAuth: s.region.Minor() >= 5, ReportOAuth: s.region.Minor() >= 8,
+		Concern: s.region.Concern, Plan: &s.plan, Counts: &s.counts, Wait: s.pause, Disturb: s.disturb, Window: s.window, Serve: s.serve,
 	}, s.stopAtPlaces(s.region.Resources()))
 	s.plan.Seed(cfg.Seed)
 	if err := s.AddFaults(cfg.Faults...); err != nil {

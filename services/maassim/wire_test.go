@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,7 @@ func TestOAuth_a_missing_parameter_by_version(t *testing.T) {
 	}{
 		"3.4": {401, "Authorization Error: 'Parameter not found: oauth_nonce'"},
 		"3.5": {400, "'Bad Request: Parameter not found: oauth_nonce'"},
+		"3.8": {401, "Forbidden"}, // it is none
 	} {
 		m := start(t, maassim.Config{Version: version})
 		header := strings.Replace(sign(m.APIKey()), "oauth_nonce=", "x_oauth_nonce=", 1) // still there as text
@@ -84,6 +86,18 @@ func TestOAuth_a_missing_parameter_by_version(t *testing.T) {
 		assert.Equal(t, expected.status, a.status, version)
 		assert.Equal(t, expected.body, a.body, version)
 	}
+}
+
+func TestOAuth_MAAS_3_8_reports_a_timestamp_that_is_no_number(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.Config{Version: "3.8"})
+	const report = "'Bad Request: the following problems were found among the auth params: "
+	header := regexp.MustCompile(`oauth_timestamp="[^"]*"`).ReplaceAllString(sign(m.APIKey()), `oauth_timestamp="now"`)
+	want(t, whoami(t, m, header), 400, text, report+"oauth_timestamp has an unexpected type'")
+	header = strings.Replace(header, "oauth_nonce=", "x_oauth_nonce=", 1)
+	want(t, whoami(t, m, header), 400, text, report+"oauth_timestamp has an unexpected type, oauth_nonce is missing'")
+	want(t, whoami(t, m, sign(m.APIKey())+", loose"), 401, html, "Authorization Error: 'Unable to parse OAuth parameters from Authorization header.'")
+	assert.Equal(t, 200, whoami(t, m, sign(m.APIKey())).status)
 }
 
 // escape is OAuth's: everything but unreserved characters.

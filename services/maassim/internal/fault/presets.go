@@ -11,13 +11,26 @@ const (
 	textHTML  = "text/html; charset=utf-8"
 )
 
+// ConflictPage is what MAAS says when the database made it run a request again too often.
+const ConflictPage = `<!DOCTYPE html>
+<html lang="en">
+  <head>
+    <title>Error: Conflict Error</title>
+  </head>
+  <body>
+    <h2 class="p-heading--four">
+      Conflict error. Try your request again, as it will most likely succeed.
+    </h2>
+  </body>
+</html>
+`
+
 // presets are answers of MAAS and of what stands before it, by name. The words of no-rack, nonce-clash, old-timestamp and host-down are from
-// recordings; nginx's pages are nginx's own; that of db-conflict only resembles MAAS's template.
+// recordings; nginx's pages are nginx's own.
 var presets = map[string]Fault{
 	"db-conflict": {
 		Status: http.StatusConflict, Header: map[string]string{"Content-Type": textHTML, "Retry-After": "5"},
-		Body: "<!DOCTYPE html>\n<html>\n<head><title>Conflict error. Try your request again, as it will most likely succeed.</title></head>\n" +
-			"<body>\n<h1>Conflict error</h1>\n<p>Try your request again, as it will most likely succeed.</p>\n</body>\n</html>\n",
+		Body: ConflictPage,
 	},
 	"no-rack": {
 		Status: http.StatusServiceUnavailable, Header: map[string]string{"Retry-After": "10"},
@@ -33,6 +46,11 @@ var presets = map[string]Fault{
 	},
 	"ip-exhausted": {
 		Status: http.StatusServiceUnavailable, Body: "Unable to allocate static IP due to address exhaustion.",
+	},
+	// MAAS 3.4 and 3.5 refuse a power command while the opposite one is under way.
+	"power-busy": {
+		Status: http.StatusServiceUnavailable,
+		Body:   "Unable to change power state to 'off' for node simulated: another action is already in progress for that node.",
 	},
 	"view-timeout":        {Status: http.StatusGatewayTimeout},
 	"bad-gateway":         nginx(http.StatusBadGateway, "502 Bad Gateway"),

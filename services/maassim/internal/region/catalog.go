@@ -13,9 +13,9 @@ import (
 
 // Resources are everything that the simulated MAAS serves.
 func (r *Region) Resources() []rest.Resource {
-	return r.withoutVMHosts(slices.Concat(r.basicResources(), r.zoneResources(), r.imageResources(), r.rackResources(), r.vmHostResources(), r.virtualMachineResources(),
+	return r.withoutVMHosts(r.withRights(slices.Concat(r.basicResources(), r.zoneResources(), r.imageResources(), r.rackResources(), r.vmHostResources(), r.virtualMachineResources(),
 		r.machineResources(), r.interfaceResources(), r.networkResources(), r.rangeResources(), r.addressResources(), r.reservedIPResources(),
-		r.domainResources(), r.dnsResources(), r.recordResources(), r.tagResources(), r.eventResources()))
+		r.domainResources(), r.dnsResources(), r.recordResources(), r.tagResources(), r.eventResources())))
 }
 
 // basicResources are version, users and settings.

@@ -36,8 +36,7 @@ const removed = "VM host (KVM) support has been removed from MAAS."
 
 func gone(*rest.Request) (any, error) { return nil, rest.Text(http.StatusGone, removed) }
 
-// withoutPods refuses parameters that are about VM hosts and takes what is left of them out of machines. The words with which deploy refuses
-// are not known.
+// withoutPods refuses parameters that are about VM hosts and takes what is left of them out of machines.
 func withoutPods(name string, handle rest.Handler) rest.Handler {
 	return func(q *rest.Request) (any, error) {
 		var form rest.Form
@@ -49,8 +48,10 @@ func withoutPods(name string, handle rest.Handler) rest.Handler {
 		if err := form.Err(); err != nil {
 			return nil, err
 		}
-		if name == "machines.deploy" && (q.Form.Bool("install_kvm") || q.Form.Bool("register_vmhost")) {
-			return nil, rest.Text(http.StatusBadRequest, removed)
+		if name == "machines.deploy" {
+			if err := deployedHost(q); err != nil {
+				return nil, err
+			}
 		}
 		value, err := handle(q)
 		switch v := value.(type) {
@@ -63,6 +64,16 @@ func withoutPods(name string, handle rest.Handler) rest.Handler {
 		}
 		return value, err
 	}
+}
+
+// deployedHost refuses to deploy a controller or a VM host.
+func deployedHost(q *rest.Request) error {
+	for _, option := range []string{"install_rackd", "install_kvm", "register_vmhost"} {
+		if q.Form.Bool(option) {
+			return rest.Text(http.StatusBadRequest, "Support for %s allocation parameter has been removed.", option)
+		}
+	}
+	return nil
 }
 
 func withoutPod(o object) {

@@ -16,7 +16,7 @@ func (r *Region) machineResources() []rest.Resource {
 	parameters := rest.Action{Method: get, Op: "power_parameters", Name: "machines.power_parameters_many", Admin: true, Handle: r.manyParameters}
 	read := rest.Action{Method: get, Name: "machines.read", Handle: r.readMachine}
 	remove := rest.Action{Method: http.MethodDelete, Name: "machines.delete", Handle: r.deleteMachine}
-	parametersOf := rest.Action{Method: get, Op: "power_parameters", Name: "machines.power_parameters", Admin: true, Handle: r.machineParameters}
+	parametersOf := rest.Action{Method: get, Op: "power_parameters", Name: "machines.power_parameters", Handle: r.machineParameters}
 	return []rest.Resource{
 		{Path: "machines", Anonymous: true, Actions: slices.Concat([]rest.Action{
 			list, registered, parameters,
@@ -137,13 +137,16 @@ func (r *Region) checkDelete(q *rest.Request) (m *machine, vm *lxd.Instance, hos
 	return m, vm, host, r.freeHosts(m, q.Query.Bool("force"))
 }
 
-// machineParameters shows how MAAS reaches a machine's power; the VM's name in LXD is among it even where MAAS gave the machine another one
-// (recording 494).
+// machineParameters shows administrators how MAAS reaches a machine's power; the VM's name in LXD is among it even where MAAS gave the machine
+// another one (recording 494). MAAS looks among all its nodes here.
 func (r *Region) machineParameters(q *rest.Request) (any, error) {
 	defer r.begin()()
-	m, err := r.machineOf(q)
-	if err != nil {
-		return nil, err
+	m := r.machine(q.Path["system_id"])
+	switch {
+	case m == nil:
+		return nil, rest.NotFound("Node")
+	case !q.User.Admin:
+		return nil, rest.Forbidden()
 	}
 	return r.parametersOf(m), nil
 }

@@ -3,6 +3,7 @@ package region
 import (
 	"net/http"
 
+	"github.com/capmaas/capmaas/services/maassim/internal/fault"
 	"github.com/capmaas/capmaas/services/maassim/internal/rest"
 )
 
@@ -28,8 +29,7 @@ func (m *machine) changedSince(revision int) bool { return m.rev > revision }
 func lostRace() error {
 	return &rest.Error{
 		Status: http.StatusConflict, ContentType: "text/html; charset=utf-8", Header: http.Header{"Retry-After": {"5"}},
-		Body: []byte("<!DOCTYPE html>\n<html>\n<head><title>Error: Conflict Error</title></head>\n" +
-			"<body><h2>Conflict error. Try your request again, as it will most likely succeed.</h2></body>\n</html>\n"),
+		Body: []byte(fault.ConflictPage),
 	}
 }
 

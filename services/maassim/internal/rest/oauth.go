@@ -44,6 +44,9 @@ type keyring struct {
 	clock func() time.Time
 	// strict keyrings answer 400 to a parameter that is missing, as MAAS does since 3.5; before it was a 401 like the others.
 	strict bool
+	// reporting keyrings look at all parameters before they check any, as MAAS does since 3.8: without all of them the request does not count as
+	// OAuth at all, and a timestamp that is no number is a 400. Before it was an exception that nobody handles.
+	reporting bool
 
 	mu            sync.Mutex
 	nonces, older map[string]bool // consumer, token and nonce of each signed request of this day and of the day before
@@ -59,6 +62,11 @@ func (k *keyring) authenticate(r *http.Request, form *Values) (*User, *Error) {
 		}
 	}
 	p, err := oauthParams(header)
+	if k.reporting {
+		if problems, bad := report(p); problems != "" {
+			return nil, reported(problems, bad)
+		}
+	}
 	if err != nil {
 		return nil, refused("Unable to parse OAuth parameters from Authorization header.")
 	}
@@ -108,12 +116,41 @@ func (k *keyring) find(p map[string]string) (Key, *Error) {
 func (k *keyring) missing(name string) *Error {
 	why := "Parameter not found: " + name
 	if k.strict {
-		return Text(http.StatusBadRequest, "%s", pyRepr("Bad Request: "+why))
+		return badRequest(why)
 	}
 	return refused(why)
 }
 
-// checkTimestamp refuses what is too old; the future is fine. A timestamp that is no number is an exception that nobody handles.
+// badRequest is the 400 of newer versions to a signature that they cannot read.
+func badRequest(why string) *Error {
+	return Text(http.StatusBadRequest, "%s", pyRepr("Bad Request: "+why))
+}
+
+// report names what is wrong with the parameters, and says whether one is bad rather than missing.
+func report(p map[string]string) (problems string, bad bool) {
+	var all []string
+	for _, name := range oauthNames {
+		value, ok := p[name]
+		if !ok {
+			all = append(all, name+" is missing")
+			continue
+		}
+		if _, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil && name == "oauth_timestamp" {
+			all, bad = append(all, name+" has an unexpected type"), true
+		}
+	}
+	return strings.Join(all, ", "), bad
+}
+
+// reported is the answer to bad parameters; where some are only missing the request is one without a signature.
+func reported(problems string, bad bool) *Error {
+	if !bad {
+		return nil
+	}
+	return badRequest("the following problems were found among the auth params: " + problems)
+}
+
+// checkTimestamp refuses what is too old; the future is fine.
 func (k *keyring) checkTimestamp(text string) *Error {
 	given, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
@@ -145,8 +182,8 @@ func (k *keyring) useNonce(nonce string) bool {
 var errHeader = errors.New("a part of the header has no value")
 
 // oauthParams reads the parameters of an Authorization header; values are URL-escaped there. Headers of other schemes hold none.
-func oauthParams(header string) (map[string]string, error) {
-	params := make(map[string]string)
+func oauthParams(header string) (params map[string]string, err error) {
+	params = make(map[string]string)
 	rest, ok := strings.CutPrefix(header, "OAuth ")
 	if !ok {
 		return params, nil
@@ -157,7 +194,8 @@ func oauthParams(header string) (map[string]string, error) {
 		}
 		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
 		if !ok {
-			return nil, errHeader
+			err = errHeader
+			continue
 		}
 		value = strings.Trim(value, `"`)
 		if plain, err := url.PathUnescape(value); err == nil {
@@ -165,7 +203,7 @@ func oauthParams(header string) (map[string]string, error) {
 		}
 		params[name] = value
 	}
-	return params, nil
+	return params, err
 }
 
 // refused is the 401 to a signed request; MAAS quotes piston's words as Python does.

@@ -25,6 +25,8 @@ type Action struct {
 	Op     string // empty for the plain operation of the method
 	Name   string // how counts and faults call it, for example "vm-hosts.compose"
 	Admin  bool   // only for administrators
+	// Refusal is what others are told of an operation for administrators; empty: that it is.
+	Refusal string
 	// Anonymous operations also answer requests that are not signed.
 	Anonymous bool
 	// Data operations read MAAS's request.data, so that JSON does as well as a form. Plain POST and PUT always do.
@@ -50,8 +52,9 @@ type Config struct {
 	Keys    []Key
 	Clock   func() time.Time
 	Version string // of MAAS
-	// StrictOAuth answers 400 to a signature that lacks a parameter, as MAAS does since 3.5.
-	StrictOAuth bool
+	// StrictOAuth answers 400 to a signature that lacks a parameter, as MAAS does since 3.5. ReportOAuth takes it for none, and answers 400 to a
+	// timestamp that is no number, as MAAS does since 3.8.
+	StrictOAuth, ReportOAuth bool
 	// Concern names the host and the machine that a request is about, for the fault plan.
 	Concern func(action string, req *Request) fault.Request
 	Plan    *fault.Plan
@@ -78,7 +81,7 @@ type Server struct {
 func NewServer(cfg Config, resources []Resource) *Server {
 	s := &Server{
 		cfg: cfg, hash: apiHash(cfg.Version), routes: make(map[string][]*route),
-		keys: &keyring{keys: cfg.Keys, clock: cfg.Clock, strict: cfg.StrictOAuth},
+		keys: &keyring{keys: cfg.Keys, clock: cfg.Clock, strict: cfg.StrictOAuth, reporting: cfg.ReportOAuth},
 	}
 	for _, r := range resources {
 		one := newRoute(r)
@@ -193,7 +196,7 @@ func (s *Server) admit(r *http.Request, res *route, vars map[string]string, op s
 		return nil, nil, refusal
 	}
 	if action.Admin && !req.User.Admin {
-		return nil, nil, Text(http.StatusForbidden, "This method is reserved for admin users.")
+		return nil, nil, Text(http.StatusForbidden, "%s", cmp.Or(action.Refusal, "This method is reserved for admin users."))
 	}
 	if refusal := req.useBody(action); refusal != nil {
 		return nil, nil, refusal
