@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
@@ -63,7 +64,7 @@ func wayOut(s inventory.Status) string {
 const releaseLook = time.Minute
 
 // ReleaseMachine aborts what runs and releases every machine that is held under the agent name. Success
-// means that MAAS holds none any more; while MAAS releases the machine of the system id, and while
+// means that MAAS holds none any more; while MAAS is releasing one, and while
 // somebody has to free it first, it is Busy.
 func (b *BareMetal) ReleaseMachine(ctx context.Context, req ReleaseRequest) error {
 	_, err := b.releasing.do(ctx, req.Machine.AgentName, func(ctx context.Context) (struct{}, error) {
@@ -81,6 +82,9 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 	_, _, _ = b.allocating.join(ctx, req.Machine.AgentName)
 	_, _, _ = b.deploying.join(ctx, req.Machine.AgentName)
 	found, err := b.heldOrTaken(ctx, req.Machine)
+	if err == nil && len(found) == 0 && req.Machine.SystemID == "" {
+		found, err = b.letGo(ctx, req.Owner)
+	}
 	if err != nil {
 		return err
 	}
@@ -99,7 +103,38 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 	if len(failures) > 0 {
 		return failures[0]
 	}
-	return b.verifyReleased(ctx, req)
+	for _, m := range found {
+		if err := b.verifyReleased(ctx, req, m.SystemID); err != nil {
+			return err
+		}
+	}
+	if known := req.Machine.SystemID; known != "" && !slices.ContainsFunc(found, func(m inventory.Machine) bool { return m.SystemID == known }) {
+		return b.verifyReleased(ctx, req, known)
+	}
+	return nil
+}
+
+// letGo finds the machines of an owner that a release took the agent name away from and did not free. Only
+// the mark says whose they are, and MAAS can't be asked for that: it is asked for the few machines of ours
+// that are in such a state.
+func (b *BareMetal) letGo(ctx context.Context, owner Owner) ([]inventory.Machine, error) {
+	us, err := b.watcher.user.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := b.cfg.MAAS.Machines(ctx, MachineFilter{Owners: []string{us}, Statuses: []inventory.Status{
+		inventory.StatusAllocated, inventory.StatusReleasing, inventory.StatusFailedReleasing, inventory.StatusDiskErasing, inventory.StatusFailedDiskErasing,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("look for machines that bear the mark of %s: %w", owner.maasMachine(), err)
+	}
+	return slices.DeleteFunc(found, func(m inventory.Machine) bool { return m.IsVM() || !heldFor(m, owner) }), nil
+}
+
+// heldFor says whether the mark of a machine that somebody holds is the owner's.
+func heldFor(m inventory.Machine, owner Owner) bool {
+	mark := ownerOf(m)
+	return m.Owner != "" && mark != nil && mark.MachineUID == owner.MachineUID && mark.same(owner)
 }
 
 // releaseOne takes one machine a step towards being free; Busy where that is not its last step.
@@ -141,25 +176,18 @@ func (b *BareMetal) markForRelease(ctx context.Context, owner Owner, m inventory
 	}
 }
 
-// verifyReleased reads the machine that is being given back, where its system id is known. MAAS forgets
-// the agent name when a release begins and the owner when it has ended: where the power driver doesn't
-// answer, the machine is back in the state of before, held, and without an agent name.
-func (b *BareMetal) verifyReleased(ctx context.Context, req ReleaseRequest) error {
-	if req.Machine.SystemID == "" {
-		return nil
-	}
-	m, err := b.cfg.MAAS.Machine(ctx, req.Machine.SystemID)
+// verifyReleased reads a machine that is being given back. MAAS forgets the agent name when a release begins
+// and the owner when it has ended: where the power driver doesn't answer, the machine is back in the state of
+// before, held, and without an agent name.
+func (b *BareMetal) verifyReleased(ctx context.Context, req ReleaseRequest, systemID string) error {
+	m, err := b.cfg.MAAS.Machine(ctx, systemID)
 	if fault.Is(err, fault.NotFound) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("see whether %s is released: %w", req.Machine.SystemID, err)
+		return fmt.Errorf("see whether %s is released: %w", systemID, err)
 	}
-	mark := ownerOf(m)
-	if m.Owner == "" || mark == nil || mark.MachineUID != req.Owner.MachineUID || !mark.same(req.Owner) {
-		return nil
-	}
-	if stepOf(m.Status) == stepFree {
+	if !heldFor(m, req.Owner) || stepOf(m.Status) == stepFree {
 		return nil
 	}
 	if err := b.releaseOne(ctx, req, m); err != nil {

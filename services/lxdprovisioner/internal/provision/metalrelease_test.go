@@ -47,6 +47,27 @@ func TestReleaseMachine_whose_power_driver_does_not_answer(t *testing.T) {
 	assert.Equal(t, "ready", m.Status)
 }
 
+func TestReleaseMachine_X3_9_finds_what_it_let_go_of_without_a_system_id(t *testing.T) {
+	t.Parallel()
+	w := start(t, 0, 1)
+	m, err := w.metal.AllocateMachine(w.ctx(), allocateRequest())
+	require.NoError(t, err)
+	release := provision.ReleaseRequest{
+		Machine: provision.MachineRef{AgentName: worker.AgentName}, Owner: owner("worker-0"), SentAt: w.clock.now().Add(-time.Hour),
+	}
+	w.fault(maassim.Fault{Operation: "machines.release", Effect: maassim.EffectPostCommit, Count: 1})
+	require.Error(t, w.metal.ReleaseMachine(w.ctx(), release))
+	held, ok := w.sim.Machine(m.SystemID)
+	require.True(t, ok)
+	require.Empty(t, held.AgentName, "MAAS holds the machine and has forgotten for whom")
+	w.restart()
+	require.Eventually(t, func() bool { return w.metal.ReleaseMachine(w.ctx(), release) == nil }, 10*time.Second, time.Millisecond)
+	free, ok := w.sim.Machine(m.SystemID)
+	require.True(t, ok)
+	assert.Empty(t, free.Owner, "nobody else would ever find it")
+	assert.Equal(t, "ready", free.Status)
+}
+
 func TestReleaseMachine_marks_what_a_crash_left_unmarked(t *testing.T) {
 	t.Parallel()
 	w := start(t, 0, 1)
