@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"sigs.k8s.io/cluster-api/util/annotations"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,7 +30,7 @@ func (r *Reconciler) withoutProof(ctx context.Context, s *scope, out provisioner
 	if err != nil {
 		return step{}, err
 	}
-	if since.IsZero() || s.infra == nil || s.infra.Spec.OnHostLost == infrav1.Wait {
+	if since.IsZero() || !s.mayHandOver() {
 		return r.stopped(ctx, s, stageDeleting, out), nil
 	}
 	left := r.Delays.HostLost - r.Clock().Sub(since)
@@ -45,6 +46,12 @@ func (r *Reconciler) withoutProof(ctx context.Context, s *scope, out provisioner
 		next.after = left
 	}
 	return next, nil
+}
+
+// mayHandOver says whether the MaasCluster keeps a list for which its own deletion waits. One that somebody else manages has
+// no finalizer of ours.
+func (s *scope) mayHandOver() bool {
+	return s.infra != nil && s.infra.Spec.OnHostLost != infrav1.Wait && !annotations.IsExternallyManaged(s.infra)
 }
 
 // isAbandoned says whether an operator gives up what cannot be proved to be gone of a machine that is being deleted. The
@@ -128,7 +135,7 @@ func (r *Reconciler) lists() pending.Store {
 // waysOut says what a person can do about a VM whose host does not answer.
 func (s *scope) waysOut(after time.Duration) string {
 	abandonment := fmt.Sprintf("annotate the MaasMachine with %s=<reason> to give the VMs up", infrav1.AbandonVMAnnotation)
-	if s.infra == nil || s.infra.Spec.OnHostLost == infrav1.Wait {
+	if !s.mayHandOver() {
 		return "; bring the host back, or " + abandonment
 	}
 	return fmt.Sprintf("; bring the host back, or %s; after %s without an answer the MaasCluster keeps the VMs on its list and the machine goes",

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/annotations"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -20,10 +21,10 @@ import (
 // the MaasMachines know whether they are in without asking MAAS, and it survives clusterctl move.
 const AddressesAnnotation = "infrastructure.cluster.x-k8s.io/endpoint-addresses"
 
-// IsCustom says whether somebody else keeps the cluster's DNS record.
+// IsCustom says whether somebody else keeps the cluster's DNS record: the record alone, or all of the MaasCluster.
 func IsCustom(c *infrav1.MaasCluster) bool {
 	_, custom := c.Annotations[infrav1.CustomDNSProvidedAnnotation]
-	return custom
+	return custom || annotations.IsExternallyManaged(c)
 }
 
 // Recorded are the addresses that the record was last given.
