@@ -180,7 +180,7 @@ func (s *service) stop(ctx context.Context) {
 		<-graceful
 	}
 	// No handler can start anything any more, so what is drained here is all.
-	if err := errors.Join(s.lxd.Drain(ctx), s.metal.Drain(ctx)); err != nil {
+	if err := errors.Join(s.lxd.Drain(ctx), s.metal.Drain(ctx), s.region.Drain(ctx)); err != nil {
 		s.logger.Warn("Stopping before all work has ended", "error", err)
 	}
 	s.logger.Info("Stopped")

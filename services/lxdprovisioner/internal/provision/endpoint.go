@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,21 +19,50 @@ func (r *MAASRegion) EnsureEndpoint(ctx context.Context, ref EndpointRef, addres
 	if ttl == nil {
 		ttl = new(r.cfg.Limits.EndpointTTL)
 	}
+	done, err := r.write(ctx, ref, fmt.Sprint(wanted, *ttl), func(ctx context.Context) (written, error) { return r.ensure(ctx, ref, wanted, ttl) })
+	return done.endpoint, done.changed, err
+}
+
+// written is what a write came to.
+type written struct {
+	endpoint Endpoint
+	changed  bool
+}
+
+// write runs a write of a record to its end, also where its caller is gone: MAAS goes on with what it was
+// sent, and would replace what the next caller writes meanwhile by the older set. So the writes of one
+// record come one after the other. Callers who ask for the same share one.
+func (r *MAASRegion) write(ctx context.Context, ref EndpointRef, what string, run func(context.Context) (written, error)) (written, error) {
+	done, err := r.writing.do(ctx, ref.FQDN()+" "+what, func(ctx context.Context) (written, error) {
+		leave, err := r.records.enter(ctx, ref.FQDN())
+		if err != nil {
+			return written{}, fault.Wrap(err, fault.Busy, fault.ReasonMAASBusy, "nothing was sent: the DNS record %s is being written", ref.FQDN())
+		}
+		defer leave()
+		return run(ctx)
+	})
+	if errors.Is(err, errRunsOn) {
+		return written{}, fault.New(fault.Busy, fault.ReasonMAASBusy, "the DNS record %s is being written", ref.FQDN()).WithRetryAfter(retrySoon)
+	}
+	return done, err
+}
+
+func (r *MAASRegion) ensure(ctx context.Context, ref EndpointRef, wanted []netip.Addr, ttl *int) (written, error) {
 	record, err := r.cfg.MAAS.Record(ctx, ref.FQDN())
 	switch {
 	case fault.Is(err, fault.NotFound):
 		record, err = r.create(ctx, ref, wanted, ttl)
 	case err != nil:
 	case sameRecord(record, wanted, ttl):
-		return endpointOf(ref, record), false, nil
+		return written{endpointOf(ref, record), false}, nil
 	default:
 		record, err = r.replace(ctx, ref, record, wanted, ttl)
 	}
 	if err != nil {
-		return Endpoint{}, false, fmt.Errorf("keep the DNS record %s: %w", ref.FQDN(), err)
+		return written{}, fmt.Errorf("keep the DNS record %s: %w", ref.FQDN(), err)
 	}
 	r.cfg.Logger.InfoContext(ctx, "Wrote DNS record", "record", ref.FQDN(), "addresses", wanted, "ttlSeconds", *ttl)
-	return endpointOf(ref, record), true, nil
+	return written{endpointOf(ref, record), true}, nil
 }
 
 // create makes the record. One that somebody made in the meantime is replaced.
@@ -88,6 +118,11 @@ func (r *MAASRegion) GetEndpoint(ctx context.Context, ref EndpointRef) (Endpoint
 
 // DeleteEndpoint removes the record and the reservations that it made; absent is success.
 func (r *MAASRegion) DeleteEndpoint(ctx context.Context, ref EndpointRef) error {
+	_, err := r.write(ctx, ref, "gone", func(ctx context.Context) (written, error) { return written{}, r.remove(ctx, ref) })
+	return err
+}
+
+func (r *MAASRegion) remove(ctx context.Context, ref EndpointRef) error {
 	record, err := r.cfg.MAAS.Record(ctx, ref.FQDN())
 	if fault.Is(err, fault.NotFound) {
 		return nil

@@ -11,10 +11,26 @@ import (
 )
 
 // MAASRegion are the use cases of DNS records and of what the region has.
-type MAASRegion struct{ cfg Config }
+type MAASRegion struct {
+	cfg     Config
+	writing *flights[written]
+	// records lets one write of a record run at a time.
+	records *lanes
+}
 
-// NewMAASRegion makes the use cases of the region.
-func NewMAASRegion(cfg Config) *MAASRegion { return &MAASRegion{cfg: cfg.withDefaults()} }
+// NewMAASRegion makes the use cases of the region. Writes of one record come one after the other within
+// the process: make one.
+func NewMAASRegion(cfg Config) *MAASRegion {
+	cfg = cfg.withDefaults()
+	return &MAASRegion{cfg: cfg, writing: newFlights[written](cfg), records: newLanes()}
+}
+
+// Drain waits for writes that run on without their caller, at most Timing.DrainLimit.
+func (r *MAASRegion) Drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timing.DrainLimit)
+	defer cancel()
+	return r.writing.drain(ctx)
+}
 
 // Zones lists the availability zones by name, and which of them have an LXD host. A MAAS without VM
 // hosts has none.
