@@ -1,6 +1,7 @@
 package maasmachine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -54,8 +55,9 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) (provisioner.Outcom
 	}
 	systemID := systemIDOf(&rec.object.Spec)
 	if systemID == "" {
-		return r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED,
-			"another provider began to make this machine, and its system id is not known; look for it in MAAS"), nil
+		return r.refusal(lxdprovisionerv1.Reason_REASON_NOT_SUPPORTED, fmt.Sprintf(
+			"another provider began to make %s, and its system id is not known; look for it in MAAS",
+			cmp.Or(rec.object.Annotations[infrav1.VMNameAnnotation], "this machine"))), nil
 	}
 	if clusterIDOf(s) == "" {
 		return provisioner.Outcome{Action: provisioner.Wait, Message: "waiting for the MaasCluster to have an id", Delay: r.Delays.Busy}, nil
