@@ -25,6 +25,11 @@ const bridge = "machines"
 // Furnish makes what is inside usable: proc, loopback, the bridge, and a resolv.conf that names the rack. It is called once,
 // inside.
 func Furnish(work string) error {
+	outer, err := os.Readlink("/proc/self") // /proc is still that of outside
+	if err != nil {
+		return fmt.Errorf("read the process's id: %w", err)
+	}
+	pid = outer
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make the mounts private: %w", err)
 	}
@@ -48,6 +53,12 @@ func Furnish(work string) error {
 	}
 	return up(bridge)
 }
+
+// pid is this process's id as the outside sees it.
+var pid string
+
+// PID is the id of the first process inside, as the outside sees it.
+func PID() string { return pid }
 
 func resolve(work string) error {
 	file := filepath.Join(work, "resolv.conf")

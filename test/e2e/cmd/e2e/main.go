@@ -1,0 +1,167 @@
+// Command e2e lets this provider carry real clusters: the genuine managers of Cluster API, and machines that run genuine kubeadm
+// from the user data that a simulated MAAS received. It needs Linux and root; see the README beside it.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/capmaas/capmaas/test/e2e/internal/scenario"
+	"github.com/capmaas/capmaas/test/e2e/internal/world"
+)
+
+// scenarios are what can be told, by name.
+var scenarios = []struct {
+	name, about string
+	tell        func(*scenario.Run, context.Context) error
+}{
+	{"create", "three control planes in VMs in three zones, two bare-metal workers, one worker VM", (*scenario.Run).Create},
+	{"scale", "the control plane to five and back to three, the workers with it", (*scenario.Run).Scale},
+	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete},
+}
+
+// options are what the flags say.
+type options struct {
+	config scenario.Config
+	keep   bool
+	tell   []string
+}
+
+func main() {
+	o := parse()
+	if !world.Inside() {
+		if err := world.Missing(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			os.Exit(2)
+		}
+		os.Exit(exitCode(world.Enter(context.Background())))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		os.Exit(1)
+	}
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode()
+	}
+	fmt.Fprintln(os.Stderr, "e2e:", err)
+	return 1
+}
+
+func parse() options {
+	var o options
+	var names []string
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	p := &o.config.Programs
+	flag.StringVar(&p.Own, "bin", "bin", "`directory` with manager, lxdprovisioner and machine")
+	flag.StringVar(&p.Assets, "assets", "", "`directory` with etcd and kubectl")
+	flag.StringVar(&p.Kubernetes, "kubernetes", "", "`directory` with kubeadm and the control plane")
+	flag.StringVar(&o.config.Before, "kubernetes-before", "", "`directory` with those of the patch release before")
+	flag.StringVar(&p.ClusterAPI, "managers", "", "`directory` with Cluster API's managers and their manifests")
+	flag.StringVar(&p.Root, "root", ".", "the top of the repository")
+	flag.StringVar(&o.config.Work, "work", ".e2e", "`directory` for logs and data; what is in it is removed")
+	flag.BoolVar(&o.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
+	flag.Usage = func() {
+		fmt.Fprintf(flag.CommandLine.Output(), "Usage: e2e [flags] [scenario ...]\nscenarios, in their order:\n")
+		for _, s := range scenarios {
+			fmt.Fprintf(flag.CommandLine.Output(), "  %-10s %s\n", s.name, s.about)
+		}
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if o.tell = flag.Args(); len(o.tell) == 0 {
+		o.tell = names
+	}
+	for _, name := range o.tell {
+		if !slices.Contains(names, name) {
+			fmt.Fprintf(os.Stderr, "e2e: no scenario %q; there are %s\n", name, strings.Join(names, ", "))
+			os.Exit(2)
+		}
+	}
+	for _, dir := range []*string{&p.Own, &p.Assets, &p.Kubernetes, &o.config.Before, &p.ClusterAPI, &p.Root, &o.config.Work} {
+		if *dir == "" {
+			continue
+		}
+		if absolute, err := filepath.Abs(*dir); err == nil {
+			*dir = absolute
+		}
+	}
+	return o
+}
+
+// run tells the scenarios, each on what the one before has left.
+func run(ctx context.Context, o options) (err error) {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	ctrl.SetLogger(klog.Background())
+	work := o.config.Work
+	if err := os.RemoveAll(work); err != nil {
+		return fmt.Errorf("empty %s: %w", work, err)
+	}
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", work, err)
+	}
+	if err := world.Furnish(work); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(work, "timeline.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	o.config.Now = time.Now
+	o.config.Timeline = scenario.NewTimeline(io.MultiWriter(os.Stdout, log), time.Now)
+	r, err := scenario.Start(ctx, o.config)
+	if err == nil {
+		err = tell(ctx, o, r)
+	}
+	if err != nil {
+		o.config.Timeline.Say("failed: %v", err)
+		err = errors.Join(err, r.Evidence(ctx))
+		o.config.Timeline.Say("objects and logs are in %s", work)
+	}
+	return errors.Join(err, r.Stop())
+}
+
+func tell(ctx context.Context, o options, r *scenario.Run) error {
+	for _, s := range scenarios {
+		if !slices.Contains(o.tell, s.name) {
+			continue
+		}
+		o.config.Timeline.Say("=== %s: %s", s.name, s.about)
+		if err := s.tell(r, ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		o.config.Timeline.Say("=== %s passed", s.name)
+	}
+	if o.keep {
+		r.Explain()
+		<-ctx.Done()
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/test/e2e/internal/process"
+)
+
+// patience bounds every wait; a machine that is busy with nothing else needs a fraction of it.
+const patience = 15 * time.Minute
+
+// Create makes the sample: three control planes in VMs in three zones, two bare-metal workers and one in a VM.
+func (r *Run) Create(ctx context.Context) error {
+	if err := r.applySample(ctx, image, r.version); err != nil {
+		return err
+	}
+	return r.awaitSettled(ctx, "the cluster to be available", 3, 2, 1)
+}
+
+// awaitSettled waits until the cluster is as it is wanted, and compares Kubernetes, the cluster itself, MAAS and DNS.
+func (r *Run) awaitSettled(ctx context.Context, what string, controlPlanes, metal, vms int) error {
+	err := r.await(ctx, what, func(ctx context.Context) error {
+		s, err := r.look(ctx)
+		if err != nil {
+			return err
+		}
+		if err := s.settled(controlPlanes, metal, vms); err != nil {
+			return err
+		}
+		if err := r.checkPlaces(s); err != nil {
+			return err
+		}
+		return r.checkNodes(ctx, s)
+	})
+	if err == nil {
+		r.Timeline.Say("%s: %d control planes, %d bare-metal workers, %d worker VMs; nodes, provider IDs, zones and DNS agree", what, controlPlanes, metal, vms)
+	}
+	return err
+}
+
+func (r *Run) await(ctx context.Context, what string, check func(context.Context) error) error {
+	return process.Await(ctx, what, patience, r.alive, check)
+}
+
+// alive says what is gone that should be there.
+func (r *Run) alive() error {
+	select {
+	case err := <-r.fleetEnded:
+		r.fleetEnded <- err
+		return fmt.Errorf("the fleet has ended: %w", err)
+	default:
+	}
+	return r.management.Alive()
+}
+
+// Scale lets the control plane grow to five and shrink to three, and the workers with it.
+func (r *Run) Scale(ctx context.Context) error {
+	for _, size := range []struct {
+		what                      string
+		controlPlanes, metal, vms int
+	}{
+		{"the cluster to grow", 5, 3, 2},
+		{"the cluster to shrink", 3, 2, 1},
+	} {
+		r.Timeline.Say("scaling to %d control planes, %d bare-metal workers and %d worker VMs", size.controlPlanes, size.metal, size.vms)
+		if err := r.scaleTo(ctx, size.controlPlanes, size.metal, size.vms); err != nil {
+			return err
+		}
+		if err := r.awaitSettled(ctx, size.what, size.controlPlanes, size.metal, size.vms); err != nil {
+			return err
+		}
+		if err := r.checkBodies(size.controlPlanes + size.metal + size.vms); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) scaleTo(ctx context.Context, controlPlanes, metal, vms int) error {
+	patch := func(object client.Object, name string, replicas int) error {
+		object.SetNamespace(namespace)
+		object.SetName(name)
+		text := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
+		if err := r.management.Client.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(text))); err != nil {
+			return fmt.Errorf("scale %s: %w", name, err)
+		}
+		return nil
+	}
+	if err := patch(&controlplanev1.KubeadmControlPlane{}, controlPlaneName, controlPlanes); err != nil {
+		return err
+	}
+	if err := patch(&clusterv1.MachineDeployment{}, metalName, metal); err != nil {
+		return err
+	}
+	return patch(&clusterv1.MachineDeployment{}, vmName, vms)
+}
+
+// checkBodies wants as many machines switched on as the cluster has.
+func (r *Run) checkBodies(want int) error {
+	if on := r.fleet.On(); len(on) != want {
+		return fmt.Errorf("%d machines are switched on, the cluster has %d: %v", len(on), want, on)
+	}
+	return nil
+}
+
+// Delete deletes the cluster and wants nothing of it left anywhere.
+func (r *Run) Delete(ctx context.Context) error {
+	cluster := &clusterv1.Cluster{}
+	cluster.Namespace, cluster.Name = namespace, clusterName
+	if err := r.management.Client.Delete(ctx, cluster); err != nil {
+		return fmt.Errorf("delete the cluster: %w", err)
+	}
+	r.Timeline.Say("deleting cluster %s", clusterName)
+	if err := r.await(ctx, "the cluster to be deleted", r.goneFromKubernetes); err != nil {
+		return err
+	}
+	// Bare metal is given back before MAAS has finished with it.
+	if err := r.await(ctx, "MAAS to be as before", func(context.Context) error { return r.goneFromMAAS() }); err != nil {
+		return err
+	}
+	r.Timeline.Say("nothing is left in Kubernetes, MAAS, LXD or DNS")
+	return r.deleteTemplates(ctx)
+}
+
+func (r *Run) goneFromKubernetes(ctx context.Context) error {
+	s, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
+	if s.cluster != nil || s.controlPlane != nil || len(s.machines)+len(s.infra)+len(s.deployments) > 0 {
+		return fmt.Errorf("%d machines, %d MaasMachines and %d deployments are left; cluster: %t", len(s.machines), len(s.infra), len(s.deployments), s.cluster != nil)
+	}
+	var clusters infrav1.MaasClusterList
+	var secrets corev1.SecretList
+	if err := r.management.Client.List(ctx, &clusters, client.InNamespace(namespace)); err != nil {
+		return err
+	}
+	ours := client.MatchingLabels{clusterv1.ClusterNameLabel: clusterName}
+	if err := r.management.Client.List(ctx, &secrets, client.InNamespace(namespace), ours); err != nil {
+		return err
+	}
+	if len(clusters.Items)+len(secrets.Items) > 0 {
+		return fmt.Errorf("%d MaasClusters and %d secrets are left", len(clusters.Items), len(secrets.Items))
+	}
+	return nil
+}
+
+func (r *Run) goneFromMAAS() error {
+	var left []string
+	for _, i := range r.sim.LXD() {
+		left = append(left, "VM "+i.Name+" on "+i.Host)
+	}
+	for _, m := range r.sim.Machines() {
+		if !m.VMHost && (m.Status != "ready" || m.Owner != "" || m.Host != "") {
+			left = append(left, fmt.Sprintf("machine %s, %s, of %q", m.Hostname, m.Status, m.Owner))
+		}
+	}
+	for _, record := range r.sim.DNSRecords() {
+		left = append(left, "DNS record "+record.FQDN)
+	}
+	for _, address := range r.sim.Reservations() {
+		left = append(left, "reserved address "+address)
+	}
+	for _, name := range r.fleet.On() {
+		left = append(left, "switched on: "+name)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left: %s", strings.Join(left, "; "))
+	}
+	return nil
+}
+
+// deleteTemplates removes what belongs to no cluster, so that the sample can be applied again.
+func (r *Run) deleteTemplates(ctx context.Context) error {
+	objects, err := r.sample(image, r.version)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		if err := r.management.Client.Delete(ctx, object); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("delete %s %s: %w", object.GetKind(), object.GetName(), err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+// Package scenario tells what happens to real clusters, and judges by what is then in Kubernetes, MAAS, LXD and DNS.
+package scenario
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim"
+	"github.com/capmaas/capmaas/test/e2e/internal/fleet"
+	"github.com/capmaas/capmaas/test/e2e/internal/management"
+	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
+	"github.com/capmaas/capmaas/test/e2e/internal/world"
+)
+
+// Config says what a run needs.
+type Config struct {
+	management.Programs
+
+	// Before holds the Kubernetes of the patch release before that of Programs.
+	Before string
+	// Work is the directory of data and logs.
+	Work string
+	// Timeline is told what happens.
+	Timeline *Timeline
+	// Now tells the time.
+	Now func() time.Time
+}
+
+// Run is everything that runs.
+type Run struct {
+	Config
+
+	sim        *maassim.Server
+	fleet      *fleet.Fleet
+	management *management.Cluster
+	// version is that of the Kubernetes of Programs, before that of Before.
+	version, before string
+
+	endSim, endFleet context.CancelFunc
+	fleetEnded       chan error
+}
+
+// The service's name and its replicas, as a headless Service has them.
+const serviceName = "lxdprovisioner.e2e"
+
+var serviceReplicas = []netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.MustParseAddr("127.0.0.12")}
+
+// base is the first port of the management cluster.
+const base = 20000
+
+// The images of the simulated MAAS, as templates name them.
+const (
+	image       = "custom/u-2404-k8s-1-36"
+	imageBefore = "custom/u-2404-k8s-1-36-before"
+)
+
+// Start starts everything. What it gives back is to be stopped even where it fails.
+func Start(ctx context.Context, config Config) (*Run, error) {
+	r := &Run{Config: config, endSim: func() {}, endFleet: func() {}}
+	var err error
+	if r.version, err = versionOf(config.Kubernetes); err != nil {
+		return r, err
+	}
+	if config.Before != "" {
+		if r.before, err = versionOf(config.Before); err != nil {
+			return r, err
+		}
+	}
+	if err := r.startMAAS(ctx); err != nil {
+		return r, err
+	}
+	r.Timeline.Say("simulated MAAS %s at %s: 6 LXD hosts in 3 zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL())
+	r.management, err = management.Start(ctx, management.Options{
+		Programs: config.Programs, Dir: filepath.Join(config.Work, "management"), Base: base, Now: config.Now,
+		MAAS: r.sim.URL(), Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
+	}, r.Timeline.Say)
+	return r, err
+}
+
+func versionOf(dir string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "version"))
+	if err != nil {
+		return "", fmt.Errorf("read the version of Kubernetes: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// startMAAS starts the simulator, the bodies of its machines and its name server. A deployment lasts until its machine has fetched
+// its user data.
+func (r *Run) startMAAS(ctx context.Context) error {
+	simCtx, endSim := context.WithCancel(context.WithoutCancel(ctx))
+	r.endSim = endSim
+	sim, err := maassim.Start(simCtx, maasConfig())
+	if err != nil {
+		return fmt.Errorf("start the simulated MAAS: %w", err)
+	}
+	r.sim = sim
+	images := map[string]fleet.Image{image: {Kubernetes: r.Kubernetes, Version: r.version}}
+	if r.Before != "" {
+		images[imageBefore] = fleet.Image{Kubernetes: r.Before, Version: r.before}
+	}
+	r.fleet = fleet.New(fleet.Config{
+		Sim: sim.Sim, Program: filepath.Join(r.Own, "machine"), Images: images, Programs: []string{r.Assets},
+		Dir: filepath.Join(r.Work, "machines"), Say: r.Timeline.Say,
+	})
+	fleetCtx, endFleet := context.WithCancel(context.WithoutCancel(ctx))
+	r.endFleet, r.fleetEnded = endFleet, make(chan error, 1)
+	go func() { r.fleetEnded <- r.fleet.Run(fleetCtx) }()
+	return resolver.Serve(simCtx, netip.AddrPortFrom(world.Rack, 53), r.lookup)
+}
+
+// lookup answers from MAAS's records, and for the service's replicas.
+func (r *Run) lookup(name string) ([]netip.Addr, bool) {
+	if name == serviceName {
+		return serviceReplicas, true
+	}
+	for _, record := range r.sim.DNSRecords() {
+		if !strings.EqualFold(record.FQDN, name) {
+			continue
+		}
+		var all []netip.Addr
+		for _, text := range record.IPs {
+			if address, err := netip.ParseAddr(text); err == nil {
+				all = append(all, address)
+			}
+		}
+		return all, true
+	}
+	return nil, false
+}
+
+func maasConfig() maassim.Config {
+	cfg := maassim.DefaultConfig(6, 3, 4)
+	cfg.Listen = "127.0.0.1:5240"
+	cfg.Subnets = []maassim.SubnetConfig{{
+		Name: "machines", CIDR: world.Subnet.String(), Gateway: world.Gateway.String(), DNS: []string{world.Rack.String()},
+		Fabric: "fabric-machines", Dynamic: []maassim.Range{{Start: "10.10.200.0", End: "10.10.220.255"}},
+		ReservedRanges: []maassim.Range{{Start: "10.10.0.1", End: "10.10.0.9"}},
+	}}
+	for n := range cfg.Hosts {
+		cfg.Hosts[n].Bridges = []maassim.Bridge{{Name: "br0", Subnet: "machines"}}
+	}
+	cfg.Images = append(cfg.Images, maassim.ImageConfig{Name: uploaded(image), Uploaded: true}, maassim.ImageConfig{Name: uploaded(imageBefore), Uploaded: true})
+	cfg.Durations = maassim.Durations{
+		Compose: 2 * time.Second, Refresh: time.Second, Delete: time.Second, Commission: 5 * time.Second, Release: 3 * time.Second,
+		// The machine itself ends its deployment, and MAAS gives up on one after 30 minutes.
+		Deploy: 29 * time.Minute,
+	}
+	return cfg
+}
+
+// uploaded is the name of an uploaded image without the system that MAAS shows before it.
+func uploaded(name string) string { return strings.TrimPrefix(name, "custom/") }
+
+// Stop stops everything: the management cluster while MAAS still answers, then the machines, then MAAS.
+func (r *Run) Stop() error {
+	var errs []error
+	if r.management != nil {
+		errs = append(errs, r.management.Stop())
+	}
+	r.endFleet()
+	if r.fleetEnded != nil {
+		errs = append(errs, <-r.fleetEnded)
+	}
+	r.endSim()
+	if r.sim != nil {
+		errs = append(errs, r.sim.Wait())
+	}
+	return errors.Join(errs...)
+}
+
+func texts(addresses []netip.Addr) []string {
+	all := make([]string, 0, len(addresses))
+	for _, a := range addresses {
+		all = append(all, a.String())
+	}
+	return all
+}

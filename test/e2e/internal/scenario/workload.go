@@ -1,0 +1,100 @@
+package scenario
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/test/e2e/internal/management"
+)
+
+// workload reaches the cluster by the kubeconfig that Cluster API wrote, through the name that MAAS has in its DNS.
+func (r *Run) workload(ctx context.Context) (client.Client, error) { //nolint:ireturn // controller-runtime has no other type for it
+	secret := &corev1.Secret{}
+	if err := r.management.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}, secret); err != nil {
+		return nil, fmt.Errorf("get the cluster's kubeconfig: %w", err)
+	}
+	config, err := clientcmd.RESTConfigFromKubeConfig(secret.Data["value"])
+	if err != nil {
+		return nil, fmt.Errorf("read the cluster's kubeconfig: %w", err)
+	}
+	config.Timeout = 10 * time.Second
+	return client.New(config, client.Options{Scheme: management.Scheme()})
+}
+
+// checkNodes compares the cluster's Nodes with its Machines: each is ready and has the provider ID of its machine.
+func (r *Run) checkNodes(ctx context.Context, s *state) error {
+	c, err := r.workload(ctx)
+	if err != nil {
+		return err
+	}
+	var nodes corev1.NodeList
+	if err := c.List(ctx, &nodes); err != nil {
+		return fmt.Errorf("list the cluster's nodes: %w", err)
+	}
+	var have, want []string
+	for _, n := range nodes.Items {
+		have = append(have, n.Name+" "+n.Spec.ProviderID+" "+n.Status.NodeInfo.KubeletVersion)
+	}
+	for _, m := range s.machines {
+		want = append(want, m.Status.NodeRef.Name+" "+m.Spec.ProviderID+" "+m.Spec.Version)
+	}
+	slices.Sort(have)
+	slices.Sort(want)
+	if !slices.Equal(have, want) {
+		return fmt.Errorf("the nodes are\n  %s\nand the machines\n  %s", strings.Join(have, "\n  "), strings.Join(want, "\n  "))
+	}
+	return nil
+}
+
+// checkPlaces wants the control plane in VMs, in as many zones as there are for it, and its addresses and no others in DNS.
+func (r *Run) checkPlaces(s *state) error {
+	zones, hosts := make(map[string]int), make(map[string]int)
+	var addresses []string
+	for _, m := range s.machines {
+		infra := s.infra[m.Spec.InfrastructureRef.Name]
+		if !strings.HasPrefix(m.Name, controlPlaneName) {
+			continue
+		}
+		if infra.Spec.Mode() != infrav1.ModeLXD || infra.Status.LXDHost == nil {
+			return fmt.Errorf("control-plane machine %s is no VM", m.Name)
+		}
+		zones[infra.Status.FailureDomain]++
+		hosts[*infra.Status.LXDHost]++
+		sim, ok := r.sim.Machine(ptrTo(infra.Spec.SystemID))
+		if !ok {
+			return fmt.Errorf("MAAS has no machine of %s", infra.Name)
+		}
+		addresses = append(addresses, sim.IPs...)
+	}
+	if len(zones) != min(3, len(addresses)) || len(hosts) != len(addresses) {
+		return fmt.Errorf("the control plane is spread over zones %v and hosts %v", zones, hosts)
+	}
+	slices.Sort(addresses)
+	host := s.cluster.Spec.ControlPlaneEndpoint.Host
+	for _, record := range r.sim.DNSRecords() {
+		if record.FQDN != host {
+			continue
+		}
+		slices.Sort(record.IPs)
+		if !slices.Equal(record.IPs, addresses) {
+			return fmt.Errorf("DNS has %v for %s, the control plane %v", record.IPs, host, addresses)
+		}
+		return nil
+	}
+	return fmt.Errorf("DNS has no record %s", host)
+}
+
+func ptrTo(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
+}
