@@ -151,3 +151,27 @@ func TestAnswers_that_unfold_to_too_much_are_refused_before_memory_is_spent(t *t
 	g := serve(t, answer{200, form, "", "[" + minimal(`, "description": "`+strings.Repeat(`[{,\"`, 100_000)+`"`) + "]"})
 	require.NoError(t, calls["machines.list"](t.Context(), client(t, g.URL)), "what stands in a string is no value")
 }
+
+func TestAnswers_what_MAAS_tells_of_a_failure_becomes_one_short_line(t *testing.T) {
+	t.Parallel()
+	log := `curtin: Installation failed\n` + strings.Repeat(`finish: cmd-install/stage-curthooks: FAIL: ü\n\t`, 1000)
+	for name, field := range map[string]string{"its_error": "error_description", "its_last_event": "status_message"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := serve(t, answer{200, form, "", `{"system_id":"abc123","hostname":"cp-0","status":11,"` + field + `":"` + log + `"}`})
+			m, err := client(t, g.URL).Machine(t.Context(), "abc123")
+			require.NoError(t, err)
+			require.True(t, strings.HasPrefix(m.Message, "curtin: Installation failed finish: cmd-install"), m.Message)
+			require.Less(t, len(m.Message), 320)
+			require.NotContains(t, m.Message, "\n")
+		})
+	}
+	t.Run("an_event", func(t *testing.T) {
+		t.Parallel()
+		g := serve(t, answer{200, form, "", `{"events":[{"id":7,"level":"ERROR","type":"x","description":"` + log + `"}]}`})
+		event, ok, err := client(t, g.URL).LastError(t.Context(), "abc123")
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Less(t, len(event.Description), 320)
+	})
+}

@@ -30,7 +30,7 @@ func (c *Client) LastError(ctx context.Context, systemID string) (Event, bool, e
 	var last Event
 	for _, e := range *answer.Events {
 		if e.ID.int() > last.ID {
-			last = Event{ID: e.ID.int(), Level: e.Level, Type: e.Type, Description: e.Description}
+			last = Event{ID: e.ID.int(), Level: e.Level, Type: e.Type, Description: sentence(e.Description)}
 		}
 	}
 	return last, last.ID != 0, nil

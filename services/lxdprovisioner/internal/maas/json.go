@@ -192,7 +192,7 @@ func positive(id integer) *unfit {
 func (m *machineJSON) machine() inventory.Machine {
 	out := inventory.Machine{
 		SystemID: m.SystemID, Hostname: m.Hostname, FQDN: m.FQDN,
-		Status: inventory.Status(m.Status.value), StatusName: m.StatusName, Message: m.ErrorText,
+		Status: inventory.Status(m.Status.value), StatusName: m.StatusName, Message: sentence(m.ErrorText),
 		Power: inventory.Power(m.PowerState), PowerType: m.PowerType, Owner: m.Owner, Locked: m.Locked,
 		Zone: m.Zone.ref(), Pool: m.Pool.ref(), Tags: m.Tags,
 		VirtualMachineID: m.VM.int64(), Architecture: m.Architecture,
@@ -200,7 +200,7 @@ func (m *machineJSON) machine() inventory.Machine {
 		InMemory: m.Ephemeral, Addresses: addresses(m.Addresses), Annotations: m.Annotations,
 	}
 	if out.Message == "" {
-		out.Message = m.StatusText
+		out.Message = sentence(m.StatusText)
 	}
 	if m.Pod != nil && m.Pod.ID.value > 0 {
 		out.HostID, out.HostName = HostID(m.Pod.ID.int()), m.Pod.Name

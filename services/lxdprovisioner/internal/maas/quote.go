@@ -19,12 +19,19 @@ func (ex *exchange) quote(text string) string {
 			text = strings.ReplaceAll(text, part, "[redacted]")
 		}
 	}
+	text = sentence(text)
+	if repeats(text, ex.hidden) {
+		return "[not shown: it quotes the user data]"
+	}
+	return text
+}
+
+// sentence makes one short line of a text of MAAS's, which may hold the log of a whole installation: it
+// goes on into answers, conditions and events.
+func sentence(text string) string {
 	text = oneLine(text)
 	if len(text) > maxSentence {
 		text = strings.ToValidUTF8(text[:maxSentence], "") + "..."
-	}
-	if repeats(text, ex.hidden) {
-		return "[not shown: it quotes the user data]"
 	}
 	return text
 }
