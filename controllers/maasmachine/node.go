@@ -47,7 +47,8 @@ func (r *Reconciler) setProviderID(ctx context.Context, s *scope, workload clien
 		return proceed
 	case "":
 	default:
-		s.nodeConflict = fmt.Sprintf("Node %s has the provider ID %s of another machine", node.Name, node.Spec.ProviderID)
+		s.nodeConflict = fmt.Sprintf(
+			"Node %s has the provider ID %s, and Cluster API looks for %s, word for word; a Node can't change its own", node.Name, node.Spec.ProviderID, wanted)
 		return proceed
 	}
 	patch := client.MergeFromWithOptions(node.DeepCopy(), client.MergeFromWithOptimisticLock{})

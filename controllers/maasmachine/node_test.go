@@ -65,8 +65,9 @@ func TestNode_X8_3_gets_the_provider_id_only_where_name_and_address_match(t *tes
 	for _, name := range []string{"right", "other-address", "other-id"} {
 		bed.CreateMachine(t, name, managertest.LXD())
 	}
+	bed.CreateMachine(t, "metal", managertest.Metal())
 	machines := map[string]*infrav1.MaasMachine{}
-	for _, name := range []string{"right", "other-address", "other-id"} {
+	for _, name := range []string{"right", "other-address", "other-id", "metal"} {
 		machines[name] = bed.WaitProvisioned(t, name)
 	}
 	ip := func(name string) string { return machines[name].Status.Addresses[2].Address }
@@ -74,12 +75,15 @@ func TestNode_X8_3_gets_the_provider_id_only_where_name_and_address_match(t *tes
 	createNode(t, bed, vm("other-address"), "", "192.0.2.1")
 	createNode(t, bed, vm("other-id"), "maas:///az9/stranger", ip("other-id"))
 	createNode(t, bed, vm("right"), "", "192.0.2.2", ip("right"))
+	createNode(t, bed, *machines["metal"].Status.Hostname, "", ip("metal"))
 
 	managertest.Eventually(t, func(c *managertest.Check) {
 		assert.Equal(c, *machines["right"].Spec.ProviderID, providerIDOf(c, bed, vm("right")))
+		assert.Equal(c, *machines["metal"].Spec.ProviderID, providerIDOf(c, bed, *machines["metal"].Status.Hostname), "P9 a physical machine's too")
 	}, "the Node has the provider ID")
 	condition := bed.WaitCondition(t, bed.OfMachine("other-id"), infrav1.MachineDeployedCondition, infrav1.NodeProviderIDMismatchReason)
 	assert.Contains(t, condition.Message, "maas:///az9/stranger")
+	assert.Contains(t, condition.Message, *machines["other-id"].Spec.ProviderID)
 	assert.Equal(t, "maas:///az9/stranger", providerIDOf(t, bed, vm("other-id")), "another ID is never overwritten")
 	assert.Empty(t, providerIDOf(t, bed, vm("other-address")))
 	bed.WaitCondition(t, bed.OfCluster, infrav1.APIServerAvailableCondition, infrav1.APIServerAvailableReason)

@@ -65,7 +65,7 @@ type scope struct {
 	absent bool
 	// keepStatus leaves the status as it is: nothing was learnt.
 	keepStatus bool
-	// nodeConflict is the provider ID of another machine on this machine's Node.
+	// nodeConflict says that this machine's Node has another provider ID.
 	nodeConflict string
 }
 

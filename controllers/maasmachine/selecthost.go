@@ -158,7 +158,7 @@ func (r *Reconciler) networkFor(ctx context.Context, s *scope, at stage) (*lxdpr
 	preferred, _, err := endpoint.PreferredSubnets(ctx, r.Client, s.machine.Namespace)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Reading the preferred subnets")
-		s.stage = at
+		s.stage, s.waiting = at, "waiting for the preferred subnets to be read from ConfigMap "+infrav1.PreferredSubnetConfigMap
 		return nil, stopFor(r.Delays.Busy)
 	}
 	network, err := networkOf(&s.machine.Spec, preferred.Strings())
