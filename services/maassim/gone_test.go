@@ -48,7 +48,7 @@ func TestLXDVersion_by_host(t *testing.T) {
 	m := start(t, cfg)
 	for path, expected := range map[string]string{
 		"vm-hosts/1/": "Please upgrade your LXD host to 4.16 or higher for virtual machine support.",
-		"vm-hosts/4/": "security.secureboot",
+		"vm-hosts/4/": `Failed creating instance record: Unknown configuration key: "security.secureboot"`,
 	} {
 		a := m.post(path+"?op=compose", "skip_commissioning=true")
 		assert.Equal(t, 503, a.status)

@@ -298,3 +298,21 @@ func TestDeploy_images_and_networks_that_are_lacking(t *testing.T) {
 		assert.Equal(t, `{"network": ["Node must be configured to use a network"]}`, a.body)
 	}
 }
+
+func TestMachines_tell_of_the_disks_that_they_have(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(1, 1, 1)
+	m := start(t, cfg)
+	metal, _ := m.Machine("metal-1")
+	o := m.machine(metal.SystemID)
+	assert.Regexp(t, "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", o["hardware_uuid"])
+	disk, _ := o["boot_disk"].(map[string]any)
+	assert.NotContains(t, disk["id_path"], "QEMU")
+	assert.NotEmpty(t, disk["firmware_version"])
+	vm := m.machine(m.compose("vm-0", "storage=root:8,1"))
+	assert.Nil(t, vm["hardware_uuid"])
+	for n, path := range []string{"lxd_root", "lxd_disk1"} {
+		disk, _ := vm["blockdevice_set"].([]any)[n].(map[string]any)
+		assert.Equal(t, "/dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_"+path, disk["id_path"])
+	}
+}

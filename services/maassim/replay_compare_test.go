@@ -25,36 +25,49 @@ var (
 	pemForm  = regexp.MustCompile(`^-----BEGIN [A-Z ]+-----\n`)
 )
 
-// noise is what the recorder's object factory filled in at random; a real MAAS has it from commissioning.
-var noise = regexp.MustCompile(`^(product|vendor|model)-\w{6}$`)
-
-// noisyFields are random beside a random product.
-var noisyFields = []string{"product", "vendor", "link_speed", "interface_speed"}
-
-// answer is what the simulator answered.
+// replayed is what the simulator answered.
 type replayed struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
+// mismatch is a difference between two answers.
+type mismatch struct {
+	text string
+	form bool // in status, JSON keys or types rather than in values
+}
+
+// mismatches are those of one answer by their places.
+type mismatches map[string]mismatch
+
+// valuef notes that a value is another one.
+func (m mismatches) valuef(at, format string, args ...any) {
+	m[at] = mismatch{text: fmt.Sprintf(format, args...)}
+}
+
+// formf notes that a status, a key or a type is another one.
+func (m mismatches) formf(at, format string, args ...any) {
+	m[at] = mismatch{text: fmt.Sprintf(format, args...), form: true}
+}
+
 // compare returns every difference between a recorded answer and the simulated one, by place.
-func (t *translator) compare(recorded *recordedResponse, got replayed) map[string]string {
-	found := make(map[string]string)
+func (t *translator) compare(recorded *recordedResponse, got replayed) mismatches {
+	found := make(mismatches)
 	if recorded.Status != got.status {
-		found["status"] = fmt.Sprintf("recorded %d, got %d: %.200s", recorded.Status, got.status, got.body)
+		found.formf("status", "recorded %d, got %d: %.200s", recorded.Status, got.status, got.body)
 		return found
 	}
 	t.compareHeaders(recorded.Headers, got.header, found)
 	if !recorded.IsJSON {
 		if want := t.text(fmt.Sprint(orEmpty(recorded.Body))); want != string(got.body) && !t.sameText(want, string(got.body)) {
-			found["text"] = fmt.Sprintf("recorded %.300q, got %.300q", want, got.body)
+			found.valuef("text", "recorded %.300q, got %.300q", want, got.body)
 		}
 		return found
 	}
 	var body any
 	if err := decodeJSON(got.body, &body); err != nil {
-		found["text"] = fmt.Sprintf("got no JSON: %v: %.200s", err, got.body)
+		found.formf("text", "got no JSON: %v: %.200s", err, got.body)
 		return found
 	}
 	unordered("", recorded.Body)
@@ -103,30 +116,30 @@ func (t *translator) sameText(want, got string) bool {
 // timestamps stand in the text of one refusal of OAuth.
 var timestamps = regexp.MustCompile(`\b1[78]\d{8}\b`)
 
-func (t *translator) compareHeaders(recorded map[string]string, got http.Header, found map[string]string) {
+func (t *translator) compareHeaders(recorded map[string]string, got http.Header, found mismatches) {
 	want := make(http.Header)
 	for name, value := range recorded {
 		want.Set(name, value)
 	}
 	for _, name := range comparedHeaders {
 		if want.Get(name) != got.Get(name) {
-			found["header "+name] = fmt.Sprintf("recorded %q, got %q", want.Get(name), got.Get(name))
+			found.valuef("header "+name, "recorded %q, got %q", want.Get(name), got.Get(name))
 		}
 	}
 	const hash = "X-Maas-Api-Hash"
 	form := regexp.MustCompile(`^[0-9a-f]{40}$`)
 	if form.MatchString(want.Get(hash)) != form.MatchString(got.Get(hash)) {
-		found["header "+hash] = fmt.Sprintf("recorded %q, got %q", want.Get(hash), got.Get(hash))
+		found.valuef("header "+hash, "recorded %q, got %q", want.Get(hash), got.Get(hash))
 	}
 }
 
 // values compares two JSON values at a place; key is the last field on the way to them.
-func (t *translator) values(at, key string, recorded, got any, found map[string]string) {
+func (t *translator) values(at, key string, recorded, got any, found mismatches) {
 	switch r := recorded.(type) {
 	case map[string]any:
 		g, ok := got.(map[string]any)
 		if !ok {
-			found[at] = fmt.Sprintf("recorded an object, got %.100v", got)
+			found.formf(at, "recorded an object, got %.100v", got)
 			return
 		}
 		t.objects(at, key, r, g, found)
@@ -134,9 +147,9 @@ func (t *translator) values(at, key string, recorded, got any, found map[string]
 		g, ok := got.([]any)
 		switch {
 		case !ok:
-			found[at] = fmt.Sprintf("recorded a list, got %.100v", got)
+			found.formf(at, "recorded a list, got %.100v", got)
 		case len(g) != len(r):
-			found[at+"[]"] = fmt.Sprintf("recorded %d elements, got %d: %s ≠ %s", len(r), len(g), summary(r), summary(g))
+			found.valuef(at+"[]", "recorded %d elements, got %d: %s ≠ %s", len(r), len(g), summary(r), summary(g))
 		default:
 			for i := range r {
 				t.values(at+"["+strconv.Itoa(i)+"]", key, r[i], g[i], found)
@@ -165,20 +178,16 @@ func summary(all []any) string {
 	return fmt.Sprintf("%.300q", names)
 }
 
-func (t *translator) objects(at, parent string, r, g map[string]any, found map[string]string) {
-	product, _ := r["product"].(string)
-	model, _ := r["model"].(string)
-	noisy, disk := noise.MatchString(product), noise.MatchString(model)
+func (t *translator) objects(at, parent string, r, g map[string]any, found mismatches) {
 	for _, key := range slices.Sorted(maps.Keys(r)) {
 		value, ok := g[key]
 		place := strings.TrimPrefix(at+"."+key, ".")
 		switch {
 		case !ok:
-			found[place] = fmt.Sprintf("recorded %.100v, got no such field", r[key])
-		case disk && (key == "model" || key == "serial"), noisy && slices.Contains(noisyFields, key):
+			found.formf(place, "recorded %.100v, got no such field", r[key])
 		case idKind(parent, key, r) != "" && r[key] != nil:
 			if want := t.number(idKind(parent, key, r), fmt.Sprint(r[key])); want != fmt.Sprint(value) {
-				found[place] = fmt.Sprintf("recorded id %v, which is %s here, got %v", r[key], want, value)
+				found.valuef(place, "recorded id %v, which is %s here, got %v", r[key], want, value)
 			}
 		default:
 			t.values(place, key, r[key], value, found)
@@ -186,12 +195,12 @@ func (t *translator) objects(at, parent string, r, g map[string]any, found map[s
 	}
 	for _, key := range slices.Sorted(maps.Keys(g)) {
 		if _, ok := r[key]; !ok {
-			found[strings.TrimPrefix(at+"."+key, ".")] = fmt.Sprintf("got %.100v, recorded no such field", g[key])
+			found.formf(strings.TrimPrefix(at+"."+key, "."), "got %.100v, recorded no such field", g[key])
 		}
 	}
 }
 
-func (t *translator) scalars(at, key string, recorded, got any, found map[string]string) {
+func (t *translator) scalars(at, key string, recorded, got any, found mismatches) {
 	same := recorded == got
 	switch r := recorded.(type) {
 	case json.Number:
@@ -202,8 +211,27 @@ func (t *translator) scalars(at, key string, recorded, got any, found map[string
 		form := generated[key]
 		same = ok && (t.same(r, g) || form != nil && form.MatchString(r) && form.MatchString(g))
 	}
-	if !same {
-		found[at] = fmt.Sprintf("recorded %.300v, got %.300v", recorded, got)
+	switch {
+	case same:
+	case typeOf(recorded) == typeOf(got):
+		found.valuef(at, "recorded %.300v, got %.300v", recorded, got)
+	default:
+		found.formf(at, "recorded %s %.300v, got %s %.300v", typeOf(recorded), recorded, typeOf(got), got)
+	}
+}
+
+// typeOf names a type of JSON; to Python numbers are of two.
+func typeOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case json.Number:
+		if isFloat(v) {
+			return "float"
+		}
+		return "int"
+	default:
+		return fmt.Sprintf("%T", v)
 	}
 }
 

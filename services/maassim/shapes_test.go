@@ -13,7 +13,7 @@ func TestShapes_fields_by_version(t *testing.T) {
 	t.Parallel()
 	for version, added := range map[string][]string{
 		"3.4": {}, "3.5": {"error_description"}, "3.6": {"error_description", "enable_kernel_crash_dump"},
-		"3.7": {"error_description", "enable_kernel_crash_dump", "is_dpu"},
+		"3.7": {"error_description", "enable_kernel_crash_dump", "is_dpu"}, "3.8": {"error_description", "enable_kernel_crash_dump", "is_dpu"},
 	} {
 		cfg := maassim.DefaultConfig(1, 1, 0)
 		cfg.Version = version

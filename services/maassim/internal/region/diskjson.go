@@ -19,11 +19,10 @@ func usable(size int64) int64 {
 // diskJSON renders a disk with MAAS's flat layout on the first one.
 func (m *machine) diskJSON(n int) object {
 	d := m.disks[n]
-	id := "QEMU_QEMU_HARDDISK_" + d.serial
 	o := object{
 		"id": d.id, "name": d.name, "type": "physical", "system_id": m.systemID, "path": "/dev/disk/by-dname/" + d.name,
-		"id_path": "/dev/disk/by-id/scsi-0" + id, "model": "QEMU HARDDISK", "serial": d.serial, "size": d.size, "block_size": 512,
-		"available_size": usable(d.size), "used_size": 0, "used_for": "Unused", "uuid": nil, "filesystem": nil, "firmware_version": nil,
+		"id_path": "/dev/disk/by-id/" + d.hardware.link, "model": d.hardware.model, "serial": d.hardware.serial, "size": d.size, "block_size": 512,
+		"available_size": usable(d.size), "used_size": 0, "used_for": "Unused", "uuid": nil, "filesystem": nil, "firmware_version": orNull(d.hardware.firmware),
 		"numa_node": 0, "tags": list(d.tags), "partition_table_type": nil, "partitions": []object{}, "storage_pool": orNull(m.poolOf(d)),
 		"resource_uri": uri("nodes/%s/blockdevices/%d/", m.systemID, d.id),
 	}

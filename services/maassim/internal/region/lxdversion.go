@@ -9,7 +9,7 @@ import (
 )
 
 // refusedByVersion says why LXD of this version takes no VM from MAAS: before 4.16 MAAS's driver declines, and LXD from 6.7 on
-// refuses a key that every MAAS sends. The words of the second are LXD's for any unknown key; they are not from a recording.
+// refuses a key that every MAAS sends. The words of the second are in LXD's source; they are not from a recording.
 func refusedByVersion(h *vmHost) error {
 	why := ""
 	switch {
@@ -17,7 +17,7 @@ func refusedByVersion(h *vmHost) error {
 	case versionBefore(h.version, 4, 16):
 		why = "Please upgrade your LXD host to 4.16 or higher for virtual machine support."
 	case !versionBefore(h.version, 6, 7):
-		why = "Unknown configuration key: security.secureboot"
+		why = `Failed creating instance record: Unknown configuration key: "security.secureboot"`
 	}
 	if why == "" {
 		return nil

@@ -35,7 +35,7 @@ func (r *Region) machineJSON(m *machine) object {
 		"storage": megabytes(m.storage()), "swap_size": m.swap, "tag_names": list(m.tags), "node_type": 0, "node_type_name": "Machine",
 		"power_type": m.powerType, "power_state": m.powerState(), "netboot": m.netboot, "osystem": m.osystem, "distro_series": m.series,
 		"hwe_kernel": orNull(m.kernel), "min_hwe_kernel": m.minKernel, "ephemeral_deploy": m.ephemeral, "disable_ipv4": false,
-		"address_ttl": nil, "hardware_uuid": nil, "bios_boot_method": nil, "resource_uri": uri("machines/%s/", m.systemID),
+		"address_ttl": nil, "hardware_uuid": orNull(m.hardwareUUID), "bios_boot_method": nil, "resource_uri": uri("machines/%s/", m.systemID),
 		"owner_data": m.annotations, "workload_annotations": m.annotations, "ip_addresses": m.ips(),
 		"parent": nil, "pod": nil, "virtualmachine_id": nil, "enable_hw_sync": m.hwSync, "last_sync": nil, "next_sync": nil,
 		"sync_interval": nil, "default_gateways": m.gateways(),

@@ -93,12 +93,14 @@ type machine struct {
 	powerOn            bool
 	powerUnknown       bool
 
-	cpuSpeed   int               // MHz; 0 is shown as the simulator's usual one
-	pinned     []int             // host cores that its cores are pinned to
-	hugepages  bool              // its memory is backed by huge pages
-	minKernel  *string           // min_hwe_kernel: null until it is first set
-	parameters map[string]string // power parameters of a machine that was added by hand
-	scripts    scripts
+	cpuSpeed  int   // MHz; 0 is shown as the simulator's usual one
+	pinned    []int // host cores that its cores are pinned to
+	hugepages bool  // its memory is backed by huge pages
+	// hardwareUUID is what the firmware of a bare-metal machine calls it; the recorded VMs have none.
+	hardwareUUID string
+	minKernel    *string           // min_hwe_kernel: null until it is first set
+	parameters   map[string]string // power parameters of a machine that was added by hand
+	scripts      scripts
 
 	host        *vmHost  // the VM host it was composed on
 	parent      *machine // the host's machine of before, if a discovery found it on another
@@ -138,8 +140,14 @@ type disk struct {
 	name, pool string
 	tags       []string // as asked for when it was composed
 	size       int64
-	serial     string
+	hardware   hardware
 	uuids      [4]string
+}
+
+// hardware is what a disk says of itself.
+type hardware struct {
+	model, serial, link string // link is its name below /dev/disk/by-id
+	firmware            string // empty: it does not say
 }
 
 // kindPhysical is the kind of an interface that is no bridge.

@@ -35,12 +35,28 @@ func (r *Region) newLink(i *iface, sub *network.Subnet, mode string) *link {
 	return l
 }
 
+// addDisk gives a VM another disk, on a storage pool of its host.
 func (r *Region) addDisk(m *machine, size int64, storagePool string) {
-	r.ids.disk++
-	d := disk{id: r.ids.disk, name: "sd" + string("abcdefghijklmnopqrstuvwxyz"[len(m.disks)%26]), pool: storagePool, size: size, serial: "lxd_root"}
+	serial := "lxd_root"
 	if n := len(m.disks); n > 0 {
-		d.serial = "lxd_disk" + strconv.Itoa(n)
+		serial = "lxd_disk" + strconv.Itoa(n)
 	}
+	r.plugIn(m, disk{pool: storagePool, size: size, hardware: hardware{
+		model: "QEMU HARDDISK", serial: serial, link: "scsi-0QEMU_QEMU_HARDDISK_" + serial,
+	}})
+}
+
+// addMetalDisk gives a bare-metal machine another disk.
+func (r *Region) addMetalDisk(m *machine, size int64) {
+	serial := fmt.Sprintf("SIM%08d", r.ids.disk+1)
+	r.plugIn(m, disk{size: size, hardware: hardware{
+		model: "SimDisk 2000", serial: serial, link: "ata-SimDisk_2000_" + serial, firmware: "1.0",
+	}})
+}
+
+func (r *Region) plugIn(m *machine, d disk) {
+	r.ids.disk++
+	d.id, d.name = r.ids.disk, "sd"+string("abcdefghijklmnopqrstuvwxyz"[len(m.disks)%26])
 	for i := range d.uuids {
 		d.uuids[i] = r.ids.uuid()
 	}

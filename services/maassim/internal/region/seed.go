@@ -319,7 +319,8 @@ func (r *Region) addMetal(c Metal) error {
 		r.ensureTag(name)
 		m.tags = append(m.tags, name)
 	}
-	r.addDisk(m, int64(c.DiskGB)*1e9, "")
+	r.addMetalDisk(m, int64(c.DiskGB)*1e9)
+	m.hardwareUUID = r.ids.uuid()
 	if len(r.subnets) == 0 {
 		return nil
 	}
