@@ -309,7 +309,7 @@ func TestMachines_tell_of_the_disks_that_they_have(t *testing.T) {
 	disk, _ := o["boot_disk"].(map[string]any)
 	assert.NotContains(t, disk["id_path"], "QEMU")
 	assert.NotEmpty(t, disk["firmware_version"])
-	vm := m.machine(m.compose("vm-0", "storage=root:8,1"))
+	vm := m.machine(m.compose("vm-0", "&storage=root:8,1"))
 	assert.Nil(t, vm["hardware_uuid"])
 	for n, path := range []string{"lxd_root", "lxd_disk1"} {
 		disk, _ := vm["blockdevice_set"].([]any)[n].(map[string]any)
