@@ -83,6 +83,10 @@ var calls = map[string]call{
 		_, err := c.ReservedRanges(ctx, 4)
 		return err
 	},
+	"subnets.ip_addresses": func(ctx context.Context, c *maas.Client) error {
+		_, err := c.AssignedAddresses(ctx, 4)
+		return err
+	},
 	"interfaces.link_subnet": func(ctx context.Context, c *maas.Client) error {
 		_, err := c.LinkSubnet(ctx, "abc123", maas.LinkForm{
 			InterfaceID: 46, SubnetID: 3, Mode: maas.LinkStatic, Address: netip.MustParseAddr("10.10.1.151"), Force: true,

@@ -102,6 +102,7 @@ func TestAnswers_that_are_not_what_they_should_be_are_refused_by_the_name_of_the
 		{"subnets.list", `[{"id": 1, "cidr": "10.0.0.0/8", "gateway_ip": "hunter2hunter2"}]`, "[0].gateway_ip is no address"},
 		{"subnets.reserved_ip_ranges", `[{"start": "10.0.0.1"}]`, "[0].end is no address"},
 		{"subnets.reserved_ip_ranges", `[{"start": "10.0.0.9", "end": "10.0.0.1"}]`, "[0].end is before start"},
+		{"subnets.ip_addresses", `[{"ip": "hunter2hunter2"}]`, "[0].ip is no address"},
 		{"interfaces.link_subnet", `{"id": null}`, "id is missing"},
 		{"dnsresources.find", `[{"id": 7}]`, "[0].fqdn is missing"},
 		{"dnsresources.create", `{"id": 7, "fqdn": "a.b", "ip_addresses": [{"ip": "hunter2hunter2"}]}`, "ip_addresses[0].ip is no address"},

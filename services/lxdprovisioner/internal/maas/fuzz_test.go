@@ -228,6 +228,16 @@ func FuzzSubnets(f *testing.F) {
 		}))
 }
 
+func FuzzAssignedAddresses(f *testing.F) {
+	answers(f, "subnets.ip_addresses", func(ctx context.Context, c *maas.Client) ([]netip.Addr, error) {
+		return c.AssignedAddresses(ctx, 4)
+	},
+		all(func(t *testing.T, a netip.Addr) {
+			t.Helper()
+			require.True(t, a.IsValid())
+		}))
+}
+
 func FuzzReservedRanges(f *testing.F) {
 	answers(f, "subnets.reserved_ip_ranges", func(ctx context.Context, c *maas.Client) ([]maas.AddressRange, error) {
 		return c.ReservedRanges(ctx, 4)

@@ -61,6 +61,10 @@ var bySystemID = map[string]func(ctx context.Context, c *maas.Client, id string)
 // byNumber are the methods that put a number into a path.
 var byNumber = map[string]func(ctx context.Context, c *maas.Client, n int) error{
 	"ranges": func(ctx context.Context, c *maas.Client, n int) error { _, err := c.ReservedRanges(ctx, n); return err },
+	"assigned": func(ctx context.Context, c *maas.Client, n int) error {
+		_, err := c.AssignedAddresses(ctx, n)
+		return err
+	},
 	"replace": func(ctx context.Context, c *maas.Client, n int) error {
 		_, err := c.ReplaceAddresses(ctx, n, nil, []netip.Addr{netip.MustParseAddr("10.0.0.1")})
 		return err

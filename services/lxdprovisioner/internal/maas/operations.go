@@ -102,6 +102,7 @@ var (
 
 	opSubnets  = known(operation{name: "subnets.list", method: http.MethodGet, path: "subnets"})
 	opReserved = known(operation{name: "subnets.reserved_ip_ranges", method: http.MethodGet, path: "subnets/{}", op: "reserved_ip_ranges"})
+	opAssigned = known(operation{name: "subnets.ip_addresses", method: http.MethodGet, path: "subnets/{}", op: "ip_addresses"})
 	opLink     = known(operation{name: "interfaces.link_subnet", method: http.MethodPost, path: "nodes/{}/interfaces/{}", op: "link_subnet"})
 
 	opRecordFind   = known(operation{name: "dnsresources.find", method: http.MethodGet, path: "dnsresources"})

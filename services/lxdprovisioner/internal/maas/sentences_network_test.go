@@ -18,6 +18,7 @@ var networkSentences = []sentence{
 	{"link_machine_gone", linking, nil, answer{404, "text/plain", "", "No Node matches the given query."}, "NotFound MACHINE_NOT_FOUND"},
 	{"link_interface_gone", linking, nil, answer{404, "text/plain", "", "No Interface matches the given query."}, "NotFound MACHINE_NOT_FOUND"},
 	{"any_subnet_gone", "subnets.reserved_ip_ranges", []int{406}, answer{}, "Invalid SUBNET_NOT_FOUND"},
+	{"subnet_gone_whose_addresses_are_asked_for", "subnets.ip_addresses", nil, answer{404, "text/plain", "", "No Subnet matches the given query."}, "Invalid SUBNET_NOT_FOUND"},
 
 	{"domain_unknown", "dnsresources.find dnsresources.create", []int{218, 232}, answer{}, "Invalid DOMAIN_NOT_FOUND"},
 	{"X8.1_record_exists", "dnsresources.create", []int{215}, answer{}, "Conflict NAME_TAKEN"},

@@ -244,6 +244,9 @@ func TestSimulator_X3_5_a_static_address_is_given_once(t *testing.T) {
 		}
 	}
 	require.True(t, assigned, "%v", ranges)
+	held, err := c.AssignedAddresses(ctx, mgmt.ID)
+	require.NoError(t, err)
+	require.Contains(t, held, link.Address)
 
 	outside := link
 	outside.Address = netip.MustParseAddr("192.0.2.1")

@@ -46,6 +46,24 @@ func (c *Client) ReservedRanges(ctx context.Context, subnetID int) ([]AddressRan
 	return out, nil
 }
 
+// AssignedAddresses lists the addresses of a subnet that MAAS has assigned to anybody, without saying to whom: that would take
+// it thirty times as long. NotFound where MAAS has no such subnet.
+func (c *Client) AssignedAddresses(ctx context.Context, subnetID int) ([]netip.Addr, error) {
+	if err := checkNumber("subnet", subnetID); err != nil {
+		return nil, err
+	}
+	short := url.Values{"with_username": {"0"}, "with_summary": {"0"}}
+	var answer []assignedJSON
+	if err := c.call(ctx, ask{op: opAssigned, ids: []string{decimal(subnetID)}, values: short, read: each(&answer)}); err != nil {
+		return nil, err
+	}
+	out := make([]netip.Addr, 0, len(answer))
+	for _, a := range answer {
+		out = append(out, address(a.IP))
+	}
+	return out, nil
+}
+
 type subnetJSON struct {
 	ID         integer  `json:"id"`
 	Name       string   `json:"name"`
@@ -103,6 +121,18 @@ func (r *rangeJSON) check() *unfit {
 	default:
 		return nil
 	}
+}
+
+type assignedJSON struct {
+	IP string `json:"ip"`
+}
+
+// check: an address that can't be read would count as free.
+func (a *assignedJSON) check() *unfit {
+	if !address(a.IP).IsValid() {
+		return &unfit{"ip", "is no address"}
+	}
+	return nil
 }
 
 // LinkMode is how an interface gets its address.

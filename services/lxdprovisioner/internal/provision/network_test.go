@@ -81,7 +81,12 @@ func TestComposeVM_gives_a_static_IP(t *testing.T) {
 	other.Network = static("10.30.0.12")
 	_, err = w.lxd.ComposeVM(w.ctx(), other)
 	requireFault(t, err, fault.Invalid, fault.ReasonStaticIPTaken)
-	assert.Len(t, w.sim.LXD(), 1)
+	assert.Len(t, w.sim.LXD(), 1, "S4 refused before any VM is made")
+
+	other.Network = static("10.30.0.13")
+	vm, err = w.lxd.ComposeVM(w.ctx(), other)
+	require.NoError(t, err, "X3.5 MAAS shows the whole reserved range as assigned once one of its addresses is")
+	assert.Equal(t, []netip.Addr{netip.MustParseAddr("10.30.0.13")}, vm.Addresses, "S6")
 }
 
 func TestComposeVM_deletes_the_VM_whose_static_IP_was_taken_meanwhile(t *testing.T) {

@@ -137,6 +137,8 @@ type Networks interface {
 	Subnets(ctx context.Context) ([]inventory.Subnet, error)
 	// ReservedRanges are the addresses of a subnet that are in use or set aside, with MAAS's purposes.
 	ReservedRanges(ctx context.Context, subnetID int) ([]AddressRange, error)
+	// AssignedAddresses are the addresses of a subnet that somebody holds. A larger answer than ReservedRanges.
+	AssignedAddresses(ctx context.Context, subnetID int) ([]netip.Addr, error)
 	// LinkSubnet links an interface. Invalid with ReasonStaticIPTaken where the address is taken.
 	LinkSubnet(ctx context.Context, systemID string, link LinkRequest) (inventory.Interface, error)
 }

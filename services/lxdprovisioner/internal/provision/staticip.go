@@ -43,7 +43,18 @@ func (n *networks) checkStatic(ctx context.Context, want Network) error {
 	if err != nil {
 		return fmt.Errorf("read the reserved ranges of %s: %w", subnet.CIDR, err)
 	}
-	return checkRanges(ip.Address, subnet, ranges)
+	mixed, err := checkRanges(ip.Address, subnet, ranges)
+	if err != nil || !mixed {
+		return err
+	}
+	assigned, err := n.maas.AssignedAddresses(ctx, subnet.ID)
+	if err != nil {
+		return fmt.Errorf("read the addresses of %s that are in use: %w", subnet.CIDR, err)
+	}
+	if slices.Contains(assigned, ip.Address) {
+		return addressTaken(ip.Address)
+	}
+	return nil
 }
 
 // staticSubnet finds the subnet of a fixed address: the one that is named, else the narrowest that
@@ -90,20 +101,29 @@ func checkInSubnet(ip StaticIP, s inventory.Subnet) error {
 }
 
 // checkRanges looks the address up in what MAAS knows of the subnet. A plain reserved range is
-// allowed: it is what keeps automatic addresses away from fixed ones.
-func checkRanges(address netip.Addr, s inventory.Subnet, ranges []AddressRange) error {
+// allowed: it is what keeps automatic addresses away from fixed ones. MAAS joins it with the addresses
+// in it that are in use into one range of both purposes (MAAS: MAASIPSet), which is then mixed: it does
+// not say which of its addresses are.
+func checkRanges(address netip.Addr, s inventory.Subnet, ranges []AddressRange) (mixed bool, err error) {
 	for _, r := range ranges {
 		if address.Compare(r.Start) < 0 || address.Compare(r.End) > 0 {
 			continue
 		}
 		switch {
 		case slices.Contains(r.Purposes, purposeDynamic):
-			return invalidIP(fault.ReasonStaticIPInvalid, "%s is in the dynamic range %s-%s of %s", address, r.Start, r.End, s.CIDR)
-		case slices.Contains(r.Purposes, purposeAssigned):
-			return invalidIP(fault.ReasonStaticIPTaken, "%s is in use in MAAS", address)
+			return false, invalidIP(fault.ReasonStaticIPInvalid, "%s is in the dynamic range %s-%s of %s", address, r.Start, r.End, s.CIDR)
+		case !slices.Contains(r.Purposes, purposeAssigned):
+		case len(r.Purposes) == 1 || r.Start == r.End:
+			return false, addressTaken(address)
+		default:
+			mixed = true
 		}
 	}
-	return nil
+	return mixed, nil
+}
+
+func addressTaken(address netip.Addr) error {
+	return invalidIP(fault.ReasonStaticIPTaken, "%s is in use in MAAS", address)
 }
 
 // hostAddress says whether a host may have the address: not the network's, nor, in IPv4, the

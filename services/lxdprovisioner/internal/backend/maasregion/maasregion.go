@@ -5,6 +5,7 @@ package maasregion
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -103,6 +104,11 @@ func (r *Region) ReservedRanges(ctx context.Context, subnetID int) ([]provision.
 		ranges = append(ranges, provision.AddressRange{Start: f.Start, End: f.End, Purposes: f.Purposes})
 	}
 	return ranges, nil
+}
+
+// AssignedAddresses are the addresses of a subnet that somebody holds.
+func (r *Region) AssignedAddresses(ctx context.Context, subnetID int) ([]netip.Addr, error) {
+	return r.Client.AssignedAddresses(ctx, subnetID)
 }
 
 // LinkSubnet links an interface, with a fixed address or an automatic one.
