@@ -215,7 +215,7 @@ func (c *MaasCluster) GetConditions() []metav1.Condition {
 
 // SetConditions replaces the conditions.
 func (c *MaasCluster) SetConditions(conditions []metav1.Condition) {
-	c.Status.Conditions = conditions
+	c.Status.Conditions = withReasons(conditions)
 }
 
 // MaasClusterList is a list of MaasClusters.

@@ -255,7 +255,7 @@ func (m *MaasMachine) GetConditions() []metav1.Condition {
 
 // SetConditions replaces the conditions.
 func (m *MaasMachine) SetConditions(conditions []metav1.Condition) {
-	m.Status.Conditions = conditions
+	m.Status.Conditions = withReasons(conditions)
 }
 
 // MaasMachineList is a list of MaasMachines.
