@@ -29,6 +29,7 @@ type Server struct {
 	Admission *Admission
 
 	environment *envtest.Environment
+	webhooks    *envtest.WebhookInstallOptions
 }
 
 // Admission says where the API server looks for the webhooks.
@@ -86,8 +87,30 @@ func start(ctx context.Context, admission bool) (*Server, error) {
 	return server, nil
 }
 
+// Admit installs the webhooks of deploy/ on a server that was started without them, as an upgrade does. It sets
+// Admission.
+func (s *Server) Admit() error {
+	root, err := Root()
+	if err != nil {
+		return err
+	}
+	webhooks := &envtest.WebhookInstallOptions{Paths: []string{filepath.Join(root, "deploy", "webhook", "manifests.yaml")}}
+	if err := webhooks.Install(s.Config); err != nil {
+		return fmt.Errorf("install the webhooks: %w", err)
+	}
+	s.Admission = &Admission{Host: webhooks.LocalServingHost, Port: webhooks.LocalServingPort, CertDir: webhooks.LocalServingCertDir}
+	s.webhooks = webhooks
+	return nil
+}
+
 // Stop stops the API server, then etcd.
-func (s *Server) Stop() error { return s.environment.Stop() }
+func (s *Server) Stop() error {
+	err := s.environment.Stop()
+	if s.webhooks != nil {
+		err = errors.Join(err, os.RemoveAll(s.webhooks.LocalServingCertDir))
+	}
+	return err
+}
 
 // Root gives the top of the repository: the directory of go.work, at or above the working directory.
 func Root() (string, error) {

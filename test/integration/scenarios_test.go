@@ -32,7 +32,12 @@ var nonce atomic.Int64
 // ask calls MAAS as the user of a key, past the service.
 func (s *stack) ask(t *testing.T, key, path string, form url.Values) (status int, body []byte) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.maas.URL+"/MAAS/api/2.0/"+path, strings.NewReader(form.Encode()))
+	return s.request(t, http.MethodPost, key, path, form)
+}
+
+func (s *stack) request(t *testing.T, method, key, path string, form url.Values) (status int, body []byte) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, s.maas.URL+"/MAAS/api/2.0/"+path, strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	parts := strings.Split(key, ":")
 	require.Len(t, parts, 3)

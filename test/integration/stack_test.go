@@ -23,6 +23,7 @@ import (
 	managerapp "github.com/capmaas/capmaas/controllers/app"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
 	"github.com/capmaas/capmaas/services/maassim"
+	"github.com/capmaas/capmaas/test/apiserver"
 	"github.com/capmaas/capmaas/test/clusterapi"
 	"github.com/capmaas/capmaas/test/scheme"
 )
@@ -39,6 +40,9 @@ const (
 type stack struct {
 	namespace string
 	client    client.Client
+	// server is the API server, admission what its webhooks ask; nil where it asks nobody.
+	server    *apiserver.Server
+	admission *apiserver.Admission
 	sim       *maassim.Sim
 	logs      *logBuffer
 
@@ -55,26 +59,37 @@ type option func(*stack)
 // withKey gives the service another key.
 func withKey(key string) option { return func(s *stack) { s.key = key } }
 
+// on gives the stack an API server of its own, and keeps its manager and Cluster API still until awake is called.
+func on(server *apiserver.Server) option { return func(s *stack) { s.server = server } }
+
 func newStack(t *testing.T, cfg maassim.Config, options ...option) *stack {
 	t.Helper()
 	sim, err := maassim.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(sim.Close)
-	s := &stack{sim: sim, key: sim.APIKey(), logs: &logBuffer{}}
+	s := &stack{sim: sim, key: sim.APIKey(), logs: &logBuffer{}, server: api}
 	for _, o := range options {
 		o(s)
 	}
 	s.maas = httptest.NewServer(http.HandlerFunc(s.serveMAAS))
 	t.Cleanup(s.maas.Close)
-	s.client, err = client.New(api.Config, client.Options{Scheme: scheme.New()})
+	s.client, err = client.New(s.server.Config, client.Options{Scheme: scheme.New()})
 	require.NoError(t, err)
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "it-"}}
 	require.NoError(t, s.client.Create(t.Context(), namespace))
 	s.namespace = namespace.Name
 	s.startService(t)
+	if s.server == api {
+		s.awake(t)
+	}
+	return s
+}
+
+// awake starts the manager and what stands in for Cluster API.
+func (s *stack) awake(t *testing.T) {
+	t.Helper()
 	s.startManager(t)
 	s.startStandIn(t)
-	return s
 }
 
 // serveMAAS is MAAS, or a MAAS that breaks every connection.
@@ -138,8 +153,11 @@ func (s *stack) restartManager(t *testing.T) {
 func (s *stack) startManager(t *testing.T) {
 	t.Helper()
 	options := managerapp.DefaultOptions()
-	options.Config, options.Namespace = api.Config, s.namespace
+	options.Config, options.Namespace = s.server.Config, s.namespace
 	options.MetricsAddress, options.HealthAddress, options.WebhookPort = "0", "0", 0
+	if a := s.admission; a != nil {
+		options.WebhookHost, options.WebhookPort, options.WebhookCertDir = a.Host, a.Port, a.CertDir
+	}
 	options.ProvisionerAddress, options.ProvisionerInsecure = s.address, true
 	options.TimeScale, options.AnyControllerName = timeScale, true
 	options.MachineConcurrency = 8
