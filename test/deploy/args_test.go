@@ -74,3 +74,20 @@ func TestReplicas_X6_3_find_each_other_and_themselves_behind_the_headless_Servic
 	}
 	t.Errorf("no Service is called %s", service.Peers)
 }
+
+// TestManager parses the arguments of the existing provider's manifest; --v is klog's, which main adds.
+func TestManager_takes_the_flags_and_the_Secret_of_the_existing_provider(t *testing.T) {
+	t.Parallel()
+	options, flags := managerapp.DefaultOptions(), newFlags()
+	options.AddFlags(flags)
+	require.NoError(t, flags.Parse([]string{
+		"--leader-elect", "--metrics-bind-addr=127.0.0.1:8080", "--machine-concurrency=2", "--sync-period=120m", "--health-addr=:9440",
+		"--webhook-port=9443", "--namespace=", "--feature-gates=MachinePool=true",
+	}))
+	assert.Empty(t, flags.Args())
+	for _, s := range decode[corev1.Secret](t, build(t, "default"), "Secret") {
+		assert.Equal(t, secretName, s.Name)
+		assert.Contains(t, s.StringData, "MAAS_ENDPOINT")
+		assert.Contains(t, s.StringData, "MAAS_API_KEY")
+	}
+}
