@@ -108,7 +108,8 @@ func (s *Scratch) run(ctx context.Context, dir string, tests []Test, prefix stri
 	cmd := exec.CommandContext(ctx, "go", "test", "-json", "-vet=off", "-failfast", "-run", "^("+strings.Join(names, "|")+")$", "./"+dir)
 	cmd.Dir = s.dir
 	printed, exit := cmd.Output() // a red test is what is hoped for, and its exit code says no more than the results
-	results, err := ReadResults(bytes.NewReader(printed), prefix, out)
+	var said bytes.Buffer
+	results, err := ReadResults(bytes.NewReader(printed), prefix, io.MultiWriter(out, &said))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (s *Scratch) run(ctx context.Context, dir string, tests []Test, prefix stri
 		}
 	}
 	if exit != nil && len(red) == 0 {
-		return nil, fmt.Errorf("%s: %w", dir, errNoResult)
+		return nil, fmt.Errorf("%s: %w:\n%s", dir, errNoResult, said.String())
 	}
 	return red, nil
 }
