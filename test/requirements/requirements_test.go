@@ -12,9 +12,6 @@ import (
 
 const root = "../.."
 
-// exempt names the packages whose tests speak of numbers without guarding what they stand for.
-const exempt = "test/requirements"
-
 func listed(t *testing.T) []requirements.Requirement {
 	t.Helper()
 	all, err := requirements.Listed(filepath.Join(root, "docs/requirements.md"), filepath.Join(root, "docs/protocol-coverage.md"))
@@ -26,11 +23,6 @@ func scanned(t *testing.T) map[requirements.Test]map[requirements.Number]bool {
 	t.Helper()
 	tests, err := requirements.Scan(root)
 	require.NoError(t, err)
-	for test := range tests {
-		if test.Dir == exempt {
-			delete(tests, test)
-		}
-	}
 	return tests
 }
 
