@@ -100,7 +100,9 @@ func wire(cfg Config, found settings) (*service, error) {
 		s.metrics.watchPeers(s.peers)
 		useCases.OwnShare = s.peers.Owns
 	}
-	s.lxd, s.metal, s.region = provision.NewLXD(useCases), provision.NewBareMetal(useCases), provision.NewMAASRegion(useCases)
+	s.lxd, s.metal = provision.NewLXD(useCases), provision.NewBareMetal(useCases)
+	useCases.Snapshot = s.lxd.Snapshot
+	s.region = provision.NewMAASRegion(useCases)
 	return s, s.buildServer()
 }
 

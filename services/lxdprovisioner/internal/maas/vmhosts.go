@@ -3,6 +3,7 @@ package maas
 import (
 	"context"
 
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -63,6 +64,20 @@ func (c *Client) VMHost(ctx context.Context, id inventory.HostID) (inventory.Hos
 		return inventory.Host{}, err
 	}
 	return c.vmHost(ctx, ask{op: opVMHost}, n)
+}
+
+// CheckVMHosts gives nil where this MAAS has VM hosts, if only none yet, and Unsupported with
+// MAAS_VMHOST_REMOVED where it has not. Whether there is a VM host 1 is the cheapest question that tells; the
+// list, which takes MAAS up to 30 ms a host, is only asked for where that tells nothing.
+func (c *Client) CheckVMHosts(ctx context.Context) error {
+	_, err := c.VMHost(ctx, HostID(1))
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case fault.Is(err, fault.Unavailable):
+		_, err = c.VMHosts(ctx)
+	}
+	return err
 }
 
 // RefreshVMHost makes MAAS compare its records with LXD, and gives the host as it is afterwards.

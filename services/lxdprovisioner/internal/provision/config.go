@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -16,6 +17,9 @@ type Config struct {
 	// Clock tells the time.
 	Clock  func() time.Time
 	Logger *slog.Logger
+	// Snapshot tells the region what hosts there are; LXD.Snapshot shares one reading of them with those that
+	// choose a host. Backend.Hosts where it is nil.
+	Snapshot func(context.Context) (inventory.Snapshot, error)
 	// OwnShare gives what says which hosts are this replica's own, as of now: it prefers them to others
 	// that are as good. All are where it, or what it gives, is nil.
 	OwnShare func() func(inventory.HostID) bool

@@ -183,6 +183,8 @@ type Catalogue interface {
 	Zones(ctx context.Context) ([]inventory.Zone, error)
 	Pools(ctx context.Context) ([]inventory.Pool, error)
 	Images(ctx context.Context) ([]inventory.Image, error)
+	// CheckVMHosts gives nil where MAAS has VM hosts, Unsupported with ReasonMAASVMHostRemoved where it has not.
+	CheckVMHosts(ctx context.Context) error
 }
 
 // Identity is MAAS's user for our key.

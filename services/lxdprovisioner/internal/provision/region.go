@@ -22,6 +22,9 @@ type MAASRegion struct {
 // the process: make one.
 func NewMAASRegion(cfg Config) *MAASRegion {
 	cfg = cfg.withDefaults()
+	if cfg.Snapshot == nil {
+		cfg.Snapshot = cfg.Backend.Hosts
+	}
 	return &MAASRegion{cfg: cfg, writing: newFlights[written](cfg), records: newLanes()}
 }
 
@@ -39,7 +42,7 @@ func (r *MAASRegion) Zones(ctx context.Context) ([]ZoneInfo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the zones: %w", err)
 	}
-	snap, err := r.cfg.Backend.Hosts(ctx)
+	snap, err := r.cfg.Snapshot(ctx)
 	if err != nil && fault.ReasonOf(err) != fault.ReasonMAASVMHostRemoved {
 		return nil, fmt.Errorf("list the hosts of the zones: %w", err)
 	}
@@ -102,7 +105,7 @@ func (r *MAASRegion) Region(ctx context.Context) Region {
 	out.User, out.Admin = who.Name, who.Admin
 	out.BareMetal = true
 	out.DNS = who.Admin
-	_, err = r.cfg.Backend.Hosts(ctx)
+	err = r.cfg.MAAS.CheckVMHosts(ctx)
 	out.LXDVMs = who.Admin && err == nil
 	switch {
 	case !who.Admin:

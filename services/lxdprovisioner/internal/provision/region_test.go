@@ -162,6 +162,29 @@ func TestMAASRegion_tells_what_the_region_has(t *testing.T) {
 	assert.Len(t, images, 3)
 }
 
+func TestMAASRegion_does_not_list_the_hosts_of_a_large_region_to_know_what_it_has(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	for range 3 {
+		require.NoError(t, w.region.Region(w.ctx()).Problem)
+	}
+	assert.Zero(t, w.sim.Requests()["vm-hosts.list"], "it takes MAAS up to 30 ms a host, and is asked every two minutes")
+	empty := start(t, 0, 1)
+	got := empty.region.Region(empty.ctx())
+	require.NoError(t, got.Problem, "a region may get its first host later")
+	assert.True(t, got.LXDVMs)
+
+	w.cfg.Snapshot = w.lxd.Snapshot
+	region := provision.NewMAASRegion(w.cfg)
+	w.host("lxd-1")
+	for range 3 {
+		zones, err := region.Zones(w.ctx())
+		require.NoError(t, err)
+		assert.Len(t, zones, 4)
+	}
+	assert.Equal(t, 1, w.sim.Requests()["vm-hosts.list"], "one reading serves all who ask together")
+}
+
 func TestMAASRegion_answers_where_something_is_wrong(t *testing.T) {
 	t.Parallel()
 	t.Run("a_user_who_is_no_administrator", func(t *testing.T) {

@@ -76,6 +76,9 @@ type PlanResult struct {
 	Snapshot inventory.Snapshot
 }
 
+// Snapshot gives the inventory, no older than seconds.
+func (l *LXD) Snapshot(ctx context.Context) (inventory.Snapshot, error) { return l.hosts.snapshot(ctx) }
+
 // ListHosts lists the hosts that MAAS knows, usable or not.
 func (l *LXD) ListHosts(ctx context.Context, filter HostFilter) (HostList, error) {
 	if err := l.hosts.renew(ctx); err != nil {
