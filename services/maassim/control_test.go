@@ -2,6 +2,7 @@ package maassim_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +74,19 @@ func TestControl_answers_400_to_a_body_that_makes_no_sense(t *testing.T) {
 	}
 	assert.Empty(t, m.LXD())
 	assert.Empty(t, m.Faults())
+}
+
+func TestControl_serves_loopback_alone(t *testing.T) {
+	t.Parallel()
+	m := start(t, maassim.DefaultConfig(1, 1, 0))
+	for from, status := range map[string]int{"127.0.0.1:4711": 200, "[::1]:4711": 200, "192.0.2.1:4711": 403, "[2001:db8::1]:4711": 403, "nobody": 403} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/_sim/lxd", http.NoBody)
+		req.RemoteAddr = from
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, req)
+		assert.Equal(t, status, w.Code, from)
+	}
+	want(t, m.get("_sim/lxd/"), 404, text, "Unknown API endpoint: /MAAS/api/2.0/_sim/lxd/.")
 }
 
 func TestControl_a_hold_takes_a_machine_by_its_system_id(t *testing.T) {
