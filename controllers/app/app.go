@@ -21,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
-	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -104,7 +103,7 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		RenewDeadline:           lead.renew,
 		RetryPeriod:             lead.retry,
 		HealthProbeBindAddress:  options.HealthAddress,
-		Metrics:                 server.Options{BindAddress: options.MetricsAddress},
+		Metrics:                 diagnosticsOf(options),
 		PprofBindAddress:        options.ProfilerAddress,
 		WebhookServer: webhook.NewServer(webhook.Options{
 			Host: options.WebhookHost, Port: options.WebhookPort,

@@ -27,6 +27,10 @@ type Options struct {
 	WatchFilter string
 	// MetricsAddress and HealthAddress are host:port; "0" serves none.
 	MetricsAddress, HealthAddress string
+	// DiagnosticsAddress is the host:port of metrics and Go's profiles over HTTPS, for whoever may read them, in place of
+	// MetricsAddress; empty serves none. InsecureDiagnostics serves the metrics alone there, in the clear and to everybody.
+	DiagnosticsAddress  string
+	InsecureDiagnostics bool
 	// ProfilerAddress is the host:port of Go's profiles, which nothing guards; empty serves none.
 	ProfilerAddress string
 	// WebhookPort is the port of the admission webhooks; 0 serves none. WebhookHost is the address that they listen at; empty
@@ -80,6 +84,11 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 	fs.StringVar(&o.WatchFilter, "watch-filter", o.WatchFilter, "Watch only objects whose label cluster.x-k8s.io/watch-filter has this `value`")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-addr", o.MetricsAddress, "`host:port` of the metrics, or 0 for none")
 	fs.StringVar(&o.HealthAddress, "health-addr", o.HealthAddress, "`host:port` of /healthz and /readyz, or 0 for none")
+	fs.StringVar(&o.DiagnosticsAddress, "diagnostics-address", o.DiagnosticsAddress,
+		"`host:port` of metrics and Go's profiles over HTTPS, in place of --metrics-bind-addr, for tokens whose holders may get the path; "+
+			"the manager needs the ClusterRole system:auth-delegator for it")
+	fs.BoolVar(&o.InsecureDiagnostics, "insecure-diagnostics", o.InsecureDiagnostics,
+		"Serve the metrics alone at --diagnostics-address, in the clear and to everybody")
 	fs.StringVar(&o.ProfilerAddress, "profiler-address", o.ProfilerAddress,
 		"`host:port` of Go's profiles, for example localhost:6060; none where left out. Nothing guards them")
 	fs.Func("feature-gates", "Cluster API's feature gates, as `name=true,name=false`. Known: "+strings.Join(feature.MutableGates.KnownFeatures(), "; "),
@@ -112,6 +121,7 @@ func (o *Options) Validate() error {
 	}
 	for flagName, address := range map[string]string{
 		"--metrics-bind-addr": o.MetricsAddress, "--health-addr": o.HealthAddress, "--profiler-address": cmp.Or(o.ProfilerAddress, "0"),
+		"--diagnostics-address": cmp.Or(o.DiagnosticsAddress, "0"),
 	} {
 		if err := checkAddress(address); err != nil {
 			bad("%s: %w", flagName, err)

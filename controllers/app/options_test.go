@@ -27,12 +27,12 @@ func parse(t *testing.T, args ...string) app.Options {
 
 func TestValidate_names_every_bad_flag_at_once(t *testing.T) {
 	t.Parallel()
-	options := parse(t, "--namespace", "No_Label", "--metrics-bind-addr", "nonsense", "--health-addr", ":99999", "--profiler-address", "nowhere", "--webhook-port", "-1",
+	options := parse(t, "--namespace", "No_Label", "--metrics-bind-addr", "nonsense", "--health-addr", ":99999", "--profiler-address", "nowhere", "--diagnostics-address", "nowhere", "--webhook-port", "-1",
 		"--machine-concurrency", "0", "--cluster-concurrency", "0", "--sync-period", "1ms", "--orphan-interval", "-1s", "--creations-per-cluster", "-1", "--time-scale", "0")
 	err := options.Validate()
 	require.Error(t, err)
 	for _, name := range []string{
-		"--namespace", "--metrics-bind-addr", "--health-addr", "--profiler-address", "--webhook-port", "--machine-concurrency", "--cluster-concurrency",
+		"--namespace", "--metrics-bind-addr", "--health-addr", "--profiler-address", "--diagnostics-address", "--webhook-port", "--machine-concurrency", "--cluster-concurrency",
 		"--sync-period", "--orphan-interval", "--creations-per-cluster", "--time-scale", "--provisioner-address",
 	} {
 		assert.ErrorContains(t, err, name+":")

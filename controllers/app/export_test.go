@@ -1,0 +1,4 @@
+package app
+
+// DiagnosticsOf is how metrics are served.
+var DiagnosticsOf = diagnosticsOf
