@@ -9,9 +9,18 @@ import (
 
 // hostAlive proves that the host of a VM answers, by a question that begins after the call (docs/protocol-coverage.md
 // 4.2). Those who come together share one about any VM of the host.
+// So does an answer that is seconds old: a deletion may wait as long for its slot.
 func (l *LXD) hostAlive(ctx context.Context, m inventory.Machine) error {
+	if l.answered.was(string(m.HostID)) {
+		return nil
+	}
 	asked, err := l.alive.do(ctx, string(m.HostID), func(ctx context.Context) (string, error) {
-		return m.SystemID, l.cfg.Backend.Alive(ctx, m)
+		began := l.cfg.Clock()
+		err := l.cfg.Backend.Alive(ctx, m)
+		if err == nil {
+			l.answered.note(string(m.HostID), began)
+		}
+		return m.SystemID, err
 	})
 	if fault.Is(err, fault.NotFound) && asked != m.SystemID {
 		// The VM that was asked about has gone, which tells nothing of the host.

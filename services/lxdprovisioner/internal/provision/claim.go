@@ -25,7 +25,7 @@ func (l *LXD) claim(ctx context.Context, req ComposeRequest, m inventory.Machine
 	if err != nil {
 		return VM{}, fmt.Errorf("claim %s: %w", m.Hostname, err)
 	}
-	l.proofs.add(m.Hostname, m.SystemID, nil)
+	l.proofs.add(m.Hostname, m.SystemID)
 	l.watcher.forget(m.SystemID)
 	l.cfg.Logger.InfoContext(ctx, "Claimed VM", "vm", m.Hostname, "host", claimed.HostName, "zone", claimed.Zone.Name,
 		"systemID", m.SystemID, "attempt", req.Attempt.Number, "maasMachine", req.Owner.maasMachine())
@@ -69,7 +69,7 @@ func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Netwo
 			return VM{}, err
 		}
 	}
-	l.proofs.add(m.Hostname, m.SystemID, &owner)
+	l.proofs.has(m, owner)
 	claimed := true
 	return l.view(m, &claimed), nil
 }

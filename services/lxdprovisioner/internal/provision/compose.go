@@ -32,6 +32,7 @@ func (l *LXD) ComposeVM(ctx context.Context, req ComposeRequest) (VM, error) {
 		return vm, err
 	})
 	if errors.Is(err, errRunsOn) {
+		l.owed.note(name, l.cfg.Clock())
 		return VM{}, fault.New(fault.Busy, fault.ReasonCompositionInProgress, "%s is being composed on %s", name, req.Attempt.HostName).WithRetryAfter(retrySoon)
 	}
 	return vm, unproved(err)
@@ -168,6 +169,10 @@ func (l *LXD) afterFailedSend(ctx context.Context, req ComposeRequest, cause err
 // findComposed looks for the VM of an attempt that was sent by an earlier call.
 func (l *LXD) findComposed(ctx context.Context, req ComposeRequest) (VM, error) {
 	a := req.Attempt
+	if m, ok := l.proofs.lately(a.Name, req.Owner); ok && l.owed.take(a.Name) {
+		claimed := true
+		return l.view(m, &claimed), nil
+	}
 	m, found, err := l.names.byName(ctx, a.Name)
 	if err != nil {
 		return VM{}, err

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,11 +50,14 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 		}
 		l.ledger.forget(a.Name)
 	}
+	d := deletion{LXD: l, req: req}
+	if err := d.tooSoon(sent); err != nil {
+		return nil, err
+	}
 	found, err := l.names.byNames(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	d := deletion{LXD: l, req: req}
 	var failures []error
 	still := map[string]bool{}
 	for _, a := range req.Attempts {
@@ -92,6 +96,24 @@ type deletion struct {
 	*LXD
 
 	req DeleteRequest
+}
+
+// tooSoon is the error of a deletion whose VMs were deleted already and whose proof has to wait for the next refresh of
+// a host: MAAS need not be asked before. Nil where something may have to be done.
+func (d *deletion) tooSoon(sent map[string]bool) error {
+	var wait error
+	for _, a := range d.req.Attempts {
+		if !sent[a.Name] {
+			continue
+		}
+		if !d.refreshes.isGone(a.Name) {
+			return nil
+		}
+		if due, proved := d.due(a); !proved && !due.After(d.cfg.Clock()) {
+			wait = cmp.Or(wait, d.refreshes.tooSoon(a.HostID, a.HostName))
+		}
+	}
+	return wait
 }
 
 // remove deletes the attempt's VM where there is one of ours.
@@ -137,7 +159,7 @@ func (d *deletion) hold(ctx context.Context, m inventory.Machine) (inventory.Mac
 	case err != nil:
 		return m, fmt.Errorf("claim %s before it is deleted: %w", m.Hostname, err)
 	}
-	d.proofs.add(m.Hostname, m.SystemID, nil)
+	d.proofs.add(m.Hostname, m.SystemID)
 	d.watcher.forget(m.SystemID)
 	return held, nil
 }

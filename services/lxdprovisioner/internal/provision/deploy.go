@@ -19,6 +19,7 @@ func (l *LXD) DeployVM(ctx context.Context, req DeployRequest) (VM, error) {
 	name := req.Attempt.Name
 	vm, err := l.deploying.do(ctx, name, func(ctx context.Context) (VM, error) { return l.deploy(ctx, req) })
 	if errors.Is(err, errRunsOn) {
+		l.owed.note(name, l.cfg.Clock())
 		return VM{}, fault.New(fault.Busy, fault.ReasonNotReady, "the deployment of %s is being sent", name).WithRetryAfter(retrySoon)
 	}
 	return vm, unproved(err)
@@ -38,8 +39,14 @@ func checkUserData(data []byte, limit int) error {
 
 func (l *LXD) deploy(ctx context.Context, req DeployRequest) (VM, error) {
 	a := req.Attempt
-	if systemID, ok := l.proofs.deployable(a.Name, req.Owner); ok {
-		return l.sendDeploy(ctx, req, systemID)
+	if m, ok := l.proofs.lately(a.Name, req.Owner); ok {
+		if m.Status == inventory.StatusAllocated {
+			return l.sendDeploy(ctx, req, m.SystemID)
+		}
+		if l.owed.take(a.Name) {
+			claimed := true
+			return l.view(m, &claimed), nil
+		}
 	}
 	m, found, err := l.names.byName(ctx, a.Name)
 	if err != nil {
@@ -66,7 +73,7 @@ func (l *LXD) deploy(ctx context.Context, req DeployRequest) (VM, error) {
 func (l *LXD) sendDeploy(ctx context.Context, req DeployRequest, systemID string) (VM, error) {
 	a := req.Attempt
 	m, err := l.cfg.MAAS.Deploy(ctx, systemID, Deployment{Image: req.Image, UserData: req.UserData})
-	l.proofs.add(a.Name, systemID, nil)
+	l.proofs.add(a.Name, systemID)
 	l.watcher.forget(systemID)
 	if err != nil {
 		if m, err = afterFailedDeploy(ctx, l.cfg.MAAS, systemID, agentName(a.Name), err); err != nil {
@@ -75,6 +82,7 @@ func (l *LXD) sendDeploy(ctx context.Context, req DeployRequest, systemID string
 	}
 	l.cfg.Logger.InfoContext(ctx, "Deploying VM", "vm", a.Name, "host", m.HostName, "zone", m.Zone.Name, "systemID", systemID,
 		"attempt", a.Number, "image", req.Image.name(), "cores", m.Cores, "memoryMiB", m.MemoryMiB, "maasMachine", req.Owner.maasMachine())
+	l.proofs.has(m, req.Owner)
 	claimed := true
 	return l.view(m, &claimed), nil
 }

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -14,10 +15,57 @@ type hostGate struct {
 	mu         sync.Mutex
 	composing  map[inventory.HostID]int
 	refreshing map[inventory.HostID]chan struct{}
+	// removing are the deletions that MAAS has been asked for or is about to be.
+	removing map[inventory.HostID]*removals
+}
+
+// removals are those of one host that run at a time.
+type removals struct {
+	running int
+	ended   chan struct{}
 }
 
 func newHostGate() *hostGate {
-	return &hostGate{composing: map[inventory.HostID]int{}, refreshing: map[inventory.HostID]chan struct{}{}}
+	return &hostGate{
+		composing: map[inventory.HostID]int{}, refreshing: map[inventory.HostID]chan struct{}{}, removing: map[inventory.HostID]*removals{},
+	}
+}
+
+// remove counts one more deletion on the host, and gives the function that ends it.
+func (g *hostGate) remove(id inventory.HostID) func() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, ok := g.removing[id]
+	if !ok {
+		r = &removals{ended: make(chan struct{})}
+		g.removing[id] = r
+	}
+	r.running++
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if r.running--; r.running == 0 {
+			delete(g.removing, id)
+			close(r.ended)
+		}
+	}
+}
+
+// quiet waits until no deletion runs on the host, or for so long: a refresh that begins before they have ended proves
+// nothing of them, and the next one may not come for a while.
+func (g *hostGate) quiet(ctx context.Context, id inventory.HostID, most time.Duration) {
+	g.mu.Lock()
+	r, ok := g.removing[id]
+	g.mu.Unlock()
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	select {
+	case <-r.ended:
+	case <-ctx.Done():
+	}
 }
 
 // compose waits for the refresh of the host, if one runs, and gives the function that ends the

@@ -29,6 +29,10 @@ type LXD struct {
 	user      *userName
 	// alive shares the question whether a host answers; a turn gives the system id of the VM asked about.
 	alive *turns[string]
+	// answered are the hosts that were proved alive seconds ago.
+	answered *lately
+	// owed are the VMs whose composition or deployment outlived its caller, who comes back for the answer.
+	owed *lately
 
 	// choosing makes "read the ledger, choose, write it down" one step.
 	choosing sync.Mutex
@@ -59,6 +63,8 @@ func NewLXD(cfg Config) *LXD {
 	l.names = newCollector(cfg)
 	// MAAS takes a minute to say that a host which is cut off does not answer: not the time of a read.
 	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger)
+	l.owed = newLately(cfg.Clock, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit)
+	l.answered = newLately(cfg.Clock, cfg.Timing.InventoryMaxAge)
 	return l
 }
 

@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
-// proofs remember the claims that were proved by allocate's own answer, so that the deployment that
-// follows need not ask again. Forgetting one costs one request.
+// proofs remember the claims that were proved by allocate's own answer, and what MAAS answered to the change that
+// followed, so that neither the deployment nor a caller who comes back for the answer need ask again. Forgetting one
+// costs one request.
 type proofs struct {
 	clock func() time.Time
 	// hold is for how long a proof is remembered; fresh for how long it stands in for reading the VM.
@@ -21,17 +23,26 @@ type proofs struct {
 
 type proof struct {
 	systemID string
-	// prepared is the owner for whom the VM is marked and linked to its network too; nil before.
-	prepared *Owner
-	at       time.Time
+	// owner is for whom the VM is marked and linked to its network too; nil before. machine is the VM as it was then: it
+	// may be deployed as it is, or is being deployed.
+	owner   *Owner
+	machine inventory.Machine
+	at      time.Time
 }
 
 func newProofs(clock func() time.Time, hold, fresh time.Duration) *proofs {
 	return &proofs{clock: clock, hold: hold, fresh: fresh, known: map[string]proof{}}
 }
 
-// add remembers a proof; prepared is nil unless the VM may be deployed as it is.
-func (p *proofs) add(vm, systemID string, prepared *Owner) {
+// add remembers a proof.
+func (p *proofs) add(vm, systemID string) { p.keep(vm, proof{systemID: systemID}) }
+
+// has remembers a proof of a VM that is marked for the owner and linked to its network, as MAAS has just shown it.
+func (p *proofs) has(m inventory.Machine, owner Owner) {
+	p.keep(m.Hostname, proof{systemID: m.SystemID, owner: &owner, machine: m})
+}
+
+func (p *proofs) keep(vm string, what proof) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.clock()
@@ -40,7 +51,8 @@ func (p *proofs) add(vm, systemID string, prepared *Owner) {
 			delete(p.known, name)
 		}
 	}
-	p.known[vm] = proof{systemID: systemID, prepared: prepared, at: now}
+	what.at = now
+	p.known[vm] = what
 }
 
 func (p *proofs) of(vm string) (proof, bool) {
@@ -50,14 +62,14 @@ func (p *proofs) of(vm string) (proof, bool) {
 	return known, ok && p.clock().Sub(known.at) < p.hold
 }
 
-// deployable gives the VM that was claimed and prepared for the owner seconds ago, so that it can be
-// deployed unread. With an older proof somebody may have released it, and others may have taken it.
-func (p *proofs) deployable(vm string, owner Owner) (systemID string, ok bool) {
+// lately gives the VM that was prepared for the owner, or deployed, seconds ago, so that it need not be read. With an
+// older proof somebody may have released it, and others may have taken it.
+func (p *proofs) lately(vm string, owner Owner) (inventory.Machine, bool) {
 	known, ok := p.of(vm)
-	if !ok || known.prepared == nil || !known.prepared.same(owner) || p.clock().Sub(known.at) >= p.fresh {
-		return "", false
+	if !ok || known.owner == nil || !known.owner.same(owner) || p.clock().Sub(known.at) >= p.fresh {
+		return inventory.Machine{}, false
 	}
-	return known.systemID, true
+	return known.machine, true
 }
 
 func (p *proofs) forget(vm string) {

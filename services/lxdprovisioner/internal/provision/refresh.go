@@ -63,6 +63,14 @@ func (r *refreshes) gone(name string) time.Time {
 	return now
 }
 
+// isGone says whether the name was seen absent or was deleted, and not seen since.
+func (r *refreshes) isGone(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.absent[name]
+	return ok
+}
+
 // there notes that a VM of the name exists.
 func (r *refreshes) there(name string) {
 	r.mu.Lock()

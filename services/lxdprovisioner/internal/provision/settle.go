@@ -140,7 +140,7 @@ func (l *LXD) proved(ctx context.Context, m inventory.Machine) (bool, error) {
 	_, err := l.cfg.MAAS.Claimed(ctx, m.SystemID, agentName(m.Hostname))
 	switch {
 	case err == nil:
-		l.proofs.add(m.Hostname, m.SystemID, nil)
+		l.proofs.add(m.Hostname, m.SystemID)
 		return true, nil
 	case fault.Is(err, fault.NotFound):
 		return false, nil
@@ -170,6 +170,7 @@ func (l *LXD) remove(ctx context.Context, m inventory.Machine, owner Owner, reas
 	if m.Locked {
 		return fault.New(fault.Busy, fault.ReasonMachineLocked, "%s (%s) is locked in MAAS; unlock it to let it be deleted", m.Hostname, m.SystemID)
 	}
+	defer l.gate.remove(m.HostID)()
 	if err := l.hostAlive(ctx, m); err != nil {
 		if fault.ReasonOf(err) == fault.ReasonHostUnreachable {
 			l.markDoomed(ctx, m, owner)

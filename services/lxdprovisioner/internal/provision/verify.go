@@ -21,6 +21,7 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 		if err := d.refreshes.tooSoon(a.HostID, a.HostName); err != nil {
 			return 0, err
 		}
+		d.gate.quiet(ctx, a.HostID, d.cfg.Timing.RefreshGap/2)
 	}
 	host, err := d.presentHost(ctx, a.HostID, a.HostName)
 	if err != nil {

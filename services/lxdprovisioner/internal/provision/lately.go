@@ -1,0 +1,48 @@
+package provision
+
+import (
+	"sync"
+	"time"
+)
+
+// lately remembers for a while when something was so. Forgetting it costs one request.
+type lately struct {
+	clock func() time.Time
+	hold  time.Duration
+
+	mu    sync.Mutex
+	since map[string]time.Time
+}
+
+func newLately(clock func() time.Time, hold time.Duration) *lately {
+	return &lately{clock: clock, hold: hold, since: map[string]time.Time{}}
+}
+
+// note says that it was so at that time.
+func (l *lately) note(key string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for old, was := range l.since {
+		if l.clock().Sub(was) >= l.hold {
+			delete(l.since, old)
+		}
+	}
+	l.since[key] = at
+}
+
+// take says whether it was so a moment ago, and forgets it.
+func (l *lately) take(key string) bool {
+	was := l.was(key)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.since, key)
+	return was
+}
+
+// was says whether it was so a moment ago.
+func (l *lately) was(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.since[key]
+	return ok && l.clock().Sub(at) < l.hold
+}
