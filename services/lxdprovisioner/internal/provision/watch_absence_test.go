@@ -89,7 +89,7 @@ func TestWatchVMs_tells_once_that_a_VM_is_gone(t *testing.T) {
 		}
 	}
 	counting.rounds.Store(0)
-	require.Eventually(t, func() bool { return counting.rounds.Load() >= 10 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return counting.rounds.Load() >= 3 }, 10*time.Second, time.Millisecond)
 	stop()
 	for len(events) > 0 {
 		assert.Empty(t, (<-events).Gone, "X4.5 a caller without the system id is told once too")
