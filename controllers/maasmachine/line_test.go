@@ -52,6 +52,8 @@ func TestLine_makes_a_bounded_number_of_machines_at_a_time_in_their_order(t *tes
 	bed.CreateMachine(t, "zz-cp", managertest.LXD(), managertest.ControlPlane)
 	bed.WaitCondition(t, bed.OfMachine("zz-cp"), infrav1.MachineDeployedCondition, infrav1.WaitingForTurnReason)
 	assert.ElementsMatch(t, []string{"worker-0", "worker-1"}, composed(bed))
+	assert.InDelta(t, 2, counted(t, "capmaas_creations", "namespace", bed.Namespace, "state", "making"), 0)
+	assert.InDelta(t, 3, counted(t, "capmaas_creations", "namespace", bed.Namespace, "state", "waiting"), 0)
 
 	finish := func(name string) {
 		vm := attemptsOf(t, bed.Machine(t, name))[0].Name

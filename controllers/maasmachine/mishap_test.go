@@ -25,7 +25,7 @@ import (
 	"github.com/capmaas/capmaas/proto/provisionertest"
 )
 
-// counted gives the value of a counter with the labels, which are pairs of name and value.
+// counted gives the value of a counter or gauge with the labels, which are pairs of name and value.
 func counted(t *testing.T, name string, labels ...string) float64 {
 	t.Helper()
 	families, err := metrics.Registry.(prometheus.Gatherer).Gather()
@@ -45,7 +45,7 @@ func counted(t *testing.T, name string, labels ...string) float64 {
 					continue each
 				}
 			}
-			return m.GetCounter().GetValue()
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 	}
 	return 0
