@@ -35,6 +35,8 @@ type alice struct {
 
 const (
 	aliceAgent = "alice-agent"
+	// opTest is what an operator asks of MAAS and the service never does.
+	opTest = "test"
 	// aliceHolds is how many machines she holds at most.
 	aliceHolds = 3
 )
@@ -167,8 +169,11 @@ func (w *world) operate(ctx context.Context) {
 		bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
 		_ = questions[n%len(questions)](bounded) // an operator asks again
 		cancel()
-		if n%len(questions) == 0 {
+		switch n % len(questions) {
+		case 0:
 			w.meddle()
+		case 4:
+			w.testMetal()
 		}
 		pause(ctx, w.upTo(400*time.Millisecond))
 	}
@@ -185,6 +190,23 @@ func (w *world) meddle() {
 	w.storyf("somebody adds %s to the record %s", address, record.FQDN)
 	form := url.Values{"ip_addresses": {strings.Join(append(record.IPs, address), " ")}}
 	w.alice.askAs(w.sim.APIKey(), http.MethodPut, fmt.Sprintf("dnsresources/%d/", record.ID), form)
+}
+
+// testMetal has MAAS test a physical machine of ours that is deployed: for a while it is in a state from which MAAS releases
+// no machine.
+func (w *world) testMetal() {
+	var ours []string
+	for _, row := range w.sim.Machines() {
+		if row.Instance == "" && !row.VMHost && row.Owner == "admin" && row.Status == "deployed" {
+			ours = append(ours, row.SystemID)
+		}
+	}
+	if len(ours) == 0 {
+		return
+	}
+	id := ours[w.rng2(len(ours))]
+	w.storyf("somebody tests %s", id)
+	w.alice.askAs(w.sim.APIKey(), http.MethodPost, "machines/"+id+"/?op="+opTest, nil)
 }
 
 func second[T any](_ T, err error) error { return err }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -117,11 +118,16 @@ func (b *boundaries) learn(name string, enter func()) {
 	}
 }
 
-// knows says whether something was asked through a gate.
+// knows says whether an operation of MAAS was asked through a gate, for whatever.
 func (b *boundaries) knows(operation string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.asked[operation]
+	for asked := range b.asked {
+		if name, _, _ := strings.Cut(asked, purposeMark); name == operation {
+			return true
+		}
+	}
+	return false
 }
 
 // choose says whether one of the processes that may die is to die here, and which. A boundary that was never hit is hit

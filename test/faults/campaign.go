@@ -26,6 +26,8 @@ type Options struct {
 	Seed uint64
 	// Lifecycles is how many MaasMachines are made and deleted at least.
 	Lifecycles int
+	// Extra is how many more are made at most while there are boundaries at which nothing died.
+	Extra int
 	// Worlds is how many stacks there are at a time, each with a MAAS of its own.
 	Worlds int
 	// PerRound is how many machines each world makes in a round.
@@ -130,7 +132,11 @@ func (c *Campaign) runWorlds(ctx context.Context, number int) error {
 	return nil
 }
 
-func (c *Campaign) enough() bool { return c.lives.Load() >= int64(c.options.Lifecycles) }
+func (c *Campaign) enough() bool {
+	hit, known := c.boundaries.figures()
+	extra := c.lives.Load() - int64(c.options.Lifecycles)
+	return extra >= int64(c.options.Extra) || extra >= 0 && hit == known
+}
 
 func (c *Campaign) over() bool { return c.ended.Load() }
 
@@ -223,6 +229,9 @@ func (w *world) rounds(ctx context.Context) error {
 		var born []*life
 		if !last {
 			born = w.plan(round, w.campaign.options.PerRound)
+		}
+		if err := w.inherit(ctx, born); err != nil {
+			return err
 		}
 		err := w.disturbed(ctx, append(born, there...))
 		if err != nil {

@@ -32,6 +32,9 @@ type life struct {
 	cluster      *cluster
 	name         string
 	metal        bool
+	inherited    bool   // the existing provider has deployed it
+	systemID     string // of an inherited machine, as is the provider ID
+	providerID   string
 	controlPlane bool
 	address      string // static; empty for any
 	born         time.Duration
@@ -49,6 +52,8 @@ const (
 	birthSpan = 4 * time.Second
 	// shortLife bounds how long a machine lives that is deleted in between.
 	shortLife = 2 * time.Second
+	// firstFixed and fixedBlocks are which and how many blocks of 10.10.0.0/16 the fixed addresses are of, a block a round.
+	firstFixed, fixedBlocks = 100, 50
 	// pausedFor bounds how long a machine is paused.
 	pausedFor = 700 * time.Millisecond
 )
@@ -65,12 +70,12 @@ func (w *world) plan(round, count int) []*life {
 		}
 		switch kind := w.rng.IntN(10); {
 		case kind < 2 && metal < mostMetal:
-			l.metal = true
+			l.metal, l.inherited = true, metal == 0
 			metal++
 		case kind < 5:
 			l.controlPlane = true
 		case kind == 5:
-			l.address = fmt.Sprintf("10.10.%d.%d", 100+round%50, n+10)
+			l.address = fmt.Sprintf("10.10.%d.%d", firstFixed+round%fixedBlocks, n+10)
 		}
 		all = append(all, l)
 	}

@@ -1,8 +1,11 @@
 package faults
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync"
 	"sync/atomic"
 
@@ -31,11 +34,38 @@ func (g *maasGate) url() string { return g.server.URL + "/MAAS" }
 
 // ServeHTTP lets MAAS answer.
 func (g *maasGate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	operation := g.operations.Of(r)
+	operation := g.asked(r)
 	if g.dead.Load() || g.cross(operation, beforeSend) {
 		panic(http.ErrAbortHandler)
 	}
 	g.sim.ServeHTTP(&gatedAnswer{ResponseWriter: w, gate: g, operation: operation}, r)
+}
+
+// purposeMark stands between the name of an operation and what it is asked for.
+const purposeMark = " for "
+
+// asked names what a request asks for; empty where it is no operation. What MAAS has one name for and the service asks for
+// different purposes are boundaries of their own.
+func (g *maasGate) asked(r *http.Request) string {
+	operation := g.operations.Of(r)
+	switch operation {
+	case "machines.allocate":
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return operation // MAAS is going to fail of it too
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if form, err := url.ParseQuery(string(body)); err == nil && form.Has("system_id") {
+			return operation + purposeMark + "a claim"
+		}
+	case "machines.list":
+		for _, name := range []string{"hostname", "agent_name"} {
+			if r.URL.Query().Has(name) {
+				return operation + purposeMark + name
+			}
+		}
+	}
+	return operation
 }
 
 // cut takes MAAS away.

@@ -82,15 +82,22 @@ func (w *world) until(ctx context.Context, holds func() (bool, error)) error {
 
 // makeMachine makes what the bootstrap provider, a control plane or MachineSet, and core make for one machine.
 func (l *life) makeMachine(ctx context.Context) error {
-	return stack.MakeMachine(ctx, l.world.client, stack.MachinePlan{
+	err := stack.MakeMachine(ctx, l.world.client, stack.MachinePlan{
 		Namespace: l.world.namespace, Name: l.name, Cluster: l.cluster.name, ControlPlane: l.controlPlane, Spec: l.spec(),
 	})
+	if err != nil || !l.inherited {
+		return err
+	}
+	return l.keepTheirs(ctx)
 }
 
 func (l *life) spec() infrav1.MaasMachineSpec {
 	spec := infrav1.MaasMachineSpec{MinCPU: new(int32(2)), MinMemory: new(int32(2048)), MinDiskSize: new(int32(10)), Image: "ubuntu/jammy"}
 	if !l.metal {
 		spec.ProvisioningMode = infrav1.ModeLXD
+	}
+	if l.inherited {
+		spec.SystemID, spec.ProviderID = &l.systemID, &l.providerID
 	}
 	if l.address != "" {
 		spec.StaticIP = &infrav1.StaticIPConfig{IP: l.address, CIDR: "10.10.0.0/16", Gateway: "10.10.0.1"}

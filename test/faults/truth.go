@@ -47,6 +47,7 @@ type truth struct {
 	found     []violation
 	owned     map[string]bool // names of VMs that an attempt of a live object names
 	agents    map[string]bool // agent names of physical machines that a live object holds
+	named     map[string]bool // system ids of physical machines that a live object names
 }
 
 // compare gives what is wrong. What is under way is wrong too: it is asked again until nothing is. The copy that is watched
@@ -59,7 +60,7 @@ func (w *world) compare(ctx context.Context) ([]violation, error) {
 }
 
 func (w *world) compareWith(ctx context.Context, objects client.Reader) ([]violation, error) {
-	t := &truth{world: w, owned: map[string]bool{}, agents: map[string]bool{}}
+	t := &truth{world: w, owned: map[string]bool{}, agents: map[string]bool{}, named: map[string]bool{}}
 	var machines infrav1.MaasMachineList
 	var clusters infrav1.MaasClusterList
 	for _, list := range []client.ObjectList{&machines, &clusters} {
@@ -113,6 +114,9 @@ func (t *truth) machine(m *infrav1.MaasMachine) {
 	if agent := m.Annotations[infrav1.BareMetalAgentNameAnnotation]; agent != "" {
 		t.agents[agent] = true
 	}
+	if m.Spec.Mode() != infrav1.ModeLXD && m.Spec.SystemID != nil {
+		t.named[*m.Spec.SystemID] = true
+	}
 	switch now := stateOf(m); now {
 	case ready:
 		if m.Spec.Mode() == infrav1.ModeLXD {
@@ -155,7 +159,9 @@ func (t *truth) ours(m *infrav1.MaasMachine, vm string) bool {
 // readyMetal finds exactly one machine, the one that the object names.
 func (t *truth) readyMetal(name string, m *infrav1.MaasMachine) {
 	agent := m.Annotations[infrav1.BareMetalAgentNameAnnotation]
-	t.held(name, m, func(row maassim.Machine) bool { return row.AgentName == agent })
+	t.held(name, m, func(row maassim.Machine) bool {
+		return row.AgentName == agent && agent != "" || row.SystemID == ptr.Deref(m.Spec.SystemID, "")
+	})
 }
 
 // held compares the rows of MAAS that stand for an object with what it says.
@@ -193,7 +199,7 @@ func (t *truth) leftovers() {
 		case row.VMHost || t.world.alice.tookVM(row.Hostname):
 		case row.Instance != "" && (!there[row.Instance] || !t.owned[row.Hostname]):
 			t.addf(leaked, "machine "+row.Hostname, "MAAS has the VM without an owner or without LXD: %+v", row)
-		case row.Instance == "" && row.Owner == "admin" && !t.agents[row.AgentName]:
+		case row.Instance == "" && row.Owner == "admin" && !t.agents[row.AgentName] && !t.named[row.SystemID]:
 			t.addf(leaked, "machine "+row.Hostname, "MAAS holds it for nobody: %+v", row)
 		}
 	}

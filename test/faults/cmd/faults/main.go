@@ -26,10 +26,14 @@ const (
 	defaultLifecycles = 10000
 	worlds            = 6
 	perRound          = 60
+	extra             = 1000
 	patience          = 3 * time.Minute
 )
 
-var errViolations = errors.New("something is not as it must be")
+var (
+	errViolations = errors.New("something is not as it must be")
+	errMissed     = errors.New("nothing died at some of the boundaries; more lifecycles reach more")
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -54,16 +58,34 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	options.Config = api.Config
+	began := time.Now()
 	figures, err := faults.Run(ctx, options)
 	err = errors.Join(err, api.Stop())
-	if err == nil && figures.Violations() > 0 {
+	fmt.Fprintf(out, "took %s and %s of CPU, the API server's with it\n", time.Since(began).Round(time.Second), cpu().Round(time.Second))
+	switch {
+	case err != nil:
+	case figures.Violations() > 0:
 		err = errViolations
+	case figures.Hit < figures.Known:
+		err = errMissed
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err) // before the figures, which are the last line
 	}
 	fmt.Fprintln(out, figures)
 	return err
+}
+
+// cpu is what this process and those that it waited for have used.
+func cpu() time.Duration {
+	var all time.Duration
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var used syscall.Rusage
+		if err := syscall.Getrusage(who, &used); err == nil {
+			all += time.Duration(used.Utime.Nano() + used.Stime.Nano())
+		}
+	}
+	return all
 }
 
 // optionsOf reads the environment.
@@ -77,7 +99,7 @@ func optionsOf(out io.Writer) (faults.Options, error) {
 		return faults.Options{}, err
 	}
 	return faults.Options{
-		Seed: seed, Lifecycles: int(lifecycles), Worlds: worlds, PerRound: perRound, Patience: patience, Out: out,
+		Seed: seed, Lifecycles: int(lifecycles), Extra: extra, Worlds: worlds, PerRound: perRound, Patience: patience, Out: out,
 	}, nil
 }
 
