@@ -37,6 +37,7 @@ func TestFilters_that_look_into_disks_and_networks(t *testing.T) {
 		"cpu_count=8&cpu_count=1&pod_type=lxd":        {"small-0", "memory-0"}, // the least counts
 		"deployment_target=memory":                    {"memory-0"},
 		"deployment_target=disk&pod_type=lxd":         {"small-0"},
+		"not_deployment_target=disk":                  {"memory-0"},
 		"not_tags=nosuch&pod_type=lxd&hostname=small": {},
 	} {
 		got := []string{}
@@ -54,6 +55,7 @@ func TestFilters_that_look_into_disks_and_networks(t *testing.T) {
 		"deployment_target=tape":     `{"deployment_target": ["Select a valid choice. tape is not one of the available choices."]}`,
 		"simple_status=odd":          `{"simple_status": ["Select a valid choice. odd is not one of the available choices."]}`,
 		"name=small-0":               `{"name": ["No such constraint."]}`,
+		"not_system_id=abc123":       `{"not_system_id": ["No such constraint."]}`, // MAAS has a condition for it, and no field
 		"hostname=small-0&parent=x1": `{"parent": ["No such constraint."]}`,
 	} {
 		want(t, m.get("machines/?"+query), 400, asJS, body)
@@ -65,7 +67,10 @@ func TestFilters_that_look_into_disks_and_networks(t *testing.T) {
 
 	old := maassim.DefaultConfig(1, 1, 0)
 	old.Version = "3.4"
-	want(t, start(t, old).get("machines/?deployment_target=disk"), 400, asJS, `{"deployment_target": ["No such constraint."]}`)
+	before := start(t, old)
+	for _, name := range []string{"deployment_target", "not_deployment_target"} {
+		want(t, before.get("machines/?"+name+"=disk"), 400, asJS, `{"`+name+`": ["No such constraint."]}`)
+	}
 }
 
 func TestAllocate_knows_other_constraints_than_lists(t *testing.T) {

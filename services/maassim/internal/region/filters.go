@@ -26,7 +26,6 @@ var filters = map[string]filterKind{
 	"id":              {match: bySystemID},
 	"system_id":       {match: bySystemID},
 	"not_id":          {match: bySystemID, negated: true},
-	"not_system_id":   {match: bySystemID, negated: true},
 	"hostname":        {match: byHostname},
 	"not_hostname":    {match: byHostname, negated: true},
 	"domain":          {match: byDomain},
@@ -68,6 +67,8 @@ var filters = map[string]filterKind{
 	"storage":            {match: byStorage, check: checkStorage},
 	"interfaces":         {match: byInterfaces, check: checkInterfaces},
 	"deployment_target":  {match: byTarget, check: checkTarget},
+
+	"not_deployment_target": {match: byTarget, check: checkTarget, negated: true},
 }
 
 // onlyForLists are filters that allocate does not know.
@@ -95,7 +96,7 @@ func (r *Region) filter(values *rest.Values, allocate bool) (predicate, error) {
 			return nil, unsimulated("the constraint devices")
 		case !allocate && strings.TrimPrefix(name, "not_") == "simple_status":
 			return nil, r.simpleStatus(name, given)
-		case !ok || allocate && slices.Contains(onlyForLists, name) || name == "deployment_target" && r.minor < 5:
+		case !ok || allocate && slices.Contains(onlyForLists, name) || strings.HasSuffix(name, "deployment_target") && r.minor < 5:
 			form.Addf(name, "No such constraint.")
 			continue
 		}
