@@ -25,6 +25,9 @@ func (l *LXD) claim(ctx context.Context, req ComposeRequest, m inventory.Machine
 	if err != nil {
 		return VM{}, fmt.Errorf("claim %s: %w", m.Hostname, err)
 	}
+	if claimed.Hostname != m.Hostname {
+		return VM{}, l.discardRenamed(ctx, claimed, m.Hostname, req.Owner)
+	}
 	l.proofs.add(m.Hostname, m.SystemID)
 	l.watcher.forget(m.SystemID)
 	l.cfg.Logger.InfoContext(ctx, "Claimed VM", "vm", m.Hostname, "host", claimed.HostName, "zone", claimed.Zone.Name,

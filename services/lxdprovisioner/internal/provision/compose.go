@@ -68,6 +68,9 @@ func (l *LXD) compose(ctx context.Context, req ComposeRequest) (VM, error) {
 		if err != nil {
 			return VM{}, err
 		}
+		if m.Hostname != spec.Name {
+			return VM{}, l.discardRenamed(ctx, m, spec.Name, req.Owner)
+		}
 		return l.settle(ctx, req, m)
 	}
 	made := inventory.Machine{SystemID: systemID, Hostname: spec.Name, HostID: host.ID, HostName: host.Name, Status: inventory.StatusReady}

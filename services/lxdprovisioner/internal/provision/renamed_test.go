@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +11,40 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
+
+// petnames shows every machine under a name that MAAS drew for it.
+type petnames struct{ provision.MAAS }
+
+func (p petnames) Claim(ctx context.Context, systemID, agent string) (inventory.Machine, error) {
+	m, err := p.MAAS.Claim(ctx, systemID, agent)
+	m.Hostname = "busy-goose"
+	return m, err
+}
+
+func (p petnames) Machine(ctx context.Context, systemID string) (inventory.Machine, error) {
+	m, err := p.MAAS.Machine(ctx, systemID)
+	m.Hostname = "busy-goose"
+	return m, err
+}
+
+func TestComposeVM_X2_7_deletes_a_VM_that_MAAS_gave_another_name(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]func(*testing.T) *world{
+		"ready":         func(t *testing.T) *world { t.Helper(); return start(t, 1, 0) },
+		"commissioning": startCommissioning,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			w.cfg.MAAS = petnames{w.cfg.MAAS}
+			w.restart()
+			_, err := w.lxd.ComposeVM(w.ctx(), w.composeRequest("cp-0", "lxd-1"))
+			requireFault(t, err, fault.Refused, fault.ReasonVMCompositionFailed)
+			assert.Contains(t, err.Error(), "busy-goose")
+			assert.Empty(t, w.sim.LXD(), "nobody would find it by its attempt")
+		})
+	}
+}
 
 func TestLXD_with_a_VM_host_that_was_renamed(t *testing.T) {
 	t.Parallel()

@@ -155,6 +155,15 @@ func (l *LXD) discard(ctx context.Context, m inventory.Machine, owner Owner, rea
 	return l.unusable(ctx, m, owner, fault.New(fault.Refused, reason, "%s on %s is of no use: %s", m.Hostname, m.HostName, why))
 }
 
+// discardRenamed deletes a VM to which MAAS gave another name than it was asked for, which it does where somebody
+// took the name in the meantime: nobody would find it again by its attempt. Its name in LXD is the one that was
+// asked for, and by that its absence is proved.
+func (l *LXD) discardRenamed(ctx context.Context, m inventory.Machine, name string, owner Owner) error {
+	why := "MAAS calls it " + m.Hostname
+	m.Hostname = name
+	return l.discard(ctx, m, owner, fault.ReasonVMCompositionFailed, why)
+}
+
 // unusable deletes a VM for a cause and gives the cause, which names the VM: MAAS says that it deleted a VM also where
 // that lives on, and only DeleteVM, which knows what else is on the host, can prove that it is gone (docs/protocol-coverage.md 4.3).
 func (l *LXD) unusable(ctx context.Context, m inventory.Machine, owner Owner, cause *fault.Error) error {
