@@ -83,3 +83,27 @@ func TestLXD_with_a_VM_host_that_was_renamed(t *testing.T) {
 		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"])
 	})
 }
+
+// zoneless leaves the zone out of what it finds.
+type zoneless struct{ provision.Backend }
+
+func (b zoneless) Find(ctx context.Context, names []string) ([]inventory.Machine, error) {
+	found, err := b.Backend.Find(ctx, names)
+	for i := range found {
+		found[i].Zone = inventory.Ref{}
+	}
+	return found, err
+}
+
+func TestComposeVM_X2_7_deletes_nothing_for_a_zone_that_is_not_told(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req := w.composeRequest("cp-0", "lxd-1")
+	w.made(req.Attempt)
+	req.Attempt = w.sent(req.Attempt)
+	w.cfg.Backend = zoneless{w.cfg.Backend}
+	w.restart()
+	_, err := w.lxd.ComposeVM(w.ctx(), req)
+	requireFault(t, err, fault.Unavailable, fault.ReasonMAASUnavailable)
+	assert.True(t, w.inLXD(req.Attempt.Name))
+}

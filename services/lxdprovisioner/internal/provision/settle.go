@@ -32,6 +32,9 @@ func (l *LXD) settle(ctx context.Context, req ComposeRequest, m inventory.Machin
 		if err != nil {
 			return VM{}, err
 		}
+		if m.Zone.ID == 0 || host.Zone.ID == 0 {
+			return VM{}, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS does not tell the zones of %s and %s", m.Hostname, host.Name)
+		}
 		if m.Zone.ID != host.Zone.ID {
 			return VM{}, l.discard(ctx, m, req.Owner, fault.ReasonVMCompositionFailed,
 				fmt.Sprintf("it is in zone %s, its host in %s, so MAAS imported it", m.Zone.Name, host.Zone.Name))
