@@ -9,6 +9,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,8 +38,8 @@ func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (step, error
 		return step{}, err
 	}
 	s.current = s.record.attempts.current()
-	if next := r.waitForDetach(s); next.stop {
-		return next, nil
+	if next, err := r.waitForDetach(ctx, s); err != nil || next.stop {
+		return next, err
 	}
 	out, err := r.giveBack(ctx, s)
 	if err != nil {
@@ -161,21 +162,42 @@ func (r *Reconciler) expectations(ctx context.Context, machine types.UID, hostID
 
 // waitForDetach waits until the DNS record has let go of a control plane's address, so that no client is sent to a machine
 // that is going. The last address stays: it goes with its machine, and the record with the cluster.
-func (r *Reconciler) waitForDetach(s *scope) step {
+func (r *Reconciler) waitForDetach(ctx context.Context, s *scope) (step, error) {
 	if !s.isControlPlane() || s.infra == nil || endpoint.IsCustom(s.infra) || !s.infra.DeletionTimestamp.IsZero() {
-		return proceed
+		return proceed, nil
 	}
 	if s.cluster != nil && !s.cluster.DeletionTimestamp.IsZero() {
-		return proceed
+		return proceed, nil
 	}
 	recorded := endpoint.Recorded(s.infra)
 	ours := endpoint.IPs(s.machine.Status.Addresses)
 	others := slices.ContainsFunc(recorded, func(ip string) bool { return !slices.Contains(ours, ip) })
 	if !endpoint.Holds(recorded, s.machine.Status.Addresses) || !others {
-		return proceed
+		return proceed, nil
+	}
+	passedOn, err := r.passedOn(ctx, s, ours)
+	if err != nil || passedOn {
+		return proceed, err
 	}
 	s.waiting = "waiting for the DNS record to let go of the machine's address"
-	return stopFor(r.Delays.Working)
+	return stopFor(r.Delays.Working), nil
+}
+
+// passedOn says whether other machines of the cluster hold all of the addresses by now: where a machine is gone behind our
+// back MAAS gives them to the next one, which keeps them in the record.
+func (r *Reconciler) passedOn(ctx context.Context, s *scope, ours []string) (bool, error) {
+	machines := &infrav1.MaasMachineList{}
+	selector := client.MatchingLabels{clusterv1.ClusterNameLabel: s.machine.Labels[clusterv1.ClusterNameLabel]}
+	if err := r.Client.List(ctx, machines, client.InNamespace(s.machine.Namespace), selector); err != nil {
+		return false, fmt.Errorf("list MaasMachines: %w", err)
+	}
+	var theirs []string
+	for i := range machines.Items {
+		if m := &machines.Items[i]; m.UID != s.machine.UID && m.DeletionTimestamp.IsZero() {
+			theirs = append(theirs, endpoint.IPs(m.Status.Addresses)...)
+		}
+	}
+	return !slices.ContainsFunc(ours, func(ip string) bool { return !slices.Contains(theirs, ip) }), nil
 }
 
 // removeFinalizer lets the object go. The lock makes sure that nobody has stored an attempt since it was read.

@@ -10,6 +10,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/endpoint"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -44,6 +45,35 @@ func TestDelete_R5_4_waits_for_proof_and_says_for_what(t *testing.T) {
 	bed.Fake.SetLocked(vm, false)
 	bed.WaitGone(t, "cp-0")
 	assert.Empty(t, bed.Fake.VMs())
+}
+
+func TestDelete_X8_2_does_not_wait_for_an_address_that_MAAS_has_given_to_the_next_machine(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	attached := func(name string) string {
+		bed.CreateMachine(t, name, managertest.LXD(), managertest.ControlPlane)
+		address := endpoint.IPs(bed.WaitProvisioned(t, name).Status.Addresses)[0]
+		bed.APIServers.Set(address, true)
+		bed.WaitCondition(t, bed.OfMachine(name), infrav1.DNSAttachedCondition, infrav1.DNSAttachedReason)
+		return address
+	}
+	first := attached("cp-0")
+	second := attached("cp-1")
+	vm := bed.Machine(t, "cp-0").Status.VMName
+	require.True(t, bed.Fake.SetLocked(vm, true), "its deletion takes a while after the record has let go")
+	bed.DeleteMachine(t, "cp-0")
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.Equal(c, []string{second}, endpoint.Recorded(bed.Cluster(c)))
+		assert.Contains(c, infraCondition(c, bed.Machine(c, "cp-0"), infrav1.MachineDeployedCondition).Message, "unlock")
+	}, "the record has let go")
+
+	bed.CreateMachine(t, "cp-2", managertest.LXD(), managertest.ControlPlane)
+	require.True(t, bed.Fake.SetAddresses(bed.WaitProvisioned(t, "cp-2").Status.VMName, first))
+	bed.WaitCondition(t, bed.OfMachine("cp-2"), infrav1.DNSAttachedCondition, infrav1.DNSAttachedReason)
+	bed.Fake.SetLocked(vm, false)
+	bed.WaitGone(t, "cp-0")
+	assert.ElementsMatch(t, []string{first, second}, endpoint.Recorded(bed.Cluster(t)), "the address stays in, for the machine that has it")
 }
 
 func TestDelete_X4_5_no_foreign_NOT_FOUND_counts_as_proof(t *testing.T) {
