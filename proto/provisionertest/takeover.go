@@ -42,7 +42,7 @@ func (f *Fake) TakeOverMachine(
 		if !free {
 			m.agent = "capmaas/" + m.hostname
 		}
-		return &lxdprovisionerv1.TakeOverMachineResponse{Vm: m.toVM(proto.Bool(!free))}, nil
+		return &lxdprovisionerv1.TakeOverMachineResponse{Vm: m.toVM(new(!free))}, nil
 	})
 }
 

@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -38,9 +39,7 @@ func sized(more map[string]string) map[string]string {
 		"LXD_RESOURCE_POOL": "default", "MACHINE_IMAGE": "ubuntu/jammy", "WORKER_MACHINE_COUNT": "1", "WORKER_MACHINE_IMAGE": "ubuntu/jammy",
 		"WORKER_MACHINE_MINCPU": "4", "WORKER_MACHINE_MINMEMORY": "8192", "WORKER_MACHINE_RESOURCEPOOL": "default", "WORKER_ZONE": "az2",
 	}
-	for name, value := range more {
-		all[name] = value
-	}
+	maps.Copy(all, more)
 	return all
 }
 
@@ -93,7 +92,7 @@ func (s *stack) applyTemplate(t *testing.T, tp template) {
 	name, before := tp.variables["CLUSTER_NAME"], len(s.sim.LXD())
 	strict := serializer.NewCodecFactory(scheme.New(), serializer.EnableStrict).UniversalDeserializer()
 	groups := map[string]machineGroup{}
-	for _, text := range strings.Split(tp.render(t), "\n---\n") {
+	for _, text := range strings.SplitSeq(tp.render(t), "\n---\n") {
 		object, _, err := strict.Decode([]byte(text), nil, nil)
 		require.NoError(t, err, tp.file)
 		switch o := object.(type) {

@@ -51,7 +51,7 @@ type Scratch struct{ dir string }
 
 // Copy copies the files of the repository at root, those that git does not know yet too, into an empty directory.
 func Copy(ctx context.Context, root, dir string) (*Scratch, error) {
-	list, err := output(ctx, root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	list, err := git(ctx, root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func Copy(ctx context.Context, root, dir string) (*Scratch, error) {
 		}
 	}
 	// git apply leaves out, without a word, what lies outside of the repository that it believes to be in.
-	if _, err := output(ctx, dir, "git", "init", "--quiet"); err != nil {
+	if _, err := git(ctx, dir, "init", "--quiet"); err != nil {
 		return nil, err
 	}
 	return &Scratch{dir: dir}, nil
@@ -74,15 +74,15 @@ func (s *Scratch) Try(ctx context.Context, mutant Mutant, tests []Test, prefix s
 	if len(tests) == 0 {
 		return nil, ErrNoTest
 	}
-	patched, err := output(ctx, s.dir, "git", "apply", "--numstat", mutant.Path)
+	patched, err := git(ctx, s.dir, "apply", "--numstat", mutant.Path)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := output(ctx, s.dir, "git", "apply", mutant.Path); err != nil {
+	if _, err := git(ctx, s.dir, "apply", mutant.Path); err != nil {
 		return nil, err
 	}
 	defer func() {
-		_, undone := output(context.WithoutCancel(ctx), s.dir, "git", "apply", "--reverse", mutant.Path)
+		_, undone := git(context.WithoutCancel(ctx), s.dir, "apply", "--reverse", mutant.Path)
 		err = errors.Join(err, undone)
 	}()
 	for _, dir := range nearestFirst(tests, patched) {
@@ -168,13 +168,13 @@ func copyFile(from, to string) error {
 	return nil
 }
 
-// output runs a command and gives what it printed; an error has what it complained of.
-func output(ctx context.Context, dir, name string, args ...string) (string, error) {
+// git runs it and gives what it printed; an error has what it complained of.
+func git(ctx context.Context, dir string, args ...string) (string, error) {
 	var printed, complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &printed, &complaints
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s %s: %w\n%s%s", name, args[0], err, complaints.String(), printed.String())
+		return "", fmt.Errorf("git %s: %w\n%s%s", args[0], err, complaints.String(), printed.String())
 	}
 	return printed.String(), nil
 }
