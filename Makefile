@@ -18,6 +18,7 @@ SEED ?=
 LIFECYCLES ?=
 MUTANTS ?=
 ONLY ?=
+MACHINES ?=
 RESULTS ?=
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
@@ -109,6 +110,10 @@ bench: ## Run the benchmarks (BENCH='Place')
 .PHONY: performance
 performance: ## Write the figures of docs/performance.md anew
 	go test -p 1 -run '^TestPerformance_' -count=1 -timeout 30m ./services/lxdprovisioner/internal/placement ./services/lxdprovisioner/internal/provision -args -performance
+
+.PHONY: load
+load: ## Count what many machines cost MAAS and write it into docs/performance.md (ONLY='lives static added memory outage' MACHINES='1 100')
+	@$(ASSETS) go build -o bin/load ./test/load/cmd/load || exit 1; KUBEBUILDER_ASSETS="$$assets" ONLY="$(ONLY)" MACHINES="$(MACHINES)" exec bin/load
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser of foreign input for FUZZTIME (FUZZ='FuzzMachine' FUZZTIME=20s); what is found becomes a seed in testdata/fuzz

@@ -1,0 +1,114 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/capmaas/capmaas/services/maassim"
+	"github.com/capmaas/capmaas/test/apiserver"
+	"github.com/capmaas/capmaas/test/stack"
+)
+
+// Memory is the most that the two programs had in use until all machines were being deployed, and a while longer.
+type Memory struct {
+	// Machines is how many there were.
+	Machines int
+	// Service and Manager are bytes.
+	Service, Manager int64
+}
+
+// Both is the memory of service and manager together.
+func (m Memory) Both() int64 { return m.Service + m.Manager }
+
+// inFlight is for how long machines are left in flight before memory is read, by the clock: a few rounds of questions.
+const inFlight = time.Minute
+
+// MeasureMemory builds the programs, runs them with the flags that they are delivered with, and makes machines that are
+// never done. Their time is the clock's; MAAS does at once what it can.
+func MeasureMemory(ctx context.Context, o Options) (m Memory, err error) {
+	m.Machines = o.Machines
+	f, err := prepare(ctx, o, prompt(o.Machines))
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err != nil {
+		return m, err
+	}
+	service, manager, err := f.startPrograms(ctx)
+	if err != nil {
+		return m, err
+	}
+	if err := f.holdDeployments(); err != nil {
+		return m, err
+	}
+	if _, err := f.Create(ctx, o.Machines); err != nil {
+		return m, err
+	}
+	err = f.await(ctx, "all to be Deploying", func() bool { return f.inState("deploying") == o.Machines })
+	if err != nil {
+		return m, err
+	}
+	if err := f.Pass(ctx, inFlight); err != nil {
+		return m, err
+	}
+	m.Service, err = service.Peak()
+	if err != nil {
+		return m, err
+	}
+	m.Manager, err = manager.Peak()
+	return m, err
+}
+
+// prompt is the MAAS of a fleet without the time that things take.
+func prompt(machineCount int) maassim.Config {
+	config := World(machineCount, 1)
+	config.Cost, config.Workers, config.Durations = nil, 0, maassim.Durations{}
+	return config
+}
+
+// startPrograms builds and starts service and manager as processes.
+func (f *Fleet) startPrograms(ctx context.Context) (service, manager *stack.Program, err error) {
+	root, err := apiserver.Root()
+	if err != nil {
+		return nil, nil, fmt.Errorf("find the programs: %w", err)
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", f.dir, "./services/lxdprovisioner/cmd/lxdprovisioner", "./controllers/cmd/manager")
+	build.Dir, build.Stderr = root, os.Stderr
+	if err := build.Run(); err != nil {
+		return nil, nil, fmt.Errorf("build the programs: %w", err)
+	}
+	kubeconfig := filepath.Join(f.dir, "kubeconfig")
+	if err := os.WriteFile(kubeconfig, f.options.Kubeconfig, 0o600); err != nil {
+		return nil, nil, fmt.Errorf("write the kubeconfig: %w", err)
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	service, err = stack.StartProgram("the service", filepath.Join(f.dir, "lxdprovisioner"),
+		[]string{"MAAS_ENDPOINT=" + f.maas.URL + "/MAAS", "MAAS_API_KEY=" + f.sim.APIKey()}, "--listen="+address, "--metrics-addr=127.0.0.1:0", "--drain-timeout=5s")
+	if err != nil {
+		return nil, nil, err
+	}
+	f.parts = append(f.parts, service)
+	manager, err = stack.StartProgram("the manager", filepath.Join(f.dir, "manager"), nil, "--kubeconfig="+kubeconfig, "--namespace="+f.namespace,
+		"--provisioner-address="+address, "--provisioner-insecure", "--metrics-bind-addr=0", "--health-addr=0", "--webhook-port=0")
+	if err != nil {
+		return nil, nil, err
+	}
+	f.parts = append(f.parts, manager)
+	return service, manager, nil
+}
+
+// freeAddress gives a loopback address that nobody listens on.
+func freeAddress(ctx context.Context) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("find a free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
