@@ -92,7 +92,7 @@ func (s *stack) applyTemplate(t *testing.T, tp template) {
 	name, before := tp.variables["CLUSTER_NAME"], len(s.sim.LXD())
 	strict := serializer.NewCodecFactory(scheme.New(), serializer.EnableStrict).UniversalDeserializer()
 	groups := map[string]machineGroup{}
-	for _, text := range strings.SplitSeq(tp.render(t), "\n---\n") {
+	for text := range strings.SplitSeq(tp.render(t), "\n---\n") {
 		object, _, err := strict.Decode([]byte(text), nil, nil)
 		require.NoError(t, err, tp.file)
 		switch o := object.(type) {
