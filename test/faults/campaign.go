@@ -226,15 +226,11 @@ func (w *world) rounds(ctx context.Context) error {
 	var there []*life
 	for round := 0; ctx.Err() == nil; round++ {
 		last := w.campaign.enough()
-		var born []*life
-		if !last {
-			born = w.plan(round, w.campaign.options.PerRound)
-		}
-		if err := w.inherit(ctx, born); err != nil {
+		born, err := w.bear(ctx, round, last)
+		if err != nil {
 			return err
 		}
-		err := w.disturbed(ctx, append(born, there...))
-		if err != nil {
+		if err := w.disturbed(ctx, append(born, there...)); err != nil {
 			return err
 		}
 		var ok bool
@@ -251,6 +247,15 @@ func (w *world) rounds(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// bear plans the machines of a round; the last one only buries.
+func (w *world) bear(ctx context.Context, round int, last bool) ([]*life, error) {
+	if last {
+		return nil, nil
+	}
+	born := w.plan(round, w.campaign.options.PerRound)
+	return born, w.inherit(ctx, born)
 }
 
 func (w *world) makeClusters(ctx context.Context) error {
