@@ -14,6 +14,7 @@ BENCH ?= .
 FUZZ ?= .
 FUZZTIME ?= 20s
 KEEP ?=
+SCENARIOS ?=
 SEED ?=
 LIFECYCLES ?=
 MUTANTS ?=
@@ -29,7 +30,7 @@ ASSETS := assets=$$(tools/apiserver/ensure.sh) || exit 1;
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the service, the manager and the simulator into bin/
@@ -93,6 +94,15 @@ deflake: race ## Repeat tests in random order until one fails, COUNT times at mo
 demo: build ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running)
 	@$(ASSETS) grpcurl=$$(tools/ensure.sh grpcurl) || exit 1; go build -o bin/demo ./test/demo || exit 1; \
 		KUBEBUILDER_ASSETS="$$assets" PATH="$$assets:$$grpcurl:$$PATH" exec bin/demo $(if $(KEEP),--keep)
+
+.PHONY: e2e
+e2e: ## Carry real clusters: Cluster API's own managers, machines that run kubeadm (Linux, root; SCENARIOS='create delete' KEEP=1)
+	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || { \
+		echo "make e2e makes namespaces, a bridge and mounts: it needs Linux and root; this is $$(uname -s) and user $$(id -un)"; exit 2; }
+	@$(MAKE) --no-print-directory build
+	CGO_ENABLED=0 GOWORK=off go build -C test/e2e -o "$(CURDIR)/bin/" ./cmd/...
+	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
+		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --managers "$$managers" $(if $(KEEP),--keep) $(SCENARIOS)
 
 .PHONY: faults
 faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)
