@@ -50,9 +50,12 @@ func TestTemplate_says_what_a_node_offers(t *testing.T) {
 func TestTemplate_says_what_a_node_runs_on(t *testing.T) {
 	t.Parallel()
 	bed := managertest.New(t, provisionertest.Config{Images: []*lxdprovisionerv1.AvailableImage{
-		{Name: "ubuntu/jammy", Architecture: "amd64"}, {Name: "ubuntu/jammy", Architecture: "arm64"},
-		{Name: "ubuntu/noble", Architecture: "ppc64el"}, {Name: "custom/flat", Architecture: "arm64"},
-		{Name: "windows/win2022", Architecture: "amd64"}, {Name: "ubuntu/risky", Architecture: "riscv64"},
+		{Name: "ubuntu/jammy", Architecture: "amd64"},
+		{Name: "ubuntu/jammy", Architecture: "arm64"},
+		{Name: "ubuntu/noble", Architecture: "ppc64el"},
+		{Name: "custom/flat", Architecture: "arm64"},
+		{Name: "windows/win2022", Architecture: "amd64"},
+		{Name: "ubuntu/risky", Architecture: "riscv64"},
 	}})
 	for image, want := range map[string]infrav1.NodeInfo{
 		"ubuntu/jammy":    {OperatingSystem: "linux"},

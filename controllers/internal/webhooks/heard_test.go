@@ -41,7 +41,7 @@ func TestMaasCluster_P8_no_field_is_taken_and_ignored(t *testing.T) {
 		value := reflect.New(spec).Elem()
 		require.Equal(t, reflect.Pointer, value.Field(i).Kind(), "%s does nothing, and must be a block that can be told of", name)
 		value.Field(i).Set(reflect.New(value.Field(i).Type().Elem()))
-		one, ok := value.Interface().(infrav1.MaasClusterSpec)
+		one, ok := reflect.TypeAssert[infrav1.MaasClusterSpec](value)
 		require.True(t, ok)
 		assert.NotEmpty(t, said(one), "who sets %s is told nothing of it", name)
 	}
