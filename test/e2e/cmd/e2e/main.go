@@ -31,6 +31,8 @@ var scenarios = []struct {
 }{
 	{"create", "three control planes in VMs in three zones, two bare-metal workers, one worker VM", (*scenario.Run).Create},
 	{"scale", "the control plane to five and back to three, the workers with it", (*scenario.Run).Scale},
+	{"upgrade", "every machine to the next patch release, while our manager and both replicas of the service die by turns", (*scenario.Run).Upgrade},
+	{"dead-vm", "a VM of the control plane dies and is replaced", (*scenario.Run).DeadVM},
 	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete},
 }
 

@@ -18,9 +18,14 @@ import (
 // patience bounds every wait; a machine that is busy with nothing else needs a fraction of it.
 const patience = 15 * time.Minute
 
-// Create makes the sample: three control planes in VMs in three zones, two bare-metal workers and one in a VM.
+// Create makes the sample: three control planes in VMs in three zones, two bare-metal workers and one in a VM. Where there is an
+// older version it is made at that, so that it can be upgraded.
 func (r *Run) Create(ctx context.Context) error {
-	if err := r.applySample(ctx, image, r.version); err != nil {
+	name, version := image, r.version
+	if r.before != "" {
+		name, version = imageBefore, r.before
+	}
+	if err := r.applySample(ctx, name, version); err != nil {
 		return err
 	}
 	return r.awaitSettled(ctx, "the cluster to be available", 3, 2, 1)
@@ -87,13 +92,7 @@ func (r *Run) Scale(ctx context.Context) error {
 
 func (r *Run) scaleTo(ctx context.Context, controlPlanes, metal, vms int) error {
 	patch := func(object client.Object, name string, replicas int) error {
-		object.SetNamespace(namespace)
-		object.SetName(name)
-		text := fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas)
-		if err := r.management.Client.Patch(ctx, object, client.RawPatch("application/merge-patch+json", []byte(text))); err != nil {
-			return fmt.Errorf("scale %s: %w", name, err)
-		}
-		return nil
+		return r.patch(ctx, object, name, fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas))
 	}
 	if err := patch(&controlplanev1.KubeadmControlPlane{}, controlPlaneName, controlPlanes); err != nil {
 		return err
@@ -190,5 +189,5 @@ func (r *Run) deleteTemplates(ctx context.Context) error {
 			return fmt.Errorf("delete %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
-	return nil
+	return r.management.Client.DeleteAllOf(ctx, &infrav1.MaasMachineTemplate{}, client.InNamespace(namespace))
 }
