@@ -39,17 +39,24 @@ type BareMetal interface {
 	ReleaseMachine(ctx context.Context, req provision.ReleaseRequest) error
 }
 
-// Region keeps DNS records and tells what the region has.
-type Region interface {
+// Endpoints keeps DNS records.
+type Endpoints interface {
 	EnsureEndpoint(ctx context.Context, ref provision.EndpointRef, addresses []netip.Addr, ttl *int) (provision.Endpoint, bool, error)
 	GetEndpoint(ctx context.Context, ref provision.EndpointRef) (provision.Endpoint, error)
 	DeleteEndpoint(ctx context.Context, ref provision.EndpointRef) error
+}
+
+// Region keeps DNS records, tells what the region has, and takes over what others have deployed in it.
+type Region interface {
+	Endpoints
+
 	Zones(ctx context.Context) ([]provision.ZoneInfo, error)
 	Pools(ctx context.Context) ([]inventory.Pool, error)
 	Subnets(ctx context.Context) ([]inventory.Subnet, error)
 	Images(ctx context.Context) ([]inventory.Image, error)
 	Region(ctx context.Context) provision.Region
 	TakeOver(ctx context.Context, req provision.TakeOverRequest) (provision.Taken, error)
+	PowerOn(ctx context.Context, systemID string, owner provision.Owner) (provision.PoweredOn, error)
 }
 
 // Config is what the server needs; all of it is required.
