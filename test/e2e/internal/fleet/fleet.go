@@ -203,6 +203,13 @@ func (f *Fleet) Kill(hostname string) error {
 	return fmt.Errorf("no machine %s is on", hostname)
 }
 
+// Made is how often a machine was switched on.
+func (f *Fleet) Made() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.made
+}
+
 // On are the hostnames of the machines that are switched on and alive.
 func (f *Fleet) On() []string {
 	f.mu.Lock()

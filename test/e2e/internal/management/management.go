@@ -104,7 +104,7 @@ func Start(ctx context.Context, options Options, say func(format string, args ..
 		if err := part.start(ctx); err != nil {
 			return c, fmt.Errorf("start %s: %w", part.name, err)
 		}
-		say("management cluster: %s", part.name)
+		say("started %s", part.name)
 	}
 	return c, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -66,6 +67,7 @@ func Read(stream []byte, manager string, at Endpoint) (Provider, error) {
 			if err := redirect(object.Object, at, "spec", "conversion", "webhook", "clientConfig"); err != nil {
 				return Provider{}, err
 			}
+			object.SetLabels(withInventory(object.GetLabels()))
 			p.Objects = append(p.Objects, object)
 		case "Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding":
 			p.Objects = append(p.Objects, object)
@@ -83,6 +85,13 @@ func Read(stream []byte, manager string, at Endpoint) (Provider, error) {
 		return Provider{}, fmt.Errorf("no deployment is named %s", manager)
 	}
 	return p, nil
+}
+
+// withInventory adds the label by which clusterctl knows the kinds that it has installed, which it moves.
+func withInventory(labels map[string]string) map[string]string {
+	all := map[string]string{"clusterctl.cluster.x-k8s.io": ""}
+	maps.Copy(all, labels)
+	return all
 }
 
 func redirectWebhooks(object *unstructured.Unstructured, at Endpoint) error {

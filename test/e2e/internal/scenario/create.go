@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -64,7 +65,11 @@ func (r *Run) alive() error {
 		return fmt.Errorf("the fleet has ended: %w", err)
 	default:
 	}
-	return r.management.Alive()
+	errs := []error{r.first.Alive()}
+	for _, c := range r.others {
+		errs = append(errs, c.Alive())
+	}
+	return errors.Join(errs...)
 }
 
 // Scale lets the control plane grow to five and shrink to three, and the workers with it.

@@ -39,6 +39,9 @@ type Run struct {
 	sim        *maassim.Server
 	fleet      *fleet.Fleet
 	management *management.Cluster
+	// others are the management clusters besides the first.
+	others []*management.Cluster
+	first  *management.Cluster
 	// version is that of the Kubernetes of Programs, before that of Before.
 	version, before string
 
@@ -76,11 +79,17 @@ func Start(ctx context.Context, config Config) (*Run, error) {
 		return r, err
 	}
 	r.Timeline.Say("simulated MAAS %s at %s: 6 LXD hosts in 3 zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL())
-	r.management, err = management.Start(ctx, management.Options{
-		Programs: config.Programs, Dir: filepath.Join(config.Work, "management"), Base: base, Now: config.Now,
-		MAAS: r.sim.URL(), Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
-	}, r.Timeline.Say)
+	r.first, err = r.startManagement(ctx, "management", base)
+	r.management = r.first
 	return r, err
+}
+
+// startManagement starts a management cluster; it is to be stopped even where that fails.
+func (r *Run) startManagement(ctx context.Context, name string, base int) (*management.Cluster, error) {
+	return management.Start(ctx, management.Options{
+		Programs: r.Programs, Dir: filepath.Join(r.Work, name), Base: base, Now: r.Now,
+		MAAS: r.sim.URL(), Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
+	}, func(format string, args ...any) { r.Timeline.Say(name+": "+format, args...) })
 }
 
 func versionOf(dir string) (string, error) {
@@ -161,8 +170,10 @@ func uploaded(name string) string { return strings.TrimPrefix(name, "custom/") }
 // Stop stops everything: the management cluster while MAAS still answers, then the machines, then MAAS.
 func (r *Run) Stop() error {
 	var errs []error
-	if r.management != nil {
-		errs = append(errs, r.management.Stop())
+	for _, c := range append(r.others, r.first) {
+		if c != nil {
+			errs = append(errs, c.Stop())
+		}
 	}
 	r.endFleet()
 	if r.fleetEnded != nil {
