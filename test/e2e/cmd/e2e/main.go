@@ -144,9 +144,9 @@ func run(ctx context.Context, o options) (err error) {
 		err = tell(ctx, o, r)
 	}
 	if err != nil {
-		o.config.Timeline.Say("failed: %v", err)
+		o.config.Timeline.Sayf("failed: %v", err)
 		err = errors.Join(err, r.Evidence(ctx))
-		o.config.Timeline.Say("objects and logs are in %s", work)
+		o.config.Timeline.Sayf("objects and logs are in %s", work)
 	}
 	return errors.Join(err, r.Stop())
 }
@@ -156,11 +156,11 @@ func tell(ctx context.Context, o options, r *scenario.Run) error {
 		if !slices.Contains(o.tell, s.name) {
 			continue
 		}
-		o.config.Timeline.Say("=== %s: %s", s.name, s.about)
+		o.config.Timeline.Sayf("=== %s: %s", s.name, s.about)
 		if err := s.tell(r, ctx); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		o.config.Timeline.Say("=== %s passed", s.name)
+		o.config.Timeline.Sayf("=== %s passed", s.name)
 	}
 	if o.keep {
 		r.Explain()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/node"
 	"github.com/capmaas/capmaas/test/e2e/internal/sandbox"
@@ -14,7 +15,7 @@ func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	machine, err := sandbox.Born()
 	if err == nil {
-		err = node.Run(context.Background(), log.With("machine", machine.Hostname), machine)
+		err = node.Run(context.Background(), log.With("machine", machine.Hostname), time.Now, machine)
 	}
 	log.Error("The machine has ended", "error", err)
 	os.Exit(1)

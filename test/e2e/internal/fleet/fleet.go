@@ -31,8 +31,8 @@ type Config struct {
 	Programs []string
 	// Dir is where the machines' logs go.
 	Dir string
-	// Say is told of every machine that is switched on or off.
-	Say func(format string, args ...any)
+	// Sayf is told of every machine that is switched on or off.
+	Sayf func(format string, args ...any)
 }
 
 // Image is what an image holds.
@@ -129,12 +129,12 @@ func (f *Fleet) switchOn(m maassim.Machine, userData string) {
 	b := &body{machine: m, userData: userData}
 	f.bodies[m.SystemID] = b
 	if err := f.boot(b); err != nil {
-		f.Say("machine %s does not start: %v", m.Hostname, err)
+		f.Sayf("machine %s does not start: %v", m.Hostname, err)
 		b.dead = true
 		f.finish(b, maassim.Ending{Failed: true})
 		return
 	}
-	f.Say("machine %s on: %s, %s, zone %s, host %s", m.Hostname, b.address, m.OS, m.Zone, orDash(m.Host))
+	f.Sayf("machine %s on: %s, %s, zone %s, host %s", m.Hostname, b.address, m.OS, m.Zone, orDash(m.Host))
 }
 
 func (f *Fleet) boot(b *body) error {
@@ -164,7 +164,7 @@ func (f *Fleet) switchOff(systemID string, b *body) {
 	if b.box != nil {
 		b.box.Kill()
 	}
-	f.Say("machine %s off", b.machine.Hostname)
+	f.Sayf("machine %s off", b.machine.Hostname)
 }
 
 // watch notes that a machine has ended by itself.
@@ -175,7 +175,7 @@ func (b *body) watch(f *Fleet) {
 	select {
 	case <-b.box.Done():
 		b.dead = true
-		f.Say("machine %s has died", b.machine.Hostname)
+		f.Sayf("machine %s has died", b.machine.Hostname)
 		if !b.fetched {
 			f.finish(b, maassim.Ending{Failed: true})
 		}
@@ -186,7 +186,7 @@ func (b *body) watch(f *Fleet) {
 // finish ends a deployment that waits for its machine; where MAAS no longer waits there is nothing to end.
 func (f *Fleet) finish(b *body, how maassim.Ending) {
 	if err := f.Sim.Finish(b.machine.SystemID, how); err != nil {
-		f.Say("machine %s: %v", b.machine.Hostname, err)
+		f.Sayf("machine %s: %v", b.machine.Hostname, err)
 	}
 }
 

@@ -30,7 +30,7 @@ func (f *Fleet) serveMetadata(ctx context.Context) error {
 	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			f.Say("the metadata server has ended: %v", err)
+			f.Sayf("the metadata server has ended: %v", err)
 		}
 	}()
 	return nil

@@ -102,7 +102,7 @@ func (f file) write() error {
 		}
 		mode = os.FileMode(bits)
 	}
-	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil { //nolint:gosec // as cloud-init does
+	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
 		return err
 	}
 	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC

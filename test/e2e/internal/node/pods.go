@@ -64,7 +64,7 @@ func (k *kubelet) reportPod(ctx context.Context, client kubernetes.Interface, po
 		return nil
 	}
 	k.log.Info("Saying that a pod runs", "pod", pod.Namespace+"/"+pod.Name)
-	return setStatus(ctx, client, pod, podStatus(pod, k.Address.String(), corev1.PodRunning, true, time.Now(), 1))
+	return setStatus(ctx, client, pod, podStatus(pod, k.Address.String(), corev1.PodRunning, true, k.now(), 1))
 }
 
 // mirror makes the mirror of a static pod. It keeps the manifest's annotations: kubeadm finds etcd's members by them.

@@ -66,7 +66,7 @@ func registrationTaints() []corev1.Taint {
 		return nil
 	}
 	var taints []corev1.Taint
-	for _, one := range strings.Split(string(found[1]), ",") {
+	for one := range strings.SplitSeq(string(found[1]), ",") {
 		name, effect, _ := strings.Cut(one, ":")
 		key, value, _ := strings.Cut(name, "=")
 		taints = append(taints, corev1.Taint{Key: key, Value: value, Effect: corev1.TaintEffect(effect)})
@@ -79,7 +79,7 @@ const heartbeatInterval = 10 * time.Second
 
 // heartbeat says that the node is well.
 func (k *kubelet) heartbeat(ctx context.Context, client kubernetes.Interface, node *corev1.Node) error {
-	now := time.Now()
+	now := k.now()
 	for _, c := range node.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && now.Sub(c.LastHeartbeatTime.Time) < heartbeatInterval {
 			return nil

@@ -24,17 +24,18 @@ type kubelet struct {
 	sandbox.Machine
 
 	log *slog.Logger
+	now func() time.Time
 
 	mu     sync.Mutex
 	static map[string]*staticPod // by the manifest's file
 }
 
-// Run makes the machine a node and keeps it one until it is switched off.
-func Run(ctx context.Context, log *slog.Logger, m sandbox.Machine) error {
+// Run makes the machine a node and keeps it one until it is switched off. now tells the time.
+func Run(ctx context.Context, log *slog.Logger, now func() time.Time, m sandbox.Machine) error {
 	if err := os.Setenv("PATH", m.Path()); err != nil {
 		return err
 	}
-	k := &kubelet{Machine: m, log: log, static: make(map[string]*staticPod)}
+	k := &kubelet{Machine: m, log: log, now: now, static: make(map[string]*staticPod)}
 	if err := k.serve(ctx); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (k *kubelet) runStaticPods(ctx context.Context) {
 			running.stop()
 		}
 		k.log.Info("Running a static pod", "pod", pod.Name)
-		k.static[file] = startStaticPod(ctx, k.log, string(text), pod)
+		k.static[file] = k.startStaticPod(ctx, string(text), pod)
 	}
 	for file, running := range k.static {
 		if !there[file] {

@@ -38,7 +38,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	certificate, err := selfSigned(k.Hostname, k.Address.AsSlice())
+	certificate, err := selfSigned(k.Hostname, k.Address.AsSlice(), k.now())
 	if err != nil {
 		return err
 	}
@@ -88,14 +88,14 @@ func (forwarder) PortForward(ctx context.Context, _, _ string, port int32, strea
 }
 
 // selfSigned is the certificate that a kubelet without signed ones makes for itself; API servers do not check it.
-func selfSigned(name string, address net.IP) (tls.Certificate, error) {
+func selfSigned(name string, address net.IP, now time.Time) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("make a key: %w", err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{address},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(30 * 24 * time.Hour),
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(30 * 24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +28,7 @@ type staticPod struct {
 	pod      *corev1.Pod
 	cancel   context.CancelFunc
 	ended    chan struct{}
+	now      func() time.Time
 
 	mu      sync.Mutex
 	started time.Time // zero while nothing runs
@@ -36,14 +36,14 @@ type staticPod struct {
 }
 
 // startStaticPod runs the pod's container until stop.
-func startStaticPod(ctx context.Context, log *slog.Logger, manifest string, pod *corev1.Pod) *staticPod {
+func (k *kubelet) startStaticPod(ctx context.Context, manifest string, pod *corev1.Pod) *staticPod {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &staticPod{manifest: manifest, pod: pod, cancel: cancel, ended: make(chan struct{})}
+	p := &staticPod{manifest: manifest, pod: pod, cancel: cancel, ended: make(chan struct{}), now: k.now}
 	go func() {
 		defer close(p.ended)
 		for ctx.Err() == nil {
 			err := p.runOnce(ctx)
-			log.Info("A static pod's process has ended", "pod", pod.Name, "error", err)
+			k.log.Info("A static pod's process has ended", "pod", pod.Name, "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(restartDelay):
@@ -69,7 +69,7 @@ func (p *staticPod) runOnce(ctx context.Context) error {
 	if len(argv) == 0 {
 		return fmt.Errorf("container %s has no command", container.Name)
 	}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the manifest says what to run
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, os.Environ()
 	for _, variable := range container.Env {
 		cmd.Env = append(cmd.Env, variable.Name+"="+variable.Value)
@@ -79,7 +79,7 @@ func (p *staticPod) runOnce(ctx context.Context) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	p.note(time.Now())
+	p.note(p.now())
 	defer p.note(time.Time{})
 	return cmd.Wait()
 }
@@ -107,7 +107,7 @@ func (p *staticPod) status(ctx context.Context, address string) corev1.PodStatus
 // probing asks a pod's own probe, whose certificate nobody checks.
 var probing = &http.Client{
 	Timeout:   2 * time.Second,
-	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}, //nolint:gosec // as a kubelet does
+	Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 }
 
 // probe asks the readiness probe, or the liveness probe where there is none; a container without either is ready.

@@ -41,7 +41,7 @@ func Start(spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Name, err)
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.Command(spec.Binary, spec.Args...) //nolint:noctx,gosec // a run ends its processes in order, a context would kill them
+	cmd := exec.Command(spec.Binary, spec.Args...) //nolint:noctx // a run ends its processes in order, a context would kill them
 	cmd.Stdout, cmd.Stderr, cmd.Env = log, log, append(os.Environ(), spec.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

@@ -62,7 +62,7 @@ func directories(root string) error {
 	for _, dir := range []string{"dev", "etc", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var/lib", "var/log"} {
 		errs = append(errs, os.MkdirAll(filepath.Join(root, dir), 0o755))
 	}
-	return errors.Join(append(errs, os.Chmod(filepath.Join(root, "tmp"), 0o1777))...) //nolint:gosec // as /tmp is everywhere
+	return errors.Join(append(errs, os.Chmod(filepath.Join(root, "tmp"), 0o1777))...)
 }
 
 // hostPrograms takes /usr as it is, and what a host keeps beside it or links into it.
@@ -120,13 +120,13 @@ func settings(root string, m Machine) error {
 		"group":         "root:x:0:\n",
 		"os-release":    "NAME=sandbox\nPRETTY_NAME=\"Sandbox with Kubernetes " + m.Version + "\"\n",
 	} {
-		errs = append(errs, os.WriteFile(filepath.Join(root, "etc", name), []byte(content), 0o644)) //nolint:gosec // everybody reads them
+		errs = append(errs, os.WriteFile(filepath.Join(root, "etc", name), []byte(content), 0o644))
 	}
 	return errors.Join(errs...)
 }
 
 func bind(from, to string) error {
-	if err := os.MkdirAll(to, 0o755); err != nil { //nolint:gosec // a machine's directories
+	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {

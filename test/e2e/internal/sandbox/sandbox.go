@@ -58,7 +58,7 @@ func Start(program, cable string, m Machine) (*Sandbox, error) {
 		return nil, fmt.Errorf("make a pipe: %w", err)
 	}
 	defer func() { _ = write.Close() }()
-	cmd := exec.Command(program) //nolint:noctx,gosec // Kill ends it
+	cmd := exec.Command(program) //nolint:noctx // Kill ends it
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = console, console, []*os.File{read}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC}
 	err = cmd.Start()

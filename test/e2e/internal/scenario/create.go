@@ -48,7 +48,7 @@ func (r *Run) awaitSettled(ctx context.Context, what string, controlPlanes, meta
 		return r.checkNodes(ctx, s)
 	})
 	if err == nil {
-		r.Timeline.Say("%s: %d control planes, %d bare-metal workers, %d worker VMs; nodes, provider IDs, zones and DNS agree", what, controlPlanes, metal, vms)
+		r.Timeline.Sayf("%s: %d control planes, %d bare-metal workers, %d worker VMs; nodes, provider IDs, zones and DNS agree", what, controlPlanes, metal, vms)
 	}
 	return err
 }
@@ -81,7 +81,7 @@ func (r *Run) Scale(ctx context.Context) error {
 		{"the cluster to grow", 5, 3, 2},
 		{"the cluster to shrink", 3, 2, 1},
 	} {
-		r.Timeline.Say("scaling to %d control planes, %d bare-metal workers and %d worker VMs", size.controlPlanes, size.metal, size.vms)
+		r.Timeline.Sayf("scaling to %d control planes, %d bare-metal workers and %d worker VMs", size.controlPlanes, size.metal, size.vms)
 		if err := r.scaleTo(ctx, size.controlPlanes, size.metal, size.vms); err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (r *Run) Delete(ctx context.Context) error {
 	if err := r.management.Client.Delete(ctx, cluster); err != nil {
 		return fmt.Errorf("delete the cluster: %w", err)
 	}
-	r.Timeline.Say("deleting cluster %s", clusterName)
+	r.Timeline.Sayf("deleting cluster %s", clusterName)
 	if err := r.await(ctx, "the cluster to be deleted", r.goneFromKubernetes); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (r *Run) Delete(ctx context.Context) error {
 	if err := r.await(ctx, "MAAS to be as before", func(context.Context) error { return r.goneFromMAAS() }); err != nil {
 		return err
 	}
-	r.Timeline.Say("nothing is left in Kubernetes, MAAS, LXD or DNS")
+	r.Timeline.Sayf("nothing is left in Kubernetes, MAAS, LXD or DNS")
 	return r.deleteTemplates(ctx)
 }
 

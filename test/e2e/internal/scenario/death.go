@@ -36,7 +36,7 @@ func (r *Run) DeadVM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.Timeline.Say("the VM %s of machine %s dies", hostname, victim)
+	r.Timeline.Sayf("the VM %s of machine %s dies", hostname, victim)
 	if err := r.fleet.Kill(hostname); err != nil {
 		return err
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -56,7 +56,7 @@ func (r *Run) keepMAAS(dir string) error {
 	if err != nil {
 		return err
 	}
-	return keep(dir, "maas.json", text)
+	return keep(filepath.Join(dir, "maas.json"), text)
 }
 
 // keepObjects writes every object of an API server but Secrets, whose keys would outlive the run in a file.
@@ -82,32 +82,33 @@ func keepObjects(ctx context.Context, config *rest.Config, dir string) error {
 			continue // no kind of it can be asked for
 		}
 		for _, resource := range group.APIResources {
-			listed := strings.Contains(strings.Join(resource.Verbs, " "), "list")
-			if !listed || resource.Kind == "Secret" {
-				continue
+			if slices.Contains(resource.Verbs, "list") && resource.Kind != "Secret" {
+				errs = append(errs, keepKind(ctx, reader, gv.WithKind(resource.Kind), filepath.Join(dir, resource.Name+"."+gv.Group+".yaml")))
 			}
-			list := &unstructured.UnstructuredList{}
-			list.SetGroupVersionKind(gv.WithKind(resource.Kind + "List"))
-			if err := reader.List(ctx, list); err != nil {
-				errs = append(errs, fmt.Errorf("list %s: %w", resource.Kind, err))
-				continue
-			}
-			if len(list.Items) == 0 {
-				continue
-			}
-			text, err := yaml.Marshal(list.Items)
-			if err == nil {
-				err = keep(dir, resource.Name+"."+gv.Group+".yaml", text)
-			}
-			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func keep(dir, name string, text []byte) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func keepKind(ctx context.Context, reader client.Reader, kind schema.GroupVersionKind, file string) error {
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+	if err := reader.List(ctx, list); err != nil {
+		return fmt.Errorf("list %s: %w", kind.Kind, err)
+	}
+	if len(list.Items) == 0 {
+		return nil
+	}
+	text, err := yaml.Marshal(list.Items)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", kind.Kind, err)
+	}
+	return keep(file, text)
+}
+
+func keep(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, name), text, 0o600)
+	return os.WriteFile(file, text, 0o600)
 }

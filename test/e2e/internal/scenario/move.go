@@ -28,7 +28,7 @@ func (r *Run) Move(ctx context.Context) error {
 	if err := r.moveTo(ctx, other, "to the second management cluster"); err != nil {
 		return err
 	}
-	r.Timeline.Say("scaling at the second management cluster")
+	r.Timeline.Sayf("scaling at the second management cluster")
 	if err := r.scaleTo(ctx, 3, 2, 2); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (r *Run) moveTo(ctx context.Context, target *management.Cluster, what strin
 	}
 	source := r.management
 	r.management = target
-	r.Timeline.Say("moved %s", what)
+	r.Timeline.Sayf("moved %s", what)
 	if err := r.awaitSettled(ctx, "the cluster to be well after it was moved "+what, 3, 2, 1); err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (r *Run) clusterctl(ctx context.Context, args ...string) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(r.ClusterAPI, "clusterctl"), append(args, "-v", "5")...) //nolint:gosec // our own build
+	cmd := exec.CommandContext(ctx, filepath.Join(r.ClusterAPI, "clusterctl"), append(args, "-v", "5")...)
 	cmd.Env = append(os.Environ(), "CLUSTERCTL_DISABLE_VERSIONCHECK=true", "XDG_CONFIG_HOME="+filepath.Join(r.Work, "clusterctl"))
 	cmd.Stdout, cmd.Stderr = log, log
 	err = errors.Join(cmd.Run(), log.Close())

@@ -78,7 +78,7 @@ func Start(ctx context.Context, config Config) (*Run, error) {
 	if err := r.startMAAS(ctx); err != nil {
 		return r, err
 	}
-	r.Timeline.Say("simulated MAAS %s at %s: 6 LXD hosts in 3 zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL())
+	r.Timeline.Sayf("simulated MAAS %s at %s: 6 LXD hosts in 3 zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL())
 	r.first, err = r.startManagement(ctx, "management", base)
 	r.management = r.first
 	return r, err
@@ -89,7 +89,7 @@ func (r *Run) startManagement(ctx context.Context, name string, base int) (*mana
 	return management.Start(ctx, management.Options{
 		Programs: r.Programs, Dir: filepath.Join(r.Work, name), Base: base, Now: r.Now,
 		MAAS: r.sim.URL(), Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
-	}, func(format string, args ...any) { r.Timeline.Say(name+": "+format, args...) })
+	}, func(format string, args ...any) { r.Timeline.Sayf(name+": "+format, args...) })
 }
 
 func versionOf(dir string) (string, error) {
@@ -116,7 +116,7 @@ func (r *Run) startMAAS(ctx context.Context) error {
 	}
 	r.fleet = fleet.New(fleet.Config{
 		Sim: sim.Sim, Program: filepath.Join(r.Own, "machine"), Images: images, Programs: []string{r.Assets},
-		Dir: filepath.Join(r.Work, "machines"), Say: r.Timeline.Say,
+		Dir: filepath.Join(r.Work, "machines"), Sayf: r.Timeline.Sayf,
 	})
 	fleetCtx, endFleet := context.WithCancel(context.WithoutCancel(ctx))
 	r.endFleet, r.fleetEnded = endFleet, make(chan error, 1)

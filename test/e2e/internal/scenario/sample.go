@@ -90,6 +90,6 @@ func (r *Run) applySample(ctx context.Context, image, version string) error {
 			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}
-	r.Timeline.Say("applied cluster %s at %s", clusterName, version)
+	r.Timeline.Sayf("applied cluster %s at %s", clusterName, version)
 	return nil
 }

@@ -21,8 +21,8 @@ func NewTimeline(out io.Writer, now func() time.Time) *Timeline {
 	return &Timeline{out: out, now: now, began: now(), last: make(map[string]string)}
 }
 
-// Say writes a line.
-func (t *Timeline) Say(format string, args ...any) {
+// Sayf writes a line.
+func (t *Timeline) Sayf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.write(fmt.Sprintf(format, args...))

@@ -80,14 +80,14 @@ func (r *Run) patch(ctx context.Context, object client.Object, name, text string
 	if err := r.management.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(text))); err != nil {
 		return fmt.Errorf("change %s: %w", name, err)
 	}
-	r.Timeline.Say("changed %s: %s", name, text)
+	r.Timeline.Sayf("changed %s: %s", name, text)
 	return nil
 }
 
 // awaitUpgraded waits until all machines of a kind are at the new version and everything is as it was before, killing our processes
 // meanwhile.
 func (r *Run) awaitUpgraded(ctx context.Context, what string, controlPlane bool) error {
-	r.Timeline.Say("upgrading %s from %s to %s", what, r.before, r.version)
+	r.Timeline.Sayf("upgrading %s from %s to %s", what, r.before, r.version)
 	victims, killed, last := []string{"manager", "lxdprovisioner-0", "lxdprovisioner-1"}, 0, r.Now()
 	err := r.await(ctx, what+" to be upgraded", func(ctx context.Context) error {
 		s, err := r.look(ctx)
@@ -101,7 +101,7 @@ func (r *Run) awaitUpgraded(ctx context.Context, what string, controlPlane bool)
 		}
 		victim := victims[killed%len(victims)]
 		killed, last = killed+1, r.Now()
-		r.Timeline.Say("killing %s", victim)
+		r.Timeline.Sayf("killing %s", victim)
 		return errors.Join(errors.New("machines are being replaced"), r.management.Kill(victim))
 	})
 	if err != nil {

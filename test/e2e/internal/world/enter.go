@@ -30,10 +30,10 @@ func Inside() bool { return os.Getenv(insideVariable) != "" }
 func Missing() error {
 	var errs []error
 	if runtime.GOOS != "linux" {
-		errs = append(errs, fmt.Errorf("Linux: this is %s", runtime.GOOS))
+		errs = append(errs, fmt.Errorf("the kernel Linux: this is %s", runtime.GOOS))
 	}
 	if os.Geteuid() != 0 {
-		errs = append(errs, errors.New("root: namespaces, a bridge and mounts are made"))
+		errs = append(errs, errors.New("the user root: namespaces, a bridge and mounts are made"))
 	}
 	for _, name := range []string{"net", "mnt", "pid", "uts"} {
 		if _, err := os.Stat("/proc/self/ns/" + name); err != nil {
