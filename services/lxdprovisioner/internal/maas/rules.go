@@ -56,6 +56,8 @@ var rules = slices.Concat(
 	[]rule{
 		{status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Busy, reason: fault.ReasonMAASBusy},
 		{status: http.StatusServiceUnavailable, again: true, text: failedProgram, kind: fault.Busy, reason: fault.ReasonMAASBusy},
+		// MAAS 3.8 says nothing of VM hosts to who may not change them. All hosts refuse such a key, so another one is no way out.
+		{ops: onVMHosts, status: http.StatusForbidden, text: emptyBody, kind: fault.Denied, reason: fault.ReasonMAASRightsMissing, say: "the MAAS key's user lacks the right to change VM hosts"},
 		{status: http.StatusForbidden, text: ownBody, kind: fault.Denied, reason: fault.ReasonMAASRightsMissing},
 	},
 )
@@ -73,7 +75,6 @@ var composeRules = []rule{
 	{ops: onCompose, status: http.StatusBadRequest, text: "MAAS DHCP must be enabled", kind: fault.Refused, reason: fault.ReasonNetworkRefused},
 	{ops: onCompose, status: http.StatusBadRequest, text: "does not support composability", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
 	{ops: onCompose, status: http.StatusBadRequest, text: ownBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
-	{ops: onCompose, status: http.StatusForbidden, text: emptyBody, kind: fault.Refused, reason: fault.ReasonVMCompositionFailed},
 	{ops: onCompose, status: http.StatusNotFound, text: notFound, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
 	{ops: onCompose, status: http.StatusNotFound, text: "No Pod matches", kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable, say: "MAAS has no such VM host"},
 	{ops: onCompose, status: http.StatusServiceUnavailable, again: true, text: noRack, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},

@@ -25,6 +25,8 @@ var anySentences = []sentence{
 	{"any_method_not_taken", some, []int{18, 19, 520}, answer{}, "Unsupported NOT_SUPPORTED"},
 	{"X4.5_any_Unknown_API_endpoint_is_no_absence", some, []int{21, 22}, answer{}, "Unavailable MAAS_UNAVAILABLE"},
 	{"any_user_inactive", "machines.read machines.claim", nil, answer{403, plain, "", "User is not allowed access to this API."}, "Denied MAAS_RIGHTS_MISSING"},
+	{"any_right_missing_3.8", "dnsresources.create vm-hosts.compose machines.delete", nil, answer{403, plain, "", "User does not have permission to perform this operation. The user should have permission 'can_edit_global_entities'"}, "Denied MAAS_RIGHTS_MISSING"},
+	{"X2.4_any_right_to_change_VM_hosts_missing_3.8", "vm-hosts.compose vm-hosts.refresh vm-hosts.parameters", nil, answer{403, plain, "", ""}, "Denied MAAS_RIGHTS_MISSING"},
 	{"any_reserved_for_admins", "vm-hosts.parameters vm-hosts.compose vm-hosts.refresh dnsresources.create machines.delete", []int{46, 71, 226}, answer{}, "Denied MAAS_RIGHTS_MISSING"},
 
 	{

@@ -44,7 +44,6 @@ var composeSentences = []sentence{
 	{"X2.4_zone_or_pool_refused", composing, []int{65, 281}, answer{}, "Refused VM_COMPOSITION_FAILED"},
 	{"X2.4_architecture_refused", composing, []int{66}, answer{}, "Refused VM_COMPOSITION_FAILED"},
 	{"X2.4_commissioning_image_missing", composing, nil, answer{400, plain, "", "Ephemeral operating system ubuntu focal is unavailable."}, "Refused VM_COMPOSITION_FAILED"},
-	{"X2.4_forbidden_without_a_word", composing, nil, answer{403, plain, "", ""}, "Refused VM_COMPOSITION_FAILED"},
 	{"VM_hosts_removed_for_compose", composing, nil, answer{410, plain, "", "VM host (KVM) support has been removed from MAAS."}, "Unsupported MAAS_VMHOST_REMOVED"},
 }
 

@@ -411,6 +411,26 @@ func TestSimulator_the_region_tells_what_it_has_and_who_we_are(t *testing.T) {
 	require.ErrorContains(t, err, "secret of the MAAS API key is wrong")
 }
 
+func TestSimulator_a_key_without_rights_is_told_so_in_every_version(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"3.4", "3.5", "3.6", "3.7", "3.8"} {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			cfg := maassim.DefaultConfig(1, 1, 0)
+			cfg.Version = version
+			sim, _ := simulate(t, cfg)
+			c := client(t, "", func(c *maas.Config) { c.URL, c.Credentials = serverURL(t, sim), maas.StaticKey(sim.UserAPIKey()) })
+			_, err := c.Compose(t.Context(), "vmhost/1", composeForm("cp-0"))
+			requireFault(t, err, fault.Denied, fault.ReasonMAASRightsMissing)
+			require.ErrorContains(t, err, "the MAAS key's user")
+			_, err = c.RefreshVMHost(t.Context(), "vmhost/1")
+			requireFault(t, err, fault.Denied, fault.ReasonMAASRightsMissing)
+			require.ErrorContains(t, err, "the MAAS key's user")
+			require.Empty(t, sim.LXD())
+		})
+	}
+}
+
 // serverURL serves the simulator once more.
 func serverURL(t *testing.T, sim *maassim.Sim) string {
 	t.Helper()

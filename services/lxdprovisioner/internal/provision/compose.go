@@ -184,7 +184,7 @@ func (l *LXD) findComposed(ctx context.Context, req ComposeRequest) (VM, error) 
 		return l.settle(ctx, req, m)
 	}
 	if l.unsent.of(a) != nil {
-		// MAAS was too busy to take it, so nothing can appear.
+		// MAAS was too busy to take it, or refused our key, so nothing can appear.
 		return VM{}, l.notFound(ctx, a)
 	}
 	if age := l.cfg.Clock().Sub(a.SentAt); age < l.cfg.Timing.DetachedLimit {

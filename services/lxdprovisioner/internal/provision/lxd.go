@@ -53,7 +53,7 @@ func NewLXD(cfg Config) *LXD {
 		deploying: newFlights[VM](cfg),
 		deleting:  newFlights[[]Absence](cfg),
 		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
-		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy),
+		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy, fault.Denied),
 		listing:   newListing(cfg.Clock),
 		user:      newUserName(cfg),
 		gate:      newHostGate(),
