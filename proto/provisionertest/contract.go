@@ -36,6 +36,8 @@ type Harness struct {
 	LoseNextAnswer func(t *testing.T)
 	// LockMachine locks a machine as an operator does.
 	LockMachine func(t *testing.T, systemID string, locked bool)
+	// SwitchOff switches the machine off behind everybody's back.
+	SwitchOff func(t *testing.T, systemID string)
 	// FailMachine lets MAAS call the deployment of the machine failed.
 	FailMachine func(t *testing.T, systemID string)
 	// AddAllocation lets the agent name hold one more machine than the service knows of.
@@ -90,6 +92,7 @@ func RunContract(t *testing.T, start func(t *testing.T) Harness) {
 		{"X8.1_EnsureEndpoint_keeps_exactly_the_addresses", (*suite).ensureEndpoint},
 		{"GetEndpoint_and_DeleteEndpoint_of_what_is_not_there", (*suite).absentEndpoint},
 		{"TakeOverMachine_takes_what_is_proved_and_nothing_else", (*suite).takeOver},
+		{"X3.8_PowerOnMachine_switches_on_what_was_deployed_and_nothing_else", (*suite).powerOn},
 		{"ListZones_ListResourcePools_ListSubnets_ListImages_GetRegion", (*suite).lists},
 		{"every_call_is_validated", (*suite).validation},
 		{"MAAS_that_is_silent_is_Unavailable_and_GetRegion_says_so", (*suite).silentMAAS},

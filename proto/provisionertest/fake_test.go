@@ -27,6 +27,10 @@ func harness(t *testing.T, config provisionertest.Config) provisionertest.Harnes
 			fake.FailNextAfterEffect("ComposeVM", errors.New("the connection broke"))
 		},
 		LockMachine: func(t *testing.T, id string, locked bool) { t.Helper(); must(t, fake.SetLocked(id, locked)) },
+		SwitchOff: func(t *testing.T, id string) {
+			t.Helper()
+			must(t, fake.SetPower(id, lxdprovisionerv1.PowerState_POWER_STATE_OFF))
+		},
 		FailMachine: func(t *testing.T, id string) {
 			t.Helper()
 			must(t, fake.SetState(id, lxdprovisionerv1.MachineState_MACHINE_STATE_FAILED, "curtin failed"))

@@ -1391,6 +1391,116 @@ func (x *TakeOverMachineResponse) GetMachine() *Machine {
 	return nil
 }
 
+// PowerOnMachineRequest names a machine that was deployed for its owner.
+type PowerOnMachineRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required. MAAS's system id.
+	SystemId string `protobuf:"bytes,1,opt,name=system_id,json=systemId,proto3" json:"system_id,omitempty"`
+	// Required. For whom it was deployed; the mark in MAAS is compared with it.
+	Owner         *Owner `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PowerOnMachineRequest) Reset() {
+	*x = PowerOnMachineRequest{}
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerOnMachineRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerOnMachineRequest) ProtoMessage() {}
+
+func (x *PowerOnMachineRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerOnMachineRequest.ProtoReflect.Descriptor instead.
+func (*PowerOnMachineRequest) Descriptor() ([]byte, []int) {
+	return file_lxdprovisioner_v1_region_provisioner_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PowerOnMachineRequest) GetSystemId() string {
+	if x != nil {
+		return x.SystemId
+	}
+	return ""
+}
+
+func (x *PowerOnMachineRequest) GetOwner() *Owner {
+	if x != nil {
+		return x.Owner
+	}
+	return nil
+}
+
+// PowerOnMachineResponse says what was done.
+type PowerOnMachineResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether MAAS was told to switch the machine on. Its power state changes some time after that.
+	Sent bool `protobuf:"varint,1,opt,name=sent,proto3" json:"sent,omitempty"`
+	// The machine as MAAS last told of it.
+	Status        *MachineStatus `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PowerOnMachineResponse) Reset() {
+	*x = PowerOnMachineResponse{}
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PowerOnMachineResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PowerOnMachineResponse) ProtoMessage() {}
+
+func (x *PowerOnMachineResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_lxdprovisioner_v1_region_provisioner_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PowerOnMachineResponse.ProtoReflect.Descriptor instead.
+func (*PowerOnMachineResponse) Descriptor() ([]byte, []int) {
+	return file_lxdprovisioner_v1_region_provisioner_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PowerOnMachineResponse) GetSent() bool {
+	if x != nil {
+		return x.Sent
+	}
+	return false
+}
+
+func (x *PowerOnMachineResponse) GetStatus() *MachineStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
 var File_lxdprovisioner_v1_region_provisioner_proto protoreflect.FileDescriptor
 
 const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
@@ -1474,13 +1584,19 @@ const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\x05names\x18\x04 \x03(\tB\b\xbaH\x05\x92\x01\x02\x10\x10R\x05names\"v\n" +
 	"\x17TakeOverMachineResponse\x12%\n" +
 	"\x02vm\x18\x01 \x01(\v2\x15.lxdprovisioner.v1.VMR\x02vm\x124\n" +
-	"\amachine\x18\x02 \x01(\v2\x1a.lxdprovisioner.v1.MachineR\amachine*o\n" +
+	"\amachine\x18\x02 \x01(\v2\x1a.lxdprovisioner.v1.MachineR\amachine\"\x85\x01\n" +
+	"\x15PowerOnMachineRequest\x124\n" +
+	"\tsystem_id\x18\x01 \x01(\tB\x17\xbaH\x14r\x122\x10^[a-z0-9]{1,64}$R\bsystemId\x126\n" +
+	"\x05owner\x18\x02 \x01(\v2\x18.lxdprovisioner.v1.OwnerB\x06\xbaH\x03\xc8\x01\x01R\x05owner\"f\n" +
+	"\x16PowerOnMachineResponse\x12\x12\n" +
+	"\x04sent\x18\x01 \x01(\bR\x04sent\x128\n" +
+	"\x06status\x18\x02 \x01(\v2 .lxdprovisioner.v1.MachineStatusR\x06status*o\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CAPABILITY_LXD_VMS\x10\x01\x12\x19\n" +
 	"\x15CAPABILITY_BARE_METAL\x10\x02\x12\x12\n" +
-	"\x0eCAPABILITY_DNS\x10\x032\x82\a\n" +
+	"\x0eCAPABILITY_DNS\x10\x032\xe9\a\n" +
 	"\x11RegionProvisioner\x12e\n" +
 	"\x0eEnsureEndpoint\x12(.lxdprovisioner.v1.EnsureEndpointRequest\x1a).lxdprovisioner.v1.EnsureEndpointResponse\x12\\\n" +
 	"\vGetEndpoint\x12%.lxdprovisioner.v1.GetEndpointRequest\x1a&.lxdprovisioner.v1.GetEndpointResponse\x12e\n" +
@@ -1491,7 +1607,8 @@ const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\n" +
 	"ListImages\x12$.lxdprovisioner.v1.ListImagesRequest\x1a%.lxdprovisioner.v1.ListImagesResponse\x12V\n" +
 	"\tGetRegion\x12#.lxdprovisioner.v1.GetRegionRequest\x1a$.lxdprovisioner.v1.GetRegionResponse\x12h\n" +
-	"\x0fTakeOverMachine\x12).lxdprovisioner.v1.TakeOverMachineRequest\x1a*.lxdprovisioner.v1.TakeOverMachineResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
+	"\x0fTakeOverMachine\x12).lxdprovisioner.v1.TakeOverMachineRequest\x1a*.lxdprovisioner.v1.TakeOverMachineResponse\x12e\n" +
+	"\x0ePowerOnMachine\x12(.lxdprovisioner.v1.PowerOnMachineRequest\x1a).lxdprovisioner.v1.PowerOnMachineResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
 
 var (
 	file_lxdprovisioner_v1_region_provisioner_proto_rawDescOnce sync.Once
@@ -1506,7 +1623,7 @@ func file_lxdprovisioner_v1_region_provisioner_proto_rawDescGZIP() []byte {
 }
 
 var file_lxdprovisioner_v1_region_provisioner_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_lxdprovisioner_v1_region_provisioner_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_lxdprovisioner_v1_region_provisioner_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_lxdprovisioner_v1_region_provisioner_proto_goTypes = []any{
 	(Capability)(0),                   // 0: lxdprovisioner.v1.Capability
 	(*EndpointRef)(nil),               // 1: lxdprovisioner.v1.EndpointRef
@@ -1533,9 +1650,12 @@ var file_lxdprovisioner_v1_region_provisioner_proto_goTypes = []any{
 	(*GetRegionResponse)(nil),         // 22: lxdprovisioner.v1.GetRegionResponse
 	(*TakeOverMachineRequest)(nil),    // 23: lxdprovisioner.v1.TakeOverMachineRequest
 	(*TakeOverMachineResponse)(nil),   // 24: lxdprovisioner.v1.TakeOverMachineResponse
-	(*Owner)(nil),                     // 25: lxdprovisioner.v1.Owner
-	(*VM)(nil),                        // 26: lxdprovisioner.v1.VM
-	(*Machine)(nil),                   // 27: lxdprovisioner.v1.Machine
+	(*PowerOnMachineRequest)(nil),     // 25: lxdprovisioner.v1.PowerOnMachineRequest
+	(*PowerOnMachineResponse)(nil),    // 26: lxdprovisioner.v1.PowerOnMachineResponse
+	(*Owner)(nil),                     // 27: lxdprovisioner.v1.Owner
+	(*VM)(nil),                        // 28: lxdprovisioner.v1.VM
+	(*Machine)(nil),                   // 29: lxdprovisioner.v1.Machine
+	(*MachineStatus)(nil),             // 30: lxdprovisioner.v1.MachineStatus
 }
 var file_lxdprovisioner_v1_region_provisioner_proto_depIdxs = []int32{
 	1,  // 0: lxdprovisioner.v1.Endpoint.ref:type_name -> lxdprovisioner.v1.EndpointRef
@@ -1549,32 +1669,36 @@ var file_lxdprovisioner_v1_region_provisioner_proto_depIdxs = []int32{
 	17, // 8: lxdprovisioner.v1.ListSubnetsResponse.subnets:type_name -> lxdprovisioner.v1.Subnet
 	20, // 9: lxdprovisioner.v1.ListImagesResponse.images:type_name -> lxdprovisioner.v1.AvailableImage
 	0,  // 10: lxdprovisioner.v1.GetRegionResponse.capabilities:type_name -> lxdprovisioner.v1.Capability
-	25, // 11: lxdprovisioner.v1.TakeOverMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
-	26, // 12: lxdprovisioner.v1.TakeOverMachineResponse.vm:type_name -> lxdprovisioner.v1.VM
-	27, // 13: lxdprovisioner.v1.TakeOverMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
-	3,  // 14: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:input_type -> lxdprovisioner.v1.EnsureEndpointRequest
-	5,  // 15: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:input_type -> lxdprovisioner.v1.GetEndpointRequest
-	7,  // 16: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:input_type -> lxdprovisioner.v1.DeleteEndpointRequest
-	9,  // 17: lxdprovisioner.v1.RegionProvisioner.ListZones:input_type -> lxdprovisioner.v1.ListZonesRequest
-	12, // 18: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:input_type -> lxdprovisioner.v1.ListResourcePoolsRequest
-	15, // 19: lxdprovisioner.v1.RegionProvisioner.ListSubnets:input_type -> lxdprovisioner.v1.ListSubnetsRequest
-	18, // 20: lxdprovisioner.v1.RegionProvisioner.ListImages:input_type -> lxdprovisioner.v1.ListImagesRequest
-	21, // 21: lxdprovisioner.v1.RegionProvisioner.GetRegion:input_type -> lxdprovisioner.v1.GetRegionRequest
-	23, // 22: lxdprovisioner.v1.RegionProvisioner.TakeOverMachine:input_type -> lxdprovisioner.v1.TakeOverMachineRequest
-	4,  // 23: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:output_type -> lxdprovisioner.v1.EnsureEndpointResponse
-	6,  // 24: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:output_type -> lxdprovisioner.v1.GetEndpointResponse
-	8,  // 25: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:output_type -> lxdprovisioner.v1.DeleteEndpointResponse
-	10, // 26: lxdprovisioner.v1.RegionProvisioner.ListZones:output_type -> lxdprovisioner.v1.ListZonesResponse
-	13, // 27: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:output_type -> lxdprovisioner.v1.ListResourcePoolsResponse
-	16, // 28: lxdprovisioner.v1.RegionProvisioner.ListSubnets:output_type -> lxdprovisioner.v1.ListSubnetsResponse
-	19, // 29: lxdprovisioner.v1.RegionProvisioner.ListImages:output_type -> lxdprovisioner.v1.ListImagesResponse
-	22, // 30: lxdprovisioner.v1.RegionProvisioner.GetRegion:output_type -> lxdprovisioner.v1.GetRegionResponse
-	24, // 31: lxdprovisioner.v1.RegionProvisioner.TakeOverMachine:output_type -> lxdprovisioner.v1.TakeOverMachineResponse
-	23, // [23:32] is the sub-list for method output_type
-	14, // [14:23] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	27, // 11: lxdprovisioner.v1.TakeOverMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
+	28, // 12: lxdprovisioner.v1.TakeOverMachineResponse.vm:type_name -> lxdprovisioner.v1.VM
+	29, // 13: lxdprovisioner.v1.TakeOverMachineResponse.machine:type_name -> lxdprovisioner.v1.Machine
+	27, // 14: lxdprovisioner.v1.PowerOnMachineRequest.owner:type_name -> lxdprovisioner.v1.Owner
+	30, // 15: lxdprovisioner.v1.PowerOnMachineResponse.status:type_name -> lxdprovisioner.v1.MachineStatus
+	3,  // 16: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:input_type -> lxdprovisioner.v1.EnsureEndpointRequest
+	5,  // 17: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:input_type -> lxdprovisioner.v1.GetEndpointRequest
+	7,  // 18: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:input_type -> lxdprovisioner.v1.DeleteEndpointRequest
+	9,  // 19: lxdprovisioner.v1.RegionProvisioner.ListZones:input_type -> lxdprovisioner.v1.ListZonesRequest
+	12, // 20: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:input_type -> lxdprovisioner.v1.ListResourcePoolsRequest
+	15, // 21: lxdprovisioner.v1.RegionProvisioner.ListSubnets:input_type -> lxdprovisioner.v1.ListSubnetsRequest
+	18, // 22: lxdprovisioner.v1.RegionProvisioner.ListImages:input_type -> lxdprovisioner.v1.ListImagesRequest
+	21, // 23: lxdprovisioner.v1.RegionProvisioner.GetRegion:input_type -> lxdprovisioner.v1.GetRegionRequest
+	23, // 24: lxdprovisioner.v1.RegionProvisioner.TakeOverMachine:input_type -> lxdprovisioner.v1.TakeOverMachineRequest
+	25, // 25: lxdprovisioner.v1.RegionProvisioner.PowerOnMachine:input_type -> lxdprovisioner.v1.PowerOnMachineRequest
+	4,  // 26: lxdprovisioner.v1.RegionProvisioner.EnsureEndpoint:output_type -> lxdprovisioner.v1.EnsureEndpointResponse
+	6,  // 27: lxdprovisioner.v1.RegionProvisioner.GetEndpoint:output_type -> lxdprovisioner.v1.GetEndpointResponse
+	8,  // 28: lxdprovisioner.v1.RegionProvisioner.DeleteEndpoint:output_type -> lxdprovisioner.v1.DeleteEndpointResponse
+	10, // 29: lxdprovisioner.v1.RegionProvisioner.ListZones:output_type -> lxdprovisioner.v1.ListZonesResponse
+	13, // 30: lxdprovisioner.v1.RegionProvisioner.ListResourcePools:output_type -> lxdprovisioner.v1.ListResourcePoolsResponse
+	16, // 31: lxdprovisioner.v1.RegionProvisioner.ListSubnets:output_type -> lxdprovisioner.v1.ListSubnetsResponse
+	19, // 32: lxdprovisioner.v1.RegionProvisioner.ListImages:output_type -> lxdprovisioner.v1.ListImagesResponse
+	22, // 33: lxdprovisioner.v1.RegionProvisioner.GetRegion:output_type -> lxdprovisioner.v1.GetRegionResponse
+	24, // 34: lxdprovisioner.v1.RegionProvisioner.TakeOverMachine:output_type -> lxdprovisioner.v1.TakeOverMachineResponse
+	26, // 35: lxdprovisioner.v1.RegionProvisioner.PowerOnMachine:output_type -> lxdprovisioner.v1.PowerOnMachineResponse
+	26, // [26:36] is the sub-list for method output_type
+	16, // [16:26] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_lxdprovisioner_v1_region_provisioner_proto_init() }
@@ -1593,7 +1717,7 @@ func file_lxdprovisioner_v1_region_provisioner_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lxdprovisioner_v1_region_provisioner_proto_rawDesc), len(file_lxdprovisioner_v1_region_provisioner_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	RegionProvisioner_ListImages_FullMethodName        = "/lxdprovisioner.v1.RegionProvisioner/ListImages"
 	RegionProvisioner_GetRegion_FullMethodName         = "/lxdprovisioner.v1.RegionProvisioner/GetRegion"
 	RegionProvisioner_TakeOverMachine_FullMethodName   = "/lxdprovisioner.v1.RegionProvisioner/TakeOverMachine"
+	RegionProvisioner_PowerOnMachine_FullMethodName    = "/lxdprovisioner.v1.RegionProvisioner/PowerOnMachine"
 )
 
 // RegionProvisionerClient is the client API for RegionProvisioner service.
@@ -72,6 +73,17 @@ type RegionProvisionerClient interface {
 	// (NAME_TAKEN: it is held by another user, marked for another owner, has none of the names, or is
 	// not deployed), UNAVAILABLE. Takes below a second.
 	TakeOverMachine(ctx context.Context, in *TakeOverMachineRequest, opts ...grpc.CallOption) (*TakeOverMachineResponse, error)
+	// PowerOnMachine switches on a machine of the owner that was deployed and was found off. May be
+	// repeated: one that is Deployed and not off by MAAS's last sight is answered as it is, and nothing
+	// is sent. Nothing is sent either to a machine that is not Deployed, since MAAS would deploy its default
+	// image, or that runs from memory, since it would come back as another one. MAAS drops the user
+	// data that it has stored for the machine. Codes: NOT_FOUND (MACHINE_NOT_FOUND), ALREADY_EXISTS
+	// (NAME_TAKEN: it is not proved to be the owner's), ABORTED of kind Busy (NOT_READY: it is not
+	// Deployed; MACHINE_LOCKED), UNIMPLEMENTED (NOT_SUPPORTED: it runs from memory), UNAVAILABLE
+	// (OUTCOME_UNKNOWN: its host or power driver does not answer, for example). Once sent it is
+	// finished even if the caller is gone; it takes seconds, up to 150 s, and a caller whose deadline
+	// comes first gets NOT_READY.
+	PowerOnMachine(ctx context.Context, in *PowerOnMachineRequest, opts ...grpc.CallOption) (*PowerOnMachineResponse, error)
 }
 
 type regionProvisionerClient struct {
@@ -172,6 +184,16 @@ func (c *regionProvisionerClient) TakeOverMachine(ctx context.Context, in *TakeO
 	return out, nil
 }
 
+func (c *regionProvisionerClient) PowerOnMachine(ctx context.Context, in *PowerOnMachineRequest, opts ...grpc.CallOption) (*PowerOnMachineResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PowerOnMachineResponse)
+	err := c.cc.Invoke(ctx, RegionProvisioner_PowerOnMachine_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegionProvisionerServer is the server API for RegionProvisioner service.
 // All implementations must embed UnimplementedRegionProvisionerServer
 // for forward compatibility.
@@ -214,6 +236,17 @@ type RegionProvisionerServer interface {
 	// (NAME_TAKEN: it is held by another user, marked for another owner, has none of the names, or is
 	// not deployed), UNAVAILABLE. Takes below a second.
 	TakeOverMachine(context.Context, *TakeOverMachineRequest) (*TakeOverMachineResponse, error)
+	// PowerOnMachine switches on a machine of the owner that was deployed and was found off. May be
+	// repeated: one that is Deployed and not off by MAAS's last sight is answered as it is, and nothing
+	// is sent. Nothing is sent either to a machine that is not Deployed, since MAAS would deploy its default
+	// image, or that runs from memory, since it would come back as another one. MAAS drops the user
+	// data that it has stored for the machine. Codes: NOT_FOUND (MACHINE_NOT_FOUND), ALREADY_EXISTS
+	// (NAME_TAKEN: it is not proved to be the owner's), ABORTED of kind Busy (NOT_READY: it is not
+	// Deployed; MACHINE_LOCKED), UNIMPLEMENTED (NOT_SUPPORTED: it runs from memory), UNAVAILABLE
+	// (OUTCOME_UNKNOWN: its host or power driver does not answer, for example). Once sent it is
+	// finished even if the caller is gone; it takes seconds, up to 150 s, and a caller whose deadline
+	// comes first gets NOT_READY.
+	PowerOnMachine(context.Context, *PowerOnMachineRequest) (*PowerOnMachineResponse, error)
 	mustEmbedUnimplementedRegionProvisionerServer()
 }
 
@@ -250,6 +283,9 @@ func (UnimplementedRegionProvisionerServer) GetRegion(context.Context, *GetRegio
 }
 func (UnimplementedRegionProvisionerServer) TakeOverMachine(context.Context, *TakeOverMachineRequest) (*TakeOverMachineResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TakeOverMachine not implemented")
+}
+func (UnimplementedRegionProvisionerServer) PowerOnMachine(context.Context, *PowerOnMachineRequest) (*PowerOnMachineResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PowerOnMachine not implemented")
 }
 func (UnimplementedRegionProvisionerServer) mustEmbedUnimplementedRegionProvisionerServer() {}
 func (UnimplementedRegionProvisionerServer) testEmbeddedByValue()                           {}
@@ -434,6 +470,24 @@ func _RegionProvisioner_TakeOverMachine_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegionProvisioner_PowerOnMachine_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PowerOnMachineRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegionProvisionerServer).PowerOnMachine(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegionProvisioner_PowerOnMachine_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegionProvisionerServer).PowerOnMachine(ctx, req.(*PowerOnMachineRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegionProvisioner_ServiceDesc is the grpc.ServiceDesc for RegionProvisioner service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -476,6 +530,10 @@ var RegionProvisioner_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "TakeOverMachine",
 			Handler:    _RegionProvisioner_TakeOverMachine_Handler,
+		},
+		{
+			MethodName: "PowerOnMachine",
+			Handler:    _RegionProvisioner_PowerOnMachine_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

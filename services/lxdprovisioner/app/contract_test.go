@@ -39,6 +39,10 @@ func TestService_keeps_the_contract(t *testing.T) {
 				op := map[bool]string{true: "lock", false: "unlock"}[locked]
 				r.ask(t, "machines/"+systemID+"/?op="+op, nil)
 			},
+			SwitchOff: func(t *testing.T, systemID string) {
+				t.Helper()
+				r.ask(t, "machines/"+systemID+"/?op=power_off", nil)
+			},
 			FailMachine: func(t *testing.T, systemID string) {
 				t.Helper()
 				require.NoError(t, r.AddFaults(maassim.Fault{Operation: "machines.deploy", Machine: systemID, Effect: maassim.EffectFail}))

@@ -71,6 +71,10 @@ var calls = map[string]call{
 		_, err := c.Release(ctx, "abc123", "done")
 		return err
 	},
+	"machines.power_on": func(ctx context.Context, c *maas.Client) error {
+		_, err := c.PowerOn(ctx, "abc123")
+		return err
+	},
 	"machines.abort":  func(ctx context.Context, c *maas.Client) error { return c.Abort(ctx, "abc123", "") },
 	"machines.delete": func(ctx context.Context, c *maas.Client) error { return c.DeleteMachine(ctx, "vmhost/3", "abc123") },
 	"machines.update": func(ctx context.Context, c *maas.Client) error { return c.DisableSwap(ctx, "abc123") },

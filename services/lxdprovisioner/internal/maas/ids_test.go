@@ -36,6 +36,10 @@ var bySystemID = map[string]func(ctx context.Context, c *maas.Client, id string)
 		return err
 	},
 	"abort": func(ctx context.Context, c *maas.Client, id string) error { return c.Abort(ctx, id, "") },
+	"power_on": func(ctx context.Context, c *maas.Client, id string) error {
+		_, err := c.PowerOn(ctx, id)
+		return err
+	},
 	"power": func(ctx context.Context, c *maas.Client, id string) error {
 		_, err := c.QueryPower(ctx, "", id)
 		return err

@@ -97,6 +97,7 @@ var (
 	opRelease  = known(operation{name: "machines.release", method: http.MethodPost, path: "machines/{}", op: "release", class: long})
 	opAbort    = known(operation{name: "machines.abort", method: http.MethodPost, path: "machines/{}", op: "abort"})
 	opPower    = known(operation{name: "machines.query_power_state", method: http.MethodGet, path: "machines/{}", op: "query_power_state", class: long, unrepeated: true})
+	opPowerOn  = known(operation{name: "machines.power_on", method: http.MethodPost, path: "machines/{}", op: "power_on", class: long})
 	opSwap     = known(operation{name: "machines.update", method: http.MethodPut, path: "machines/{}"})
 	opDelete   = known(operation{name: "machines.delete", method: http.MethodDelete, path: "machines/{}", class: long, silent: true})
 

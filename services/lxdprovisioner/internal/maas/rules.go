@@ -25,7 +25,7 @@ type rule struct {
 
 var (
 	onCompose = []string{opCompose.name}
-	onMachine = []string{opDelete.name, opDeploy.name, opRelease.name, opAbort.name, opAnnotate.name, opLink.name, opSwap.name}
+	onMachine = []string{opDelete.name, opDeploy.name, opRelease.name, opAbort.name, opAnnotate.name, opLink.name, opSwap.name, opPowerOn.name}
 	onVMHosts = []string{opVMHosts.name, opVMHost.name, opVMHostParams.name, opRefresh.name, opCompose.name}
 	onLXD     = []string{opCompose.name, opRefresh.name}
 	onLists   = []string{opMachines.name, opByName.name, opAllocate.name, opClaim.name}

@@ -63,7 +63,7 @@ var anySentences = []sentence{
 	{"any_change_times_out_in_the_region", "machines.deploy machines.release machines.delete vm-hosts.compose vm-hosts.refresh", nil, answer{504, plain, "", "timed out"}, "Unavailable OUTCOME_UNKNOWN"},
 	{"any_500_of_a_read", "machines.read machines.list", nil, answer{500, plain, "", ""}, "Unavailable MAAS_UNAVAILABLE"},
 	{
-		"X3.6_any_500_after_the_commit", "machines.deploy machines.release machines.delete machines.abort machines.claim interfaces.link_subnet vm-hosts.compose vm-hosts.refresh dnsresources.delete", nil,
+		"X3.6_any_500_after_the_commit", "machines.deploy machines.release machines.delete machines.abort machines.power_on machines.claim interfaces.link_subnet vm-hosts.compose vm-hosts.refresh dnsresources.delete", nil,
 		answer{500, plain, "", "Failed to connect to the power driver"},
 		"Unavailable OUTCOME_UNKNOWN",
 	},

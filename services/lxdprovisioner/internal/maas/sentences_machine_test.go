@@ -9,9 +9,19 @@ const (
 
 // machineSentences are said of machines.
 var machineSentences = []sentence{
+	{
+		"X3.6_power_action_in_the_way_after_the_commit_3.4", "machines.deploy machines.release machines.abort", nil,
+		answer{503, plain, "", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
+		"Busy NOT_READY",
+	},
+	{
+		"X3.6_power_action_in_the_way_that_asks_to_come_again_3.4", "machines.deploy machines.release machines.abort", nil,
+		answer{503, plain, "10", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
+		"Busy NOT_READY",
+	},
 	{"X4.5_machine_absent", "machines.read", []int{78, 204, 273, 509, 535}, answer{}, "NotFound MACHINE_NOT_FOUND"},
 	{"machine_absent_for_a_change", deploying, []int{136}, answer{}, "NotFound MACHINE_NOT_FOUND"},
-	{"machine_absent_for_other_changes", "machines.release machines.annotate machines.update machines.query_power_state", nil, answer{404, "text/plain", "", "No Machine matches the given query."}, "NotFound MACHINE_NOT_FOUND"},
+	{"machine_absent_for_other_changes", "machines.release machines.annotate machines.update machines.query_power_state machines.power_on", nil, answer{404, "text/plain", "", "No Machine matches the given query."}, "NotFound MACHINE_NOT_FOUND"},
 	{"X4.3_machine_gone_already", deleting, []int{203, 287}, answer{}, "NotFound MACHINE_NOT_FOUND"},
 
 	{"zone_unknown", "machines.list", []int{94}, answer{}, "NoCandidate ZONE_NOT_FOUND"},
@@ -40,6 +50,7 @@ var machineSentences = []sentence{
 	{"X4.2_locked_or_anothers_deploy", deploying, []int{137}, answer{}, "Busy MACHINE_LOCKED"},
 	{"X4.2_locked_or_anothers_delete", deleting, []int{176, 201}, answer{}, "Busy MACHINE_LOCKED"},
 	{"X4.2_locked_or_anothers_release", "machines.release", []int{175, 181}, answer{}, "Busy MACHINE_LOCKED"},
+	{"X4.2_locked_or_anothers_power_on", "machines.power_on", nil, answer{403, plain, "", ""}, "Busy MACHINE_LOCKED"},
 	{"X3.6_deploying_already", deploying, []int{132, 133, 268, 567}, answer{}, "Busy NOT_READY"},
 	{"X3.6_deployed_already", deploying, nil, answer{409, plain, "", "Can't deploy a machine that is in the 'Deployed' state"}, "Busy NOT_READY"},
 	{"X3.6_in_another_state", deploying, []int{135, 196}, answer{}, "Busy NOT_READY"},
@@ -60,6 +71,7 @@ var machineSentences = []sentence{
 
 	{"release_while_commissioning", "machines.release", nil, answer{409, plain, "", "Machine cannot be released in its current state ('Commissioning')."}, "Busy NOT_READY"},
 	{"release_of_a_host_with_VM_hosts", "machines.release", nil, answer{400, plain, "", "The following VM hosts must be removed first: lxd-11"}, "Invalid BAD_REQUEST"},
+	{"X3.8_power_on_of_what_nobody_holds", "machines.power_on", nil, answer{409, plain, "", "Can't start node: it hasn't been allocated."}, "Busy NOT_READY"},
 	{"abort_of_nothing", "machines.abort", []int{185}, answer{}, "Busy NOT_READY"},
 	{"X4.1_delete_of_a_host_with_VM_hosts", deleting, []int{207}, answer{}, "Invalid BAD_REQUEST"},
 }

@@ -78,6 +78,8 @@ func TestSuccess_of_another_thing_or_in_another_state_is_not_believed(t *testing
 		{"machines.claim", machineJSON, "status is not what the request leads to"},
 		{"machines.allocate", machineJSON, "status is not what the request leads to"},
 		{"machines.deploy", claimedJSON, "status is not what the request leads to"},
+		{"machines.power_on", strange, "system_id is another's"},
+		{"machines.power_on", `{"system_id": "abc123", "hostname": "cp-0", "status": 9}`, "status is not what the request leads to"},
 		{"machines.release", deployed, "status is not what the request leads to"},
 		{"vm-hosts.read", `{"id": 4, "name": "lxd-2"}`, "id is another's"},
 		{"vm-hosts.refresh", `{"id": 4, "name": "lxd-2"}`, "id is another's"},
@@ -101,7 +103,7 @@ func TestSuccess_is_believed_in_every_state_that_the_request_leads_to(t *testing
 	t.Parallel()
 	for op, statuses := range map[string][]string{
 		"machines.claim": {"10"}, "machines.allocate": {"10"}, "machines.deploy": {"9", "6"}, "machines.release": {"12", "14", "4", "0"},
-		"machines.annotate": {"10", "6", "9", "1"}, "machines.abort": {"9", "10", "1", "0"}, "machines.update": {"10"},
+		"machines.annotate": {"10", "6", "9", "1"}, "machines.abort": {"9", "10", "1", "0"}, "machines.update": {"10"}, "machines.power_on": {"6"},
 	} {
 		for _, status := range statuses {
 			g := serve(t, answer{200, form, "", `{"system_id": "abc123", "hostname": "cp-0", "status": ` + status + `}`})

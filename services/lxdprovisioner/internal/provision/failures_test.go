@@ -153,7 +153,7 @@ func TestVM_that_somebody_switches_off(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, inventory.PowerOff, again.Power)
 	}
-	assert.Zero(t, w.sim.Requests()["machines.power_on"], "X3.8 switching on wipes the stored user data, or deploys the default image")
+	assert.Zero(t, w.sim.Requests()["machines.power_on"], "X3.8 reading and deploying switch nothing on")
 	assert.Equal(t, 1, w.sim.Requests()["machines.deploy"], "X3.7 a deployed VM is not deployed again")
 	req.Attempt.Settled = true
 	w.deleteAs("deleted", req)

@@ -102,6 +102,8 @@ type Deployments interface {
 	Deploy(ctx context.Context, systemID string, d Deployment) (inventory.Machine, error)
 	// DisableSwap makes the next deployment come without a swap file.
 	DisableSwap(ctx context.Context, systemID string) error
+	// PowerOn switches a Deployed machine on; a repeat does it again.
+	PowerOn(ctx context.Context, systemID string) (inventory.Machine, error)
 	// Abort ends a commissioning or deployment.
 	Abort(ctx context.Context, systemID, comment string) error
 	// Release releases a machine; may be repeated.

@@ -3,6 +3,7 @@ package provision
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,6 +15,8 @@ import (
 type MAASRegion struct {
 	cfg     Config
 	writing *flights[written]
+	// starting switches machines on.
+	starting *flights[PoweredOn]
 	// records lets one write of a record run at a time.
 	records *lanes
 }
@@ -25,14 +28,14 @@ func NewMAASRegion(cfg Config) *MAASRegion {
 	if cfg.Snapshot == nil {
 		cfg.Snapshot = cfg.Backend.Hosts
 	}
-	return &MAASRegion{cfg: cfg, writing: newFlights[written](cfg), records: newLanes()}
+	return &MAASRegion{cfg: cfg, writing: newFlights[written](cfg), starting: newFlights[PoweredOn](cfg), records: newLanes()}
 }
 
-// Drain waits for writes that run on without their caller, at most Timing.DrainLimit.
+// Drain waits for changes that run on without their caller, at most Timing.DrainLimit.
 func (r *MAASRegion) Drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timing.DrainLimit)
 	defer cancel()
-	return r.writing.drain(ctx)
+	return errors.Join(r.writing.drain(ctx), r.starting.drain(ctx))
 }
 
 // Zones lists the availability zones by name, and which of them have an LXD host. A MAAS without VM

@@ -56,6 +56,7 @@ type Region interface {
 	Images(ctx context.Context) ([]inventory.Image, error)
 	Region(ctx context.Context) provision.Region
 	TakeOver(ctx context.Context, req provision.TakeOverRequest) (provision.Taken, error)
+	PowerOn(ctx context.Context, systemID string, owner provision.Owner) (provision.PoweredOn, error)
 }
 
 // Config is what the server needs; all of it is required.

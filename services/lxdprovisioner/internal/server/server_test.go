@@ -44,6 +44,7 @@ type desk struct {
 	images    []inventory.Image
 	region    provision.Region
 	taken     provision.Taken
+	powered   provision.PoweredOn
 }
 
 // endpointRequest is what EnsureEndpoint is asked.
@@ -160,6 +161,16 @@ func (d *desk) TakeOver(_ context.Context, r provision.TakeOverRequest) (provisi
 	return d.taken, d.take(r)
 }
 
+// powerOnRequest is what PowerOn is asked.
+type powerOnRequest struct {
+	systemID string
+	owner    provision.Owner
+}
+
+func (d *desk) PowerOn(_ context.Context, systemID string, owner provision.Owner) (provision.PoweredOn, error) {
+	return d.powered, d.take(powerOnRequest{systemID, owner})
+}
+
 // dial serves the desk and connects to it.
 func dial(t *testing.T, d *desk) *grpc.ClientConn {
 	t.Helper()
@@ -181,7 +192,7 @@ func methods(t *testing.T) []protoreflect.MethodDescriptor {
 		}
 		return true
 	})
-	require.Len(t, all, 23, "a new RPC is served, and counted here")
+	require.Len(t, all, 24, "a new RPC is served, and counted here")
 	return all
 }
 
