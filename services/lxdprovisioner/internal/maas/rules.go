@@ -29,6 +29,7 @@ var (
 	onVMHosts = []string{opVMHosts.name, opVMHost.name, opVMHostParams.name, opRefresh.name, opCompose.name}
 	onLXD     = []string{opCompose.name, opRefresh.name}
 	onLists   = []string{opMachines.name, opByName.name, opAllocate.name, opClaim.name}
+	onPower   = []string{opDeploy.name, opRelease.name, opAbort.name, opPowerOn.name}
 	onRecords = []string{opRecordCreate.name, opRecordUpdate.name}
 	onLinks   = []string{opLink.name}
 )
@@ -126,6 +127,8 @@ var machineRules = []rule{
 
 	{ops: []string{opAnnotate.name}, status: http.StatusInternalServerError, text: "Invalid character in key name", kind: fault.Invalid, reason: fault.ReasonBadRequest},
 	{ops: []string{opLink.name}, status: http.StatusConflict, text: "reserved", kind: fault.Invalid, reason: fault.ReasonStaticIPTaken},
+	// MAAS 3.4 and 3.5 say so after the commit, and bring the machine back to the state of before: whoever comes again reads it first.
+	{ops: onPower, status: http.StatusServiceUnavailable, text: "another action is already in progress", kind: fault.Busy, reason: fault.ReasonNotReady},
 	{ops: onMachine, status: http.StatusConflict, text: ownBody, kind: fault.Busy, reason: fault.ReasonNotReady},
 }
 

@@ -54,11 +54,6 @@ var anySentences = []sentence{
 		answer{503, plain, "10", "Unable to connect to any rack controller ; no connections available."},
 		"Busy MAAS_BUSY",
 	},
-	{
-		"X3.6_any_power_action_in_the_way_after_the_commit_3.4", "machines.deploy machines.release machines.delete", nil,
-		answer{503, plain, "10", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
-		"Unavailable OUTCOME_UNKNOWN",
-	},
 	{"any_read_times_out_in_the_region", "machines.read machines.list vm-hosts.list", nil, answer{504, plain, "", "timed out"}, "Unavailable MAAS_UNAVAILABLE"},
 	{"any_change_times_out_in_the_region", "machines.deploy machines.release machines.delete vm-hosts.compose vm-hosts.refresh", nil, answer{504, plain, "", "timed out"}, "Unavailable OUTCOME_UNKNOWN"},
 	{"any_500_of_a_read", "machines.read machines.list", nil, answer{500, plain, "", ""}, "Unavailable MAAS_UNAVAILABLE"},

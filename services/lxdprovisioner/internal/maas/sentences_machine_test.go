@@ -9,16 +9,6 @@ const (
 
 // machineSentences are said of machines.
 var machineSentences = []sentence{
-	{
-		"X3.6_power_action_in_the_way_after_the_commit_3.4", "machines.deploy machines.release machines.abort", nil,
-		answer{503, plain, "", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
-		"Busy NOT_READY",
-	},
-	{
-		"X3.6_power_action_in_the_way_that_asks_to_come_again_3.4", "machines.deploy machines.release machines.abort", nil,
-		answer{503, plain, "10", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
-		"Busy NOT_READY",
-	},
 	{"X4.5_machine_absent", "machines.read", []int{78, 204, 273, 509, 535}, answer{}, "NotFound MACHINE_NOT_FOUND"},
 	{"machine_absent_for_a_change", deploying, []int{136}, answer{}, "NotFound MACHINE_NOT_FOUND"},
 	{"machine_absent_for_other_changes", "machines.release machines.annotate machines.update machines.query_power_state machines.power_on", nil, answer{404, "text/plain", "", "No Machine matches the given query."}, "NotFound MACHINE_NOT_FOUND"},
@@ -53,6 +43,16 @@ var machineSentences = []sentence{
 	{"X4.2_locked_or_anothers_power_on", "machines.power_on", nil, answer{403, plain, "", ""}, "Busy MACHINE_LOCKED"},
 	{"X3.6_deploying_already", deploying, []int{132, 133, 268, 567}, answer{}, "Busy NOT_READY"},
 	{"X3.6_deployed_already", deploying, nil, answer{409, plain, "", "Can't deploy a machine that is in the 'Deployed' state"}, "Busy NOT_READY"},
+	{
+		"X3.6_power_action_in_the_way_after_the_commit_3.4", "machines.deploy machines.release machines.abort machines.power_on", nil,
+		answer{503, plain, "", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
+		"Busy NOT_READY",
+	},
+	{
+		"X3.6_power_action_in_the_way_that_asks_to_come_again_3.4", "machines.deploy machines.release machines.abort machines.power_on", nil,
+		answer{503, plain, "10", "Unable to change power state to 'off' for node cp-0: another action is already in progress for that node."},
+		"Busy NOT_READY",
+	},
 	{"X3.6_in_another_state", deploying, []int{135, 196}, answer{}, "Busy NOT_READY"},
 	{"X3.1_someone_elses", deploying, nil, answer{409, plain, "", "Can't allocate a machine belonging to another user."}, "Conflict NAME_TAKEN"},
 	{"image_unknown", deploying, []int{130}, answer{}, "Invalid IMAGE_NOT_FOUND"},
