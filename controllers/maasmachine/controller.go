@@ -64,8 +64,9 @@ type Reconciler struct {
 	// Clock tells the time.
 	Clock func() time.Time
 
-	groups groupLocks
-	line   line
+	groups     groupLocks
+	line       line
+	controller controller.Controller
 }
 
 // SetupWithManager registers the reconciler and what wakes it.
@@ -90,7 +91,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 	if r.Watch != nil {
 		builder = builder.WatchesRawSource(r.Watch.Source())
 	}
-	if err := builder.Complete(ctx, r); err != nil {
+	if r.controller, err = builder.Build(ctx, r); err != nil {
 		return fmt.Errorf("set up the MaasMachine controller: %w", err)
 	}
 	return nil

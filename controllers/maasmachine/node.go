@@ -28,6 +28,9 @@ func (r *Reconciler) reconcileNode(ctx context.Context, s *scope) (step, error) 
 	if err != nil {
 		return step{}, fmt.Errorf("reach the workload cluster: %w", err)
 	}
+	if err := r.watchNodes(ctx, client.ObjectKeyFromObject(s.cluster)); err != nil {
+		return step{}, err
+	}
 	node, err := findNode(ctx, workload, s.found.status)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Looking for the Node")

@@ -88,3 +88,33 @@ func TestNode_X8_3_gets_the_provider_id_only_where_name_and_address_match(t *tes
 	assert.Empty(t, providerIDOf(t, bed, vm("other-address")))
 	bed.WaitCondition(t, bed.OfCluster, infrav1.APIServerAvailableCondition, infrav1.APIServerAvailableReason)
 }
+
+func TestNode_X8_3_wakes_its_machine(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	connectWorkload(t, bed)
+	bed.ProvisionCluster(t)
+	machines := map[string]*infrav1.MaasMachine{}
+	for _, name := range []string{"early", "late"} {
+		bed.CreateMachine(t, name, managertest.LXD())
+		machines[name] = bed.WaitProvisioned(t, name)
+	}
+	bed.StopManager()
+	create := func(name string) {
+		createNode(t, bed, machines[name].Status.VMName, "", machines[name].Status.Addresses[2].Address)
+	}
+	wait := func(name string) {
+		managertest.Eventually(t, func(c *managertest.Check) {
+			assert.Equal(c, *machines[name].Spec.ProviderID, providerIDOf(c, bed, machines[name].Status.VMName))
+		}, "the Node of "+name+" has the provider ID")
+	}
+	create("early")
+	options := bed.Options()
+	options.TimeScale = 1000 // the next look at a machine without a Node is hours away
+	bed.StartManagerWith(t, options)
+	wait("early")
+
+	create("late")
+
+	wait("late")
+}
