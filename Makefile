@@ -101,8 +101,9 @@ e2e: ## Carry real clusters: Cluster API's own managers, machines that run kubea
 		echo "make e2e makes namespaces, a bridge and mounts: it needs Linux and root; this is $$(uname -s) and user $$(id -un)"; exit 2; }
 	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 GOWORK=off go build -C test/e2e -o "$(CURDIR)/bin/" ./cmd/...
-	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
-		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --managers "$$managers" $(if $(KEEP),--keep) $(SCENARIOS)
+	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; before=$$(tools/realcluster/ensure.sh kubernetes-before) || exit 1; \
+		managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
+		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --kubernetes-before "$$before" --managers "$$managers" $(if $(KEEP),--keep) $(SCENARIOS)
 
 .PHONY: faults
 faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)

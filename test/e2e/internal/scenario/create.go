@@ -140,16 +140,21 @@ func (r *Run) goneFromKubernetes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return s.gone(ctx, r.management.Client)
+}
+
+// gone says what is left of the cluster in a management cluster.
+func (s *state) gone(ctx context.Context, c client.Reader) error {
 	if s.cluster != nil || s.controlPlane != nil || len(s.machines)+len(s.infra)+len(s.deployments) > 0 {
 		return fmt.Errorf("%d machines, %d MaasMachines and %d deployments are left; cluster: %t", len(s.machines), len(s.infra), len(s.deployments), s.cluster != nil)
 	}
 	var clusters infrav1.MaasClusterList
 	var secrets corev1.SecretList
-	if err := r.management.Client.List(ctx, &clusters, client.InNamespace(namespace)); err != nil {
+	if err := c.List(ctx, &clusters, client.InNamespace(namespace)); err != nil {
 		return err
 	}
 	ours := client.MatchingLabels{clusterv1.ClusterNameLabel: clusterName}
-	if err := r.management.Client.List(ctx, &secrets, client.InNamespace(namespace), ours); err != nil {
+	if err := c.List(ctx, &secrets, client.InNamespace(namespace), ours); err != nil {
 		return err
 	}
 	if len(clusters.Items)+len(secrets.Items) > 0 {

@@ -76,10 +76,13 @@ func (r *Run) identities() []string {
 
 // emptied wants nothing of the cluster left where it was moved away from.
 func (r *Run) emptied(ctx context.Context, source *management.Cluster) error {
-	target := r.management
-	r.management = source
-	defer func() { r.management = target }()
-	return r.await(ctx, "the source to be empty", r.goneFromKubernetes)
+	return r.await(ctx, "the source to be empty", func(ctx context.Context) error {
+		s, err := read(ctx, source.Client)
+		if err != nil {
+			return err
+		}
+		return s.gone(ctx, source.Client)
+	})
 }
 
 // clusterctl runs Cluster API's command line, which must not look for newer releases of itself.

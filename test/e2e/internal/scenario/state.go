@@ -26,7 +26,15 @@ type state struct {
 
 // look reads the state and puts what has changed in the time line.
 func (r *Run) look(ctx context.Context) (*state, error) {
-	c := r.management.Client
+	s, err := read(ctx, r.management.Client)
+	if err == nil {
+		r.tell(s)
+	}
+	return s, err
+}
+
+// read reads the state of one management cluster.
+func read(ctx context.Context, c client.Reader) (*state, error) {
 	s := &state{cluster: &clusterv1.Cluster{}, controlPlane: &controlplanev1.KubeadmControlPlane{}, infra: make(map[string]infrav1.MaasMachine)}
 	if err := c.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName}, s.cluster); client.IgnoreNotFound(err) != nil {
 		return nil, err
@@ -50,7 +58,6 @@ func (r *Run) look(ctx context.Context) (*state, error) {
 	for _, m := range infra.Items {
 		s.infra[m.Name] = m
 	}
-	r.tell(s)
 	return s, nil
 }
 
