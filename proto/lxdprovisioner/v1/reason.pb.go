@@ -110,6 +110,8 @@ const (
 	Reason_REASON_NETWORK_REFUSED Reason = 64
 	// Kind Refused: the VM failed before it was ever deployed and has been deleted; open a new attempt.
 	Reason_REASON_VM_DEPLOYMENT_FAILED Reason = 65
+	// Kind Refused: LXD 6.7 and later refuse what MAAS sends when it composes; nothing was made.
+	Reason_REASON_LXD_TOO_NEW_FOR_MAAS Reason = 66
 	// Kind Unavailable: MAAS doesn't answer. What was sent may have been done.
 	Reason_REASON_MAAS_UNAVAILABLE Reason = 70
 	// Kind Unavailable: MAAS reports a fault after which the outcome must be read.
@@ -174,6 +176,7 @@ var (
 		63:  "REASON_STORAGE_EXHAUSTED",
 		64:  "REASON_NETWORK_REFUSED",
 		65:  "REASON_VM_DEPLOYMENT_FAILED",
+		66:  "REASON_LXD_TOO_NEW_FOR_MAAS",
 		70:  "REASON_MAAS_UNAVAILABLE",
 		71:  "REASON_OUTCOME_UNKNOWN",
 		72:  "REASON_HOST_UNREACHABLE",
@@ -226,6 +229,7 @@ var (
 		"REASON_STORAGE_EXHAUSTED":          63,
 		"REASON_NETWORK_REFUSED":            64,
 		"REASON_VM_DEPLOYMENT_FAILED":       65,
+		"REASON_LXD_TOO_NEW_FOR_MAAS":       66,
 		"REASON_MAAS_UNAVAILABLE":           70,
 		"REASON_OUTCOME_UNKNOWN":            71,
 		"REASON_HOST_UNREACHABLE":           72,
@@ -398,7 +402,7 @@ var File_lxdprovisioner_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lxdprovisioner_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1elxdprovisioner/v1/reason.proto\x12\x11lxdprovisioner.v1*\xc0\v\n" +
+	"\x1elxdprovisioner/v1/reason.proto\x12\x11lxdprovisioner.v1*\xe1\v\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REASON_BAD_REQUEST\x10\x01\x12\x18\n" +
@@ -441,7 +445,8 @@ const file_lxdprovisioner_v1_reason_proto_rawDesc = "" +
 	"\x19REASON_HOST_OVERCOMMITTED\x10>\x12\x1c\n" +
 	"\x18REASON_STORAGE_EXHAUSTED\x10?\x12\x1a\n" +
 	"\x16REASON_NETWORK_REFUSED\x10@\x12\x1f\n" +
-	"\x1bREASON_VM_DEPLOYMENT_FAILED\x10A\x12\x1b\n" +
+	"\x1bREASON_VM_DEPLOYMENT_FAILED\x10A\x12\x1f\n" +
+	"\x1bREASON_LXD_TOO_NEW_FOR_MAAS\x10B\x12\x1b\n" +
 	"\x17REASON_MAAS_UNAVAILABLE\x10F\x12\x1a\n" +
 	"\x16REASON_OUTCOME_UNKNOWN\x10G\x12\x1b\n" +
 	"\x17REASON_HOST_UNREACHABLE\x10H\x12\x15\n" +

@@ -86,6 +86,8 @@ const (
 	ReasonNetworkRefused Reason = "NETWORK_REFUSED"
 	// ReasonVMDeploymentFailed is VM_DEPLOYMENT_FAILED of the contract.
 	ReasonVMDeploymentFailed Reason = "VM_DEPLOYMENT_FAILED"
+	// ReasonLXDTooNewForMAAS is LXD_TOO_NEW_FOR_MAAS of the contract.
+	ReasonLXDTooNewForMAAS Reason = "LXD_TOO_NEW_FOR_MAAS"
 	// ReasonMAASUnavailable is MAAS_UNAVAILABLE of the contract.
 	ReasonMAASUnavailable Reason = "MAAS_UNAVAILABLE"
 	// ReasonOutcomeUnknown is OUTCOME_UNKNOWN of the contract.
@@ -149,6 +151,7 @@ func Reasons() []Reason {
 		ReasonStorageExhausted,
 		ReasonNetworkRefused,
 		ReasonVMDeploymentFailed,
+		ReasonLXDTooNewForMAAS,
 		ReasonMAASUnavailable,
 		ReasonOutcomeUnknown,
 		ReasonHostUnreachable,

@@ -85,6 +85,8 @@ var composeRules = []rule{
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: "Default storage pool", kind: fault.Refused, reason: fault.ReasonStorageExhausted},
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: lxdSilent, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
 	{ops: onCompose, status: http.StatusServiceUnavailable, text: lxdDistrusts, kind: fault.Refused, reason: fault.ReasonLXDHostUnavailable},
+	// LXD looks at the configuration before it makes anything. MAAS sends no other key of which that is known.
+	{ops: onCompose, status: http.StatusServiceUnavailable, text: lxdTooNew, kind: fault.Refused, reason: fault.ReasonLXDTooNewForMAAS, say: "LXD 6.7 and later refuse what MAAS sends (security.secureboot)"},
 	// A program that MAAS ran may have failed after LXD's part.
 	{ops: onCompose, status: http.StatusServiceUnavailable, kind: fault.Unavailable, reason: fault.ReasonOutcomeUnknown},
 }
@@ -173,6 +175,8 @@ const (
 	// lxdSilent and lxdDistrusts are what MAAS says of an LXD that it can't work with.
 	lxdSilent    = "Failed to connect to the LXD REST API"
 	lxdDistrusts = "Certificate is not trusted"
+	// lxdTooNew is the whole of what MAAS says of an LXD from 6.7 on.
+	lxdTooNew = `Unable to compose machine because: Failed creating instance record: Unknown configuration key: "security.secureboot"`
 	// badHeader begins, within quotes, what MAAS says of an Authorization header; a proxy's words for an
 	// ill-formed request hold it in their middle.
 	badHeader = "Bad Request: "
@@ -188,8 +192,8 @@ func (r *rule) matches(ex *exchange) bool {
 	switch r.text {
 	case "":
 		return true
-	case notFound:
-		return strings.TrimSpace(ex.refusal) == notFound
+	case notFound, lxdTooNew:
+		return strings.TrimSpace(ex.refusal) == r.text
 	case badHeader:
 		return !ex.isPage() && strings.HasPrefix(strings.TrimLeft(ex.refusal, `'"`), badHeader)
 	case emptyBody:

@@ -431,6 +431,17 @@ func TestSimulator_a_key_without_rights_is_told_so_in_every_version(t *testing.T
 	}
 }
 
+func TestSimulator_X2_4_an_LXD_that_is_too_new_makes_nothing(t *testing.T) {
+	t.Parallel()
+	cfg := maassim.DefaultConfig(1, 1, 0)
+	cfg.Hosts[0].LXDVersion = "6.7"
+	sim, c := simulate(t, cfg)
+	_, err := c.Compose(t.Context(), "vmhost/1", composeForm("cp-0"))
+	requireFault(t, err, fault.Refused, fault.ReasonLXDTooNewForMAAS)
+	require.ErrorContains(t, err, "LXD 6.7 and later")
+	require.Empty(t, sim.LXD())
+}
+
 // serverURL serves the simulator once more.
 func serverURL(t *testing.T, sim *maassim.Sim) string {
 	t.Helper()
