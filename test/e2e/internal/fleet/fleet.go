@@ -203,6 +203,17 @@ func (f *Fleet) Kill(hostname string) error {
 	return fmt.Errorf("no machine %s is on", hostname)
 }
 
+// KillHost lets every machine on a host die.
+func (f *Fleet) KillHost(host string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, b := range f.bodies {
+		if b.machine.Host == host && b.box != nil {
+			b.box.Kill()
+		}
+	}
+}
+
 // Made is how often a machine was switched on.
 func (f *Fleet) Made() int {
 	f.mu.Lock()

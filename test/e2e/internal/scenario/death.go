@@ -4,50 +4,126 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/capmaas/capmaas/services/maassim"
 )
 
 // DeadVM lets a VM of the control plane die and waits until Cluster API has replaced it: its member has left etcd, its address DNS,
 // and its VM LXD.
 func (r *Run) DeadVM(ctx context.Context) error {
-	check := healthCheck()
-	if err := r.management.Client.Create(ctx, check); client.IgnoreAlreadyExists(err) != nil {
-		return fmt.Errorf("create the health check: %w", err)
+	victim, err := r.chooseVictim(ctx)
+	if err != nil {
+		return err
+	}
+	r.Timeline.Sayf("the VM %s of machine %s dies", victim.vm, victim.machine)
+	if err := r.fleet.Kill(victim.vm); err != nil {
+		return err
+	}
+	if err := r.awaitReplaced(ctx, victim); err != nil {
+		return err
+	}
+	if r.inLXD(victim.vm) {
+		return fmt.Errorf("the dead VM %s is still in LXD", victim.vm)
+	}
+	return r.endHealthCheck(ctx)
+}
+
+// DeadHost lets the LXD host under a VM of the control plane die. Its machine is replaced on another host while nobody can delete the
+// VM; when the host is back, the VM is deleted after all.
+func (r *Run) DeadHost(ctx context.Context) error {
+	victim, err := r.chooseVictim(ctx)
+	if err != nil {
+		return err
+	}
+	r.Timeline.Sayf("the host %s under the VM %s of machine %s dies", victim.host, victim.vm, victim.machine)
+	if err := r.sim.SetHostOffline(victim.host, true); err != nil {
+		return err
+	}
+	r.fleet.KillHost(victim.host)
+	if err := r.awaitReplaced(ctx, victim); err != nil {
+		return err
+	}
+	if !r.inLXD(victim.vm) {
+		return fmt.Errorf("the VM %s went away from a host that is off", victim.vm)
+	}
+	r.Timeline.Sayf("the host %s is back", victim.host)
+	if err := r.sim.SetHostOffline(victim.host, false); err != nil {
+		return err
+	}
+	err = r.await(ctx, "the VM to be deleted after all", func(context.Context) error {
+		if r.inLXD(victim.vm) {
+			return fmt.Errorf("the VM %s is in LXD", victim.vm)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r.Timeline.Sayf("the VM %s is gone from %s", victim.vm, victim.host)
+	return r.endHealthCheck(ctx)
+}
+
+// victim is a machine of the control plane, its VM and the host under it.
+type victim struct{ machine, vm, host string }
+
+// chooseVictim arranges that dead machines are replaced, and chooses one of the control plane whose death takes no worker along.
+func (r *Run) chooseVictim(ctx context.Context) (victim, error) {
+	if err := r.management.Client.Create(ctx, healthCheck()); client.IgnoreAlreadyExists(err) != nil {
+		return victim{}, fmt.Errorf("create the health check: %w", err)
 	}
 	// A node that is gone lets no pod go; users bound how long that is waited for.
 	drain := `{"spec":{"machineTemplate":{"spec":{"deletion":{"nodeDrainTimeoutSeconds":30}}}}}`
 	if err := r.patch(ctx, &controlplanev1.KubeadmControlPlane{}, controlPlaneName, drain); err != nil {
-		return err
+		return victim{}, err
 	}
-	if err := r.awaitSettled(ctx, "the cluster to be well before a VM dies", 3, 2, 1); err != nil {
-		return err
+	if err := r.awaitSettled(ctx, "the cluster to be well before a death", 3, 2, 1); err != nil {
+		return victim{}, err
 	}
 	s, err := r.look(ctx)
 	if err != nil {
-		return err
+		return victim{}, err
 	}
-	victim, hostname, err := r.firstControlPlane(s)
-	if err != nil {
-		return err
+	workers := make(map[string]bool)
+	var all []victim
+	for _, m := range s.machines {
+		infra := s.infra[m.Spec.InfrastructureRef.Name]
+		sim, ok := r.sim.Machine(ptr.Deref(infra.Spec.SystemID, ""))
+		switch {
+		case !ok:
+			return victim{}, fmt.Errorf("MAAS has no machine of %s", infra.Name)
+		case strings.HasPrefix(m.Name, controlPlaneName):
+			all = append(all, victim{machine: m.Name, vm: sim.Hostname, host: sim.Host})
+		default:
+			workers[sim.Host] = true
+		}
 	}
-	r.Timeline.Sayf("the VM %s of machine %s dies", hostname, victim)
-	if err := r.fleet.Kill(hostname); err != nil {
-		return err
+	for _, v := range all {
+		if !workers[v.host] {
+			return v, nil
+		}
 	}
-	err = r.await(ctx, "the dead VM's machine to be replaced", func(ctx context.Context) error {
+	return victim{}, errors.New("every host of the control plane has a worker too")
+}
+
+// awaitReplaced waits until the machine is gone and the cluster is whole without it.
+func (r *Run) awaitReplaced(ctx context.Context, v victim) error {
+	err := r.await(ctx, "the dead machine to be replaced", func(ctx context.Context) error {
 		s, err := r.look(ctx)
 		if err != nil {
 			return err
 		}
 		for _, m := range s.machines {
-			if m.Name == victim {
-				return fmt.Errorf("machine %s is there: %s", victim, condition(m.Status.Conditions, clusterv1.MachineHealthCheckSucceededCondition))
+			if m.Name == v.machine {
+				return fmt.Errorf("machine %s is there: %s", v.machine, condition(m.Status.Conditions, clusterv1.MachineHealthCheckSucceededCondition))
 			}
 		}
 		return nil
@@ -58,28 +134,15 @@ func (r *Run) DeadVM(ctx context.Context) error {
 	if err := r.awaitSettled(ctx, "the cluster to be whole again", 3, 2, 1); err != nil {
 		return err
 	}
-	for _, i := range r.sim.LXD() {
-		if i.Name == hostname {
-			return fmt.Errorf("the dead VM %s is still in LXD", hostname)
-		}
-	}
-	return errors.Join(r.checkBodies(6), r.management.Client.Delete(ctx, check))
+	return r.checkBodies(6)
 }
 
-// firstControlPlane is a machine of the control plane and the hostname of its VM.
-func (r *Run) firstControlPlane(s *state) (name, hostname string, err error) {
-	for _, m := range s.machines {
-		if !strings.HasPrefix(m.Name, controlPlaneName) {
-			continue
-		}
-		infra := s.infra[m.Spec.InfrastructureRef.Name]
-		sim, ok := r.sim.Machine(ptrTo(infra.Spec.SystemID))
-		if !ok {
-			return "", "", fmt.Errorf("MAAS has no machine of %s", infra.Name)
-		}
-		return m.Name, sim.Hostname, nil
-	}
-	return "", "", errors.New("the cluster has no control plane")
+func (r *Run) inLXD(vm string) bool {
+	return slices.ContainsFunc(r.sim.LXD(), func(i maassim.Instance) bool { return i.Name == vm })
+}
+
+func (r *Run) endHealthCheck(ctx context.Context) error {
+	return r.management.Client.Delete(ctx, healthCheck())
 }
 
 // healthCheck finds control-plane machines whose nodes are silent.

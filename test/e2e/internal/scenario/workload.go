@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -68,7 +69,7 @@ func (r *Run) checkPlaces(s *state) error {
 		}
 		zones[infra.Status.FailureDomain]++
 		hosts[*infra.Status.LXDHost]++
-		sim, ok := r.sim.Machine(ptrTo(infra.Spec.SystemID))
+		sim, ok := r.sim.Machine(ptr.Deref(infra.Spec.SystemID, ""))
 		if !ok {
 			return fmt.Errorf("MAAS has no machine of %s", infra.Name)
 		}
@@ -90,11 +91,4 @@ func (r *Run) checkPlaces(s *state) error {
 		return nil
 	}
 	return fmt.Errorf("DNS has no record %s", host)
-}
-
-func ptrTo(text *string) string {
-	if text == nil {
-		return ""
-	}
-	return *text
 }
