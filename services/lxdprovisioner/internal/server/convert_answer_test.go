@@ -83,6 +83,7 @@ func newDesk() *desk {
 		absences: []provision.Absence{{Name: "cp-0", Proof: provision.Refreshed}},
 		machine:  metal,
 		taken:    provision.Taken{VM: &vm, Machine: &metal},
+		powered:  provision.PoweredOn{Machine: machine(), Owner: &mark, Sent: true},
 		events:   []provision.MachineEvent{{Machine: &metal}, {Gone: "abc999"}, {Synced: readAt}},
 		endpoint: provision.Endpoint{Ref: provision.EndpointRef{Name: "prod", Domain: "maas"}, Addresses: []netip.Addr{address}, TTL: &ttl},
 		zones:    []provision.ZoneInfo{{Zone: inventory.Zone{Ref: inventory.Ref{ID: 2, Name: "az1"}, Description: "first"}, HasLXDHosts: true}},
