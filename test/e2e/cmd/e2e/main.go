@@ -34,6 +34,8 @@ var scenarios = []struct {
 	{"upgrade", "every machine to the next patch release, while our manager and both replicas of the service die by turns", (*scenario.Run).Upgrade},
 	{"dead-vm", "a VM of the control plane dies and is replaced", (*scenario.Run).DeadVM},
 	{"dead-host", "the LXD host under a VM of the control plane dies, and comes back after the VM is replaced", (*scenario.Run).DeadHost},
+	{"maas-down", "MAAS is down while the cluster is to grow", (*scenario.Run).MAASDown},
+	{"pause", "a machine of a paused cluster is deleted", (*scenario.Run).Pause},
 	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move},
 	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete},
 }
