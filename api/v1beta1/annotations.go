@@ -29,6 +29,9 @@ const (
 	// HostUnreachableSinceAnnotation holds since when the host of a VM that is to be deleted has not answered, in RFC 3339. It
 	// is removed when the host answers.
 	HostUnreachableSinceAnnotation = "infrastructure.cluster.x-k8s.io/host-unreachable-since"
+	// PowerOnAskedAtAnnotation holds when MAAS was last asked to switch the machine on, in RFC 3339. It is written before that,
+	// so that a machine that somebody switches off again and again is not switched on more often than every ten minutes.
+	PowerOnAskedAtAnnotation = "infrastructure.cluster.x-k8s.io/power-on-asked-at"
 	// VMNameAnnotation holds the name of the first attempt's VM. A name found there is kept.
 	VMNameAnnotation = "maas.spectrocloud.com/vm-name"
 	// EvacuationCompletedAnnotation is found on machines that were LXD hosts themselves. It is neither set nor read.

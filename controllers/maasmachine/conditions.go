@@ -81,7 +81,7 @@ func (s *scope) running() metav1.Condition {
 	case lxdprovisionerv1.MachineState_MACHINE_STATE_DEPLOYED:
 		switch s.found.status.GetPower() {
 		case lxdprovisionerv1.PowerState_POWER_STATE_OFF:
-			return is(metav1.ConditionFalse, infrav1.MachinePoweredOffReason, "the machine is deployed and powered off")
+			return is(metav1.ConditionFalse, infrav1.MachinePoweredOffReason, s.waiting)
 		case lxdprovisionerv1.PowerState_POWER_STATE_ERROR:
 			return is(metav1.ConditionTrue, infrav1.MachineDeployedReason, "MAAS cannot tell whether the machine is on: its host or its power driver does not answer")
 		default:

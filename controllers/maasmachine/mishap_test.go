@@ -87,6 +87,7 @@ func TestMishap_of_a_machine_that_was_a_node_is_told_and_nothing_is_done(t *test
 			f.SetState(m.Status.VMName, lxdprovisionerv1.MachineState_MACHINE_STATE_FAILED, "testing failed")
 		}, infrav1.MachineStateUndefinedReason, "testing failed"},
 		{"X3_8_powered_off", func(f *provisionertest.Fake, m *infrav1.MaasMachine) {
+			f.FailEvery("PowerOnMachine", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_OUTCOME_UNKNOWN, "LXD is silent"))
 			f.SetPower(m.Status.VMName, lxdprovisionerv1.PowerState_POWER_STATE_OFF)
 		}, infrav1.MachinePoweredOffReason, "powered off"},
 		{"X3_7_released_behind_our_back", func(f *provisionertest.Fake, m *infrav1.MaasMachine) {
@@ -180,6 +181,7 @@ func TestMishap_of_a_physical_machine_is_told(t *testing.T) {
 	bed.CreateMachine(t, "metal-0", managertest.Metal())
 	m := bed.WaitProvisioned(t, "metal-0")
 	before := counted(t, "capmaas_machine_mishaps_total", "reason", infrav1.MachinePoweredOffReason, "phase", "running")
+	bed.Fake.FailEvery("PowerOnMachine", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_OUTCOME_UNKNOWN, "the BMC is silent"))
 	require.True(t, bed.Fake.SetPower(ptr.Deref(m.Spec.SystemID, ""), lxdprovisionerv1.PowerState_POWER_STATE_OFF))
 	touch(t, bed, "metal-0")
 	bed.WaitCondition(t, bed.OfMachine("metal-0"), infrav1.MachineDeployedCondition, infrav1.MachinePoweredOffReason)

@@ -10,8 +10,8 @@ import (
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
-// reconcileRunning looks after a machine that was deployed. It only reads: from here on nothing is made, deployed or
-// replaced, whatever became of the machine, because Cluster API decides that.
+// reconcileRunning looks after a machine that was deployed. From here on nothing is made, deployed or
+// replaced, whatever became of the machine, because Cluster API decides that; one that is off is switched on.
 func (r *Reconciler) reconcileRunning(ctx context.Context, s *scope) (step, error) {
 	s.stage = stageRunning
 	all, err := attemptsOf(s.machine)
@@ -38,6 +38,9 @@ func (r *Reconciler) reconcileRunning(ctx context.Context, s *scope) (step, erro
 		// condition tells of the outage. A host that is not there is one machine's own affair.
 		s.keepStatus = !s.hostLost() && conditions.Has(s.machine, infrav1.MachineDeployedCondition)
 		return next, nil
+	}
+	if s.foundOff() {
+		return r.powerOn(ctx, s)
 	}
 	if next, err := r.reconcileNode(ctx, s); err != nil || next.stop {
 		return next, err

@@ -86,6 +86,8 @@ type Delays struct {
 	Exclusion time.Duration
 	// InFlight is how long a composition that was sent may be under way: the service ends its own call after 150 s.
 	InFlight time.Duration
+	// PoweringOn is the least time between two requests to switch one machine on.
+	PoweringOn time.Duration
 	// Composing and Deploying are after how long the condition says that making a VM, or deploying a machine, takes too long.
 	Composing, Deploying time.Duration
 }
@@ -96,7 +98,7 @@ func DefaultDelays() Delays {
 	return Delays{
 		Busy: 5 * time.Second, Working: 15 * time.Second, Slow: 2 * time.Minute,
 		Blocked: 10 * time.Minute, Idle: 10 * time.Minute, HostLost: 5 * time.Minute, Exclusion: 30 * time.Minute,
-		InFlight: 3 * time.Minute, Composing: 15 * time.Minute, Deploying: 30 * time.Minute,
+		InFlight: 3 * time.Minute, PoweringOn: 10 * time.Minute, Composing: 15 * time.Minute, Deploying: 30 * time.Minute,
 	}
 }
 
@@ -106,7 +108,7 @@ func (d Delays) Scaled(factor float64) Delays {
 	return Delays{
 		Busy: scale(d.Busy), Working: scale(d.Working), Slow: scale(d.Slow),
 		Blocked: scale(d.Blocked), Idle: scale(d.Idle), HostLost: scale(d.HostLost), Exclusion: scale(d.Exclusion),
-		InFlight: scale(d.InFlight), Composing: scale(d.Composing), Deploying: scale(d.Deploying),
+		InFlight: scale(d.InFlight), PoweringOn: scale(d.PoweringOn), Composing: scale(d.Composing), Deploying: scale(d.Deploying),
 	}
 }
 
