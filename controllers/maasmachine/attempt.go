@@ -54,9 +54,10 @@ type attempt struct {
 	Resent int `json:"resent,omitempty"`
 }
 
-// leftBehind says whether a VM of the attempt was seen, or may be there unseen, and has to be removed with proof.
+// leftBehind says whether a VM of the attempt was seen, or may be there unseen, and has to be removed with proof. A refusal
+// speaks of one sending alone: what came of an earlier one may still appear.
 func (a *attempt) leftBehind() bool {
-	return a.GivenUp && (a.SystemID != "" || a.Resent >= mostResent)
+	return a.GivenUp && (a.SystemID != "" || a.Resent > 0)
 }
 
 // failed says whether a VM of the attempt was seen and was of no use.

@@ -228,6 +228,26 @@ func TestAttempt_X4_3_a_VM_that_was_deleted_without_proof_is_gone_before_another
 	assert.Equal(t, all[1].Name, bed.Fake.VMs()[0].GetName())
 }
 
+func TestAttempt_X2_4_a_refusal_says_nothing_of_what_was_sent_before(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_VM_NOT_FOUND, "MAAS shows no VM"))
+	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Refused, lxdprovisionerv1.Reason_REASON_LXD_HOST_UNAVAILABLE, "no rack"))
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.NotEmpty(c, provisionertest.Requests[*lxdprovisionerv1.DeleteVMRequest](bed.Fake))
+	}, "what the first sending may have made is removed")
+	all := attemptsOf(t, bed.Machine(t, "cp-0"))
+	require.Len(t, all, 1, "no other VM is made before that is proved")
+	bed.Fake.Advance(time.Hour)
+	all = attemptsOf(t, bed.WaitProvisioned(t, "cp-0"))
+	require.Len(t, all, 2)
+	assert.True(t, all[0].Settled, "X1.5 its absence is proved")
+	assert.Len(t, bed.Fake.VMs(), 1)
+}
+
 func TestAttempt_X2_6_a_VM_that_yields_is_no_failure(t *testing.T) {
 	t.Parallel()
 	bed := managertest.New(t, provisionertest.Config{})

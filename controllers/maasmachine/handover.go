@@ -134,6 +134,9 @@ func (r *Reconciler) lists() pending.Store {
 
 // waysOut says what a person can do about a VM whose host does not answer.
 func (s *scope) waysOut(after time.Duration) string {
+	if s.machine.DeletionTimestamp.IsZero() {
+		return "; bring the host back, or delete the Machine to have another in its place"
+	}
 	abandonment := fmt.Sprintf("annotate the MaasMachine with %s=<reason> to give the VMs up", infrav1.AbandonVMAnnotation)
 	if !s.mayHandOver() {
 		return "; bring the host back, or " + abandonment
