@@ -94,7 +94,8 @@ type LXDProvisionerClient interface {
 	// second of MAAS's time.
 	GetVM(ctx context.Context, in *GetVMRequest, opts ...grpc.CallOption) (*GetVMResponse, error)
 	// ListVMs lists composed VMs that bear our mark or our shape of name, of one cluster or of all.
-	// Read only; may be repeated. Takes about 30 ms a VM.
+	// Read only; may be repeated. Takes about 30 ms a VM; a caller whose deadline comes first gets
+	// ABORTED of kind Busy (MAAS_BUSY), and the same call later finds the list, which goes on meanwhile.
 	ListVMs(ctx context.Context, in *ListVMsRequest, opts ...grpc.CallOption) (*ListVMsResponse, error)
 	// WatchVMs streams the state of the VMs that the caller names: each one once at the beginning,
 	// then synced, then every change. What it costs MAAS does not grow with the VMs that don't move.
@@ -281,7 +282,8 @@ type LXDProvisionerServer interface {
 	// second of MAAS's time.
 	GetVM(context.Context, *GetVMRequest) (*GetVMResponse, error)
 	// ListVMs lists composed VMs that bear our mark or our shape of name, of one cluster or of all.
-	// Read only; may be repeated. Takes about 30 ms a VM.
+	// Read only; may be repeated. Takes about 30 ms a VM; a caller whose deadline comes first gets
+	// ABORTED of kind Busy (MAAS_BUSY), and the same call later finds the list, which goes on meanwhile.
 	ListVMs(context.Context, *ListVMsRequest) (*ListVMsResponse, error)
 	// WatchVMs streams the state of the VMs that the caller names: each one once at the beginning,
 	// then synced, then every change. What it costs MAAS does not grow with the VMs that don't move.

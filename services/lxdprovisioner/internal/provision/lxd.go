@@ -54,7 +54,7 @@ func NewLXD(cfg Config) *LXD {
 		deleting:  newFlights[[]Absence](cfg),
 		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
 		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy, fault.Denied),
-		listing:   newListing(cfg.Clock),
+		listing:   newListing(cfg),
 		user:      newUserName(cfg),
 		gate:      newHostGate(),
 	}
