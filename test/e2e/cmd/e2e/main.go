@@ -38,6 +38,7 @@ var scenarios = []struct {
 	{"pause", "a machine of a paused cluster is deleted", (*scenario.Run).Pause},
 	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move},
 	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete},
+	{"topology", "another cluster, of a class; it is rebased to a class with the next patch release and deleted", (*scenario.Run).Topology},
 }
 
 // options are what the flags say.
