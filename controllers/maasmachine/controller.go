@@ -160,7 +160,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 		return ctrl.Result{}, err
 	}
-	if held := r.Backoff.Remaining(machine.UID, machine.Generation); held > 0 && !isAbandoned(machine) {
+	if held := r.heldBack(machine); held > 0 {
 		return ctrl.Result{RequeueAfter: held}, nil
 	}
 	next, err := r.runPhases(ctx, s)

@@ -5,6 +5,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 )
 
@@ -24,6 +25,16 @@ func (r *Reconciler) watch(s *scope) {
 	case !s.isVM():
 		r.Watch.Follow(machinewatch.Subject{Object: key, Machine: s.machineRef(), Status: s.found.status})
 	}
+}
+
+// heldBack is how long the object waits after a failure. News of a running machine ends the wait, which has grown to minutes
+// in an outage: the service, which knows how the machine is, is asked then, and MAAS is not.
+func (r *Reconciler) heldBack(m *infrav1.MaasMachine) time.Duration {
+	news := r.Watch.News(client.ObjectKeyFromObject(m))
+	if isAbandoned(m) || news && wasDeployed(m) && m.DeletionTimestamp.IsZero() {
+		return 0
+	}
+	return r.Backoff.Remaining(m.UID, m.Generation)
 }
 
 // nextLook is how long to wait for MAAS before it is asked again: where a stream tells of every change, the look is no

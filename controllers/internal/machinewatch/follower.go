@@ -40,6 +40,7 @@ type follower struct {
 	mu       sync.Mutex
 	subjects map[client.ObjectKey]*followed
 	objects  map[string]client.ObjectKey // by the name that the stream uses
+	news     map[client.ObjectKey]bool   // objects that were woken and have not asked since
 }
 
 // followed is a subject; another machine of the same object is another followed.
@@ -54,7 +55,7 @@ type followed struct {
 func newFollower(kind string, timing Timing, random func() float64, open open) *follower {
 	return &follower{
 		kind: kind, timing: timing, random: random, open: open, changed: make(chan struct{}, 1),
-		subjects: map[client.ObjectKey]*followed{}, objects: map[string]client.ObjectKey{},
+		subjects: map[client.ObjectKey]*followed{}, objects: map[string]client.ObjectKey{}, news: map[client.ObjectKey]bool{},
 	}
 }
 
@@ -83,8 +84,18 @@ func (f *follower) drop(object client.ObjectKey) bool {
 	if ok {
 		delete(f.subjects, object)
 		delete(f.objects, old.name)
+		delete(f.news, object)
 	}
 	return ok
+}
+
+// takeNews says whether the object was woken since it was last asked.
+func (f *follower) takeNews(object client.ObjectKey) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	news := f.news[object]
+	delete(f.news, object)
+	return news
 }
 
 func (f *follower) announce() {
@@ -198,12 +209,15 @@ func (f *follower) apply(e told) (client.ObjectKey, bool) {
 		// The service tells no more of a machine that is gone, but each new stream says so once.
 		news := s.Status != nil
 		s.covered, s.Status = false, nil
+		if news {
+			f.news[object] = true
+		}
 		return object, news
 	}
 	if sameStatus(s.Status, e.status) {
 		return client.ObjectKey{}, false
 	}
-	s.Status = e.status
+	s.Status, f.news[object] = e.status, true
 	return object, true
 }
 

@@ -90,6 +90,15 @@ func (w *Watch) Forget(object client.ObjectKey) {
 	}
 }
 
+// News says whether a stream has told of a change of the object's machine since News was last asked.
+func (w *Watch) News(object client.ObjectKey) bool {
+	if w == nil {
+		return false
+	}
+	vm, machine := w.vms.takeNews(object), w.machines.takeNews(object)
+	return vm || machine
+}
+
 // Covers says whether a stream is open that tells of every change of the object's machine.
 func (w *Watch) Covers(object client.ObjectKey) bool {
 	return w != nil && (w.vms.covers(object) || w.machines.covers(object))
