@@ -95,6 +95,10 @@ demo: build ## Show the main job on real processes: API server, simulator, servi
 	@$(ASSETS) grpcurl=$$(tools/ensure.sh grpcurl) || exit 1; go build -o bin/demo ./test/demo || exit 1; \
 		KUBEBUILDER_ASSETS="$$assets" PATH="$$assets:$$grpcurl:$$PATH" exec bin/demo $(if $(KEEP),--keep)
 
+.PHONY: e2e-all
+e2e-all: ## Carry real clusters through every scenario
+	@$(MAKE) --no-print-directory e2e SCENARIOS=--all
+
 .PHONY: e2e
 e2e: ## Carry real clusters: Cluster API's own managers, machines that run kubeadm (Linux, root; SCENARIOS='create delete' KEEP=1)
 	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || { \

@@ -24,21 +24,22 @@ import (
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 )
 
-// scenarios are what can be told, by name.
+// scenarios are what can be told, by name. Those that are more are told when they are asked for.
 var scenarios = []struct {
 	name, about string
 	tell        func(*scenario.Run, context.Context) error
+	more        bool
 }{
-	{"create", "three control planes in VMs in three zones, two bare-metal workers, one worker VM", (*scenario.Run).Create},
-	{"scale", "the control plane to five and back to three, the workers with it", (*scenario.Run).Scale},
-	{"upgrade", "every machine to the next patch release, while our manager and both replicas of the service die by turns", (*scenario.Run).Upgrade},
-	{"dead-vm", "a VM of the control plane dies and is replaced", (*scenario.Run).DeadVM},
-	{"dead-host", "the LXD host under a VM of the control plane dies, and comes back after the VM is replaced", (*scenario.Run).DeadHost},
-	{"maas-down", "MAAS is down while the cluster is to grow", (*scenario.Run).MAASDown},
-	{"pause", "a machine of a paused cluster is deleted", (*scenario.Run).Pause},
-	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move},
-	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete},
-	{"topology", "another cluster, of a class; it is rebased to a class with the next patch release and deleted", (*scenario.Run).Topology},
+	{"create", "three control planes in VMs in three zones, two bare-metal workers, one worker VM", (*scenario.Run).Create, false},
+	{"scale", "the control plane to five and back to three, the workers with it", (*scenario.Run).Scale, false},
+	{"upgrade", "every machine to the next patch release, while our manager and both replicas of the service die by turns", (*scenario.Run).Upgrade, false},
+	{"dead-vm", "a VM of the control plane dies and is replaced", (*scenario.Run).DeadVM, false},
+	{"dead-host", "the LXD host under a VM of the control plane dies, and comes back after the VM is replaced", (*scenario.Run).DeadHost, true},
+	{"maas-down", "MAAS is down while the cluster is to grow", (*scenario.Run).MAASDown, true},
+	{"pause", "a machine of a paused cluster is deleted", (*scenario.Run).Pause, true},
+	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move, false},
+	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete, false},
+	{"topology", "another cluster, of a class; it is rebased to a class with the next patch release and deleted", (*scenario.Run).Topology, true},
 }
 
 // options are what the flags say.
@@ -80,9 +81,12 @@ func exitCode(err error) int {
 
 func parse() options {
 	var o options
-	var names []string
+	var names, usual []string
 	for _, s := range scenarios {
 		names = append(names, s.name)
+		if !s.more {
+			usual = append(usual, s.name)
+		}
 	}
 	p := &o.config.Programs
 	flag.StringVar(&p.Own, "bin", "bin", "`directory` with manager, lxdprovisioner and machine")
@@ -92,6 +96,7 @@ func parse() options {
 	flag.StringVar(&p.ClusterAPI, "managers", "", "`directory` with Cluster API's managers and their manifests")
 	flag.StringVar(&p.Root, "root", ".", "the top of the repository")
 	flag.StringVar(&o.config.Work, "work", ".e2e", "`directory` for logs and data; what is in it is removed")
+	all := flag.Bool("all", false, "tell every scenario")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "Usage: e2e [flags] [scenario ...]\nscenarios, in their order:\n")
@@ -101,8 +106,11 @@ func parse() options {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
-	if o.tell = flag.Args(); len(o.tell) == 0 {
+	switch o.tell = flag.Args(); {
+	case *all:
 		o.tell = names
+	case len(o.tell) == 0:
+		o.tell = usual
 	}
 	for _, name := range o.tell {
 		if !slices.Contains(names, name) {
@@ -167,7 +175,9 @@ func tell(ctx context.Context, o options, r *scenario.Run) error {
 		o.config.Timeline.Sayf("=== %s passed", s.name)
 	}
 	if o.keep {
-		r.Explain()
+		if err := r.Explain(ctx); err != nil {
+			return err
+		}
 		<-ctx.Done()
 	}
 	return nil

@@ -1,12 +1,29 @@
 package scenario
 
-import "github.com/capmaas/capmaas/test/e2e/internal/world"
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 
-// Explain says how to reach what is left running.
-func (r *Run) Explain() {
-	enter := "nsenter --target " + world.PID() + " --net --mount"
-	r.Timeline.Sayf("everything keeps running until Ctrl-C. In another shell:\n"+
-		"  %[1]s %[2]s/kubectl --kubeconfig %[3]s get clusters,machines,maasmachines\n"+
-		"  %[1]s %[2]s/kubectl --kubeconfig %[3]s get secret %[4]s-kubeconfig -o jsonpath={.data.value} | base64 -d >workload.kubeconfig\n"+
-		"  %[1]s %[2]s/kubectl --kubeconfig workload.kubeconfig get nodes,pods -A", enter, r.Assets, r.management.Kubeconfig, clusterName)
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/capmaas/capmaas/test/e2e/internal/world"
+)
+
+// Explain says how to reach what is left running, the cluster itself included.
+func (r *Run) Explain(ctx context.Context) error {
+	secret := &corev1.Secret{}
+	if err := r.management.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}, secret); err != nil {
+		return fmt.Errorf("get the cluster's kubeconfig: %w", err)
+	}
+	workload := filepath.Join(r.Work, "workload.kubeconfig")
+	if err := os.WriteFile(workload, secret.Data["value"], 0o600); err != nil {
+		return fmt.Errorf("write the cluster's kubeconfig: %w", err)
+	}
+	enter := "nsenter --target " + world.PID() + " --net --mount " + filepath.Join(r.Assets, "kubectl") + " --kubeconfig "
+	r.Timeline.Sayf("everything keeps running until Ctrl-C. In another shell:\n  %[1]s%[2]s get clusters,machines,maasmachines\n  %[1]s%[3]s get nodes,pods -A",
+		enter, r.management.Kubeconfig, workload)
+	return nil
 }

@@ -108,21 +108,24 @@ func (r *Run) Pause(ctx context.Context) error {
 // during wants something to hold for a while.
 func (r *Run) during(ctx context.Context, holds func(*state) error) error {
 	until := r.Now().Add(still)
-	var broken error
+	broken := make(chan error, 1)
 	err := r.await(ctx, "a while to pass", func(ctx context.Context) error {
 		s, err := r.look(ctx)
 		if err != nil {
 			return err
 		}
-		if broken = holds(s); broken != nil {
-			return nil
-		}
-		if left := until.Sub(r.Now()); left > 0 {
+		if err := holds(s); err != nil {
+			broken <- err
+		} else if left := until.Sub(r.Now()); left > 0 {
 			return fmt.Errorf("%s are left", left)
 		}
+		close(broken)
 		return nil
 	})
-	return errors.Join(err, broken)
+	if err != nil {
+		return err
+	}
+	return <-broken
 }
 
 // checkReachable wants the cluster's API server to answer at the name that MAAS has in its DNS.
