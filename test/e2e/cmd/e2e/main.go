@@ -39,6 +39,7 @@ var scenarios = []struct {
 	{"pause", "a machine of a paused cluster is deleted", (*scenario.Run).Pause, true},
 	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move, false},
 	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete, false},
+	{"endpoint", "a small cluster whose API server has a name and a port that its user wants", (*scenario.Run).Endpoint, true},
 	{"topology", "another cluster, of a class; it is rebased to a class with the next patch release and deleted", (*scenario.Run).Topology, true},
 }
 

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
 )
@@ -84,11 +83,8 @@ func (r *Run) applySample(ctx context.Context, image, version string) error {
 	if err != nil {
 		return err
 	}
-	for _, object := range objects {
-		apply := client.ApplyConfigurationFromUnstructured(object)
-		if err := r.management.Client.Apply(ctx, apply, client.FieldOwner("e2e"), client.ForceOwnership); err != nil {
-			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
-		}
+	if err := r.apply(ctx, objects); err != nil {
+		return err
 	}
 	r.Timeline.Sayf("applied cluster %s at %s", clusterName, version)
 	return nil

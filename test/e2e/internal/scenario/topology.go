@@ -10,7 +10,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
 )
@@ -65,13 +64,7 @@ func (r *Run) applyClass(ctx context.Context, class, image string) error {
 	if err != nil {
 		return err
 	}
-	for _, object := range objects {
-		apply := client.ApplyConfigurationFromUnstructured(object)
-		if err := r.management.Client.Apply(ctx, apply, client.FieldOwner("e2e"), client.ForceOwnership); err != nil {
-			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
-		}
-	}
-	return nil
+	return r.apply(ctx, objects)
 }
 
 func topologyCluster(class, version string) *clusterv1.Cluster {
