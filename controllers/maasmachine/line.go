@@ -91,12 +91,7 @@ func (r *Reconciler) seedLine(ctx context.Context, cluster client.ObjectKey) err
 	}
 	making := map[types.UID]client.ObjectKey{}
 	for i := range machines.Items {
-		m := &machines.Items[i]
-		all, err := attemptsOf(m)
-		if err != nil {
-			continue // its own reconcile says so
-		}
-		if current := all.current(); current != nil && !current.GivenUp && !wasDeployed(m) && m.DeletionTimestamp.IsZero() {
+		if m := &machines.Items[i]; isStoredAsBeingMade(m) {
 			making[m.UID] = client.ObjectKeyFromObject(m)
 		}
 	}
@@ -109,6 +104,23 @@ func (r *Reconciler) seedLine(ctx context.Context, cluster client.ObjectKey) err
 		r.line.clusters[cluster] = &clusterLine{making: making, waiting: map[types.UID]place{}}
 	}
 	return nil
+}
+
+// isStoredAsBeingMade says whether, by what is stored, MAAS has been asked for the machine and is not done.
+func isStoredAsBeingMade(m *infrav1.MaasMachine) bool {
+	if wasDeployed(m) || !m.DeletionTimestamp.IsZero() {
+		return false
+	}
+	if m.Spec.Mode() != infrav1.ModeLXD {
+		// The first stands until the outcome of an allocation is known, the second from then on.
+		return m.Annotations[infrav1.BareMetalSentAtAnnotation] != "" || m.Annotations[infrav1.BareMetalAllocatedAtAnnotation] != ""
+	}
+	all, err := attemptsOf(m)
+	if err != nil {
+		return false // its own reconcile says so
+	}
+	current := all.current()
+	return current != nil && !current.GivenUp
 }
 
 // enter says whether the machine may be made, and notes that it is, or that it waits.
@@ -158,7 +170,7 @@ func (s *scope) isBeingMade() bool {
 	case s.isVM():
 		return s.current != nil && !s.current.GivenUp
 	default:
-		return s.found != nil
+		return s.found != nil || s.record != nil && isStoredAsBeingMade(s.record.object)
 	}
 }
 

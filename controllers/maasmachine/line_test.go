@@ -7,10 +7,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/app"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
+	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 	"github.com/capmaas/capmaas/proto/provisionertest"
 )
@@ -83,6 +86,40 @@ func TestLine_goes_on_with_what_was_being_made_when_the_manager_died(t *testing.
 	bed.StartManagerWith(t, options)
 	bed.WaitCondition(t, bed.OfMachine("a-cp"), infrav1.MachineDeployedCondition, infrav1.WaitingForTurnReason)
 	assert.Equal(t, []string{"worker-0"}, composed(bed))
+}
+
+func TestLine_counts_bare_metal_that_was_being_made_when_the_manager_died(t *testing.T) {
+	t.Parallel()
+	const filter = "new"
+	for name, restart := range map[string]func(*provisionertest.Fake, *app.Options){
+		"before_it_is_looked_at": func(_ *provisionertest.Fake, options *app.Options) { options.WatchFilter = filter },
+		"while_MAAS_is_silent": func(fake *provisionertest.Fake, _ *app.Options) {
+			fake.FailEvery("GetMachine", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bed := managertest.NewWithoutManager(t, provisionertest.Config{DeployFor: time.Hour})
+			options := bed.Options()
+			options.CreationsPerCluster = 1
+			bed.StartManagerWith(t, options)
+			bed.ProvisionCluster(t)
+			bed.CreateMachine(t, "worker-0", managertest.Metal())
+			managertest.Eventually(t, func(c *managertest.Check) {
+				assert.Len(c, provisionertest.Requests[*lxdprovisionerv1.DeployMachineRequest](bed.Fake), 1)
+			}, "it is being deployed")
+			bed.StopManager()
+			bed.CreateMachine(t, "a-cp", managertest.Metal(), managertest.ControlPlane, func(m *clusterv1.Machine, infra *infrav1.MaasMachine) {
+				m.Labels[clusterv1.WatchLabel], infra.Labels[clusterv1.WatchLabel] = filter, filter
+			})
+			restart(bed.Fake, &options)
+			bed.StartManagerWith(t, options)
+			bed.WaitCondition(t, bed.OfMachine("a-cp"), infrav1.MachineDeployedCondition, infrav1.WaitingForTurnReason)
+			for _, request := range provisionertest.Requests[*lxdprovisionerv1.AllocateMachineRequest](bed.Fake) {
+				assert.Equal(t, "worker-0", request.GetOwner().GetMachine())
+			}
+		})
+	}
 }
 
 func TestLine_one_that_finds_no_host_keeps_nobody_from_theirs(t *testing.T) {
