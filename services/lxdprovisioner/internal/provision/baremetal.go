@@ -96,18 +96,21 @@ func (b *BareMetal) findAllocated(ctx context.Context, req AllocateRequest) (Bar
 	case found:
 		return b.adopt(ctx, req, m)
 	}
-	if age, young := b.mayAppear(req.SentAt); young {
-		return BareMetalMachine{}, fault.New(fault.Busy, fault.ReasonAllocationInProgress, "an allocation as %s was sent %s ago and may still appear", agent, age).
+	if b.mayAppear(req.SentAt) {
+		return BareMetalMachine{}, fault.New(fault.Busy, fault.ReasonAllocationInProgress, "an allocation as %s was sent at %s and may still appear", agent, moment(req.SentAt)).
 			WithRetryAfter(retrySoon)
 	}
 	return BareMetalMachine{}, noMachine(req.Machine)
 }
 
-// mayAppear says how old an allocation is and whether its machine may still appear (docs/protocol-coverage.md 2.5).
-func (b *BareMetal) mayAppear(sentAt time.Time) (time.Duration, bool) {
-	age := b.cfg.Clock().Sub(sentAt)
-	return age.Round(time.Second), age < b.cfg.Timing.DetachedLimit
+// mayAppear says whether the machine of an allocation may still appear (docs/protocol-coverage.md 2.5).
+func (b *BareMetal) mayAppear(sentAt time.Time) bool {
+	return b.cfg.Clock().Sub(sentAt) < b.cfg.Timing.DetachedLimit
 }
+
+// moment writes a time into what a caller is told. A time and not an age: callers keep the text in a condition, of which each change is
+// a write that wakes them.
+func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // held reads the machines that are allocated under the agent name, the lowest system id first. One
 // without an owner is not: MAAS keeps the agent name of a machine that leaves its owner by another way

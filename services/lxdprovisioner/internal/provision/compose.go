@@ -187,8 +187,8 @@ func (l *LXD) findComposed(ctx context.Context, req ComposeRequest) (VM, error) 
 		// MAAS was too busy to take it, or refused our key, so nothing can appear.
 		return VM{}, l.notFound(ctx, a)
 	}
-	if age := l.cfg.Clock().Sub(a.SentAt); age < l.cfg.Timing.DetachedLimit {
-		return VM{}, fault.New(fault.Busy, fault.ReasonCompositionInProgress, "%s was sent to %s %s ago and may still appear", a.Name, a.HostName, age.Round(time.Second)).
+	if l.cfg.Clock().Sub(a.SentAt) < l.cfg.Timing.DetachedLimit {
+		return VM{}, fault.New(fault.Busy, fault.ReasonCompositionInProgress, "%s was sent to %s at %s and may still appear", a.Name, a.HostName, moment(a.SentAt)).
 			WithRetryAfter(retrySoon)
 	}
 	return VM{}, l.notFound(ctx, a)

@@ -197,6 +197,9 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		req.Attempt = w.sent(req.Attempt)
 		_, err = w.lxd.ComposeVM(w.ctx(), req)
 		requireFault(t, err, fault.Busy, fault.ReasonCompositionInProgress)
+		w.clock.advance(w.cfg.Timing.DetachedLimit / 2)
+		_, later := w.lxd.ComposeVM(w.ctx(), req)
+		require.EqualError(t, later, err.Error(), "what is told does not change while nothing does: the caller keeps it in a condition")
 	})
 	t.Run("X4.5_absence_is_not_believed_when_the_host_is_gone", func(t *testing.T) {
 		t.Parallel()

@@ -89,8 +89,8 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 		return err
 	}
 	if len(found) == 0 && !req.SentAt.IsZero() {
-		if age, young := b.mayAppear(req.SentAt); young {
-			return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "an allocation as %s was sent %s ago and may still appear", req.Machine.AgentName, age).
+		if b.mayAppear(req.SentAt) {
+			return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "an allocation as %s was sent at %s and may still appear", req.Machine.AgentName, moment(req.SentAt)).
 				WithRetryAfter(retrySoon)
 		}
 	}
