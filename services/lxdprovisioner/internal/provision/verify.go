@@ -32,7 +32,7 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 	}
 	if !proved {
 		if wait := due.Sub(d.cfg.Clock()); wait > 0 {
-			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known after %s", a.Name, a.HostName, wait.Round(time.Second)).
+			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known at %s", a.Name, a.HostName, moment(due)).
 				WithRetryAfter(wait)
 		}
 		if err := d.refresh(ctx, host); err != nil {
@@ -130,8 +130,9 @@ func lost(format, name, host string) error {
 // host answered, and its name is absent.
 func (d *deletion) proveUnverified(ctx context.Context, a Attempt) (AbsenceProof, error) {
 	if !a.Settled && !d.refreshes.wasThere(a.Name) {
-		if wait := d.cfg.Timing.SettleFirst + d.cfg.Timing.SettleGap - d.cfg.Clock().Sub(a.SentAt); wait > 0 {
-			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known after %s", a.Name, a.HostName, wait.Round(time.Second)).
+		known := a.SentAt.Add(d.cfg.Timing.SettleFirst + d.cfg.Timing.SettleGap)
+		if wait := known.Sub(d.cfg.Clock()); wait > 0 {
+			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known at %s", a.Name, a.HostName, moment(known)).
 				WithRetryAfter(wait)
 		}
 	}
