@@ -29,7 +29,10 @@ func (r *Run) Create(ctx context.Context) error {
 	if err := r.applySample(ctx, name, version); err != nil {
 		return err
 	}
-	return r.awaitSettled(ctx, "the cluster to be available", 3, 2, 1)
+	if err := r.awaitSettled(ctx, "the cluster to be available", 3, 2, 1); err != nil {
+		return err
+	}
+	return r.awaitRest(ctx)
 }
 
 // awaitSettled waits until the cluster is as it is wanted, and compares Kubernetes, the cluster itself, MAAS and DNS.
