@@ -91,9 +91,13 @@ deflake: race ## Repeat tests in random order until one fails, COUNT times at mo
 	done
 
 .PHONY: demo
-demo: build ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running)
+demo: build ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running, REAL=1 has real control planes)
+ifdef REAL
+	@exec $(MAKE) --no-print-directory e2e SCENARIOS=create KEEP=1
+else
 	@$(ASSETS) grpcurl=$$(tools/ensure.sh grpcurl) || exit 1; go build -o bin/demo ./test/demo || exit 1; \
 		KUBEBUILDER_ASSETS="$$assets" PATH="$$assets:$$grpcurl:$$PATH" exec bin/demo $(if $(KEEP),--keep)
+endif
 
 .PHONY: e2e-all
 e2e-all: ## Carry real clusters through every scenario
