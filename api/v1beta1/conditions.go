@@ -25,6 +25,8 @@ const (
 	APIServerAvailableCondition = "APIServerAvailable"
 	// LXDReadyCondition says whether the cluster's machines are set up as LXD hosts. Only where lxdConfig asks for it.
 	LXDReadyCondition = "LXDReady"
+	// FailureDomainsCompleteCondition says whether every zone of MAAS is among the failure domains. It is there once one was not.
+	FailureDomainsCompleteCondition = "FailureDomainsComplete"
 	// ProvisionerAvailableCondition says whether the provisioning service answers, is of a fitting version and may use MAAS.
 	ProvisionerAvailableCondition = "ProvisionerAvailable"
 	// DeletionsCompleteCondition says whether no VM is left to be deleted on a host that did not answer.
@@ -134,6 +136,10 @@ const (
 	LXDFailedReason = "LXDFailed"
 	// LXDSetupPendingReason stands where it is not done.
 	LXDSetupPendingReason = "LXDSetupPending"
+	// FailureDomainsCompleteReason stands where every zone is among the failure domains.
+	FailureDomainsCompleteReason = "FailureDomainsComplete"
+	// TooManyZonesReason stands where MAAS has more zones than the status may hold.
+	TooManyZonesReason = "TooManyZones"
 	// ProvisionerAvailableReason stands where the provisioning service can work.
 	ProvisionerAvailableReason = "ProvisionerAvailable"
 	// ProvisionerUnreachableReason stands where it does not answer.

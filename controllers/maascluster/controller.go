@@ -134,6 +134,8 @@ type scope struct {
 	custom bool
 	// recorded says that the record is as it has to be, failureDomainsKnown that the zones are known.
 	recorded, failureDomainsKnown bool
+	// zones is how many zones MAAS has; -1 where it could not be asked, 0 where the spec names some.
+	zones int
 	// connected says whether the workload cluster's API server answers; nil where it can't be known.
 	connected *bool
 	// waiting says what a deletion waits for.

@@ -1,7 +1,9 @@
 package maascluster
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -24,6 +26,7 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 	}
 	zones, err := r.Region.Zones(ctx)
 	if out := r.Delays.Of(err); out.Action != provisioner.Done {
+		s.zones = -1
 		// The zones that are known already stand: an outage must not take a control plane's failure domains away.
 		s.failureDomainsKnown = len(s.infra.Status.FailureDomains) > 0
 		if s.region.isZero() {
@@ -35,7 +38,8 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 	if err != nil {
 		return 0, err
 	}
-	s.infra.Status.SetFailureDomains(failureDomainsOf(zones, metal))
+	s.zones = len(zones)
+	s.infra.Status.SetFailureDomains(fitting(failureDomainsOf(zones, metal)))
 	s.failureDomainsKnown = true
 	return 0, nil
 }
@@ -52,6 +56,30 @@ func failureDomainsOf(zones []*lxdprovisionerv1.Zone, bareMetalOnly bool) []clus
 		suits := bareMetalOnly || !anyHosts || zone.GetHasLxdHosts()
 		domains = append(domains, clusterv1.FailureDomain{Name: zone.GetName(), ControlPlane: new(suits)})
 	}
+	return domains
+}
+
+// mostFailureDomains is how many the contract of Cluster API lets a cluster have.
+const mostFailureDomains = 100
+
+// fitting leaves out what does not fit into the status, which the API server would refuse as a whole: the last ones by name
+// of those in which no control plane goes, and then of the rest.
+func fitting(domains []clusterv1.FailureDomain) []clusterv1.FailureDomain {
+	if len(domains) <= mostFailureDomains {
+		return domains
+	}
+	byName := func(a, b clusterv1.FailureDomain) int { return cmp.Compare(a.Name, b.Name) }
+	slices.SortFunc(domains, func(a, b clusterv1.FailureDomain) int {
+		if *a.ControlPlane != *b.ControlPlane {
+			if *a.ControlPlane {
+				return -1
+			}
+			return 1
+		}
+		return byName(a, b)
+	})
+	domains = domains[:mostFailureDomains]
+	slices.SortFunc(domains, byName)
 	return domains
 }
 

@@ -28,7 +28,7 @@ const deletingReason = "Deleting"
 var ownedConditions = []string{
 	clusterv1.ReadyCondition, clusterv1.PausedCondition, infrav1.LoadBalancerReadyCondition,
 	infrav1.APIServerAvailableCondition, infrav1.ProvisionerAvailableCondition, infrav1.LXDReadyCondition,
-	infrav1.DeletionsCompleteCondition,
+	infrav1.DeletionsCompleteCondition, infrav1.FailureDomainsCompleteCondition,
 }
 
 // checkRegion asks the provisioner for itself and its MAAS.
@@ -85,6 +85,9 @@ func (s *scope) conditions(deleting bool) []metav1.Condition {
 		return []metav1.Condition{condition(infrav1.LoadBalancerReadyCondition, metav1.ConditionFalse, deletingReason, s.waiting)}
 	}
 	all := []metav1.Condition{s.provisionerAvailable(), s.loadBalancerReady(), s.apiServerAvailable()}
+	if c, tell := s.failureDomainsComplete(); tell {
+		all = append(all, c)
+	}
 	if hosts := s.infra.Spec.LXDConfig; hosts != nil && ptr.Deref(hosts.Enabled, false) {
 		all = append(all, condition(infrav1.LXDReadyCondition, metav1.ConditionFalse, infrav1.LXDSetupPendingReason,
 			"this provider does not set machines up as LXD hosts: register them with MAAS as VM hosts"))
@@ -97,6 +100,17 @@ func (s *scope) provisionerAvailable() metav1.Condition {
 		return condition(infrav1.ProvisionerAvailableCondition, metav1.ConditionTrue, infrav1.ProvisionerAvailableReason, "")
 	}
 	return condition(infrav1.ProvisionerAvailableCondition, metav1.ConditionFalse, s.region.reason, s.region.message)
+}
+
+// failureDomainsComplete says whether zones were left out; false where that is not known, or was never so.
+func (s *scope) failureDomainsComplete() (metav1.Condition, bool) {
+	name := infrav1.FailureDomainsCompleteCondition
+	if s.zones > mostFailureDomains {
+		return condition(name, metav1.ConditionFalse, infrav1.TooManyZonesReason, fmt.Sprintf(
+			"MAAS has %d zones, and a cluster has at most %d failure domains: those with LXD hosts come first; name the ones to use in spec.failureDomains",
+			s.zones, mostFailureDomains)), true
+	}
+	return condition(name, metav1.ConditionTrue, infrav1.FailureDomainsCompleteReason, ""), s.failureDomainsKnown && s.zones >= 0 && conditions.Has(s.infra, name)
 }
 
 func (s *scope) loadBalancerReady() metav1.Condition {
