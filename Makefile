@@ -5,7 +5,8 @@ PACKAGES := $(MODULES:%=./%/...)
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo, SEED and LIFECYCLES to faults,
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and e2e, REAL to demo,
+# SCENARIOS to e2e, SEED and LIFECYCLES to faults,
 # MUTANTS, ONLY and RESULTS to requirements.
 ARGS ?=
 PKG ?=
