@@ -30,7 +30,7 @@ func timing() serviceapp.Timing {
 	t := serviceapp.DefaultTiming()
 	t.InventoryMaxAge, t.MachinesMaxAge, t.LedgerHold = 100*time.Millisecond, time.Second, 5*time.Second
 	t.DetachedLimit, t.SettleFirst, t.SettleGap = 3*time.Second, 6*time.Second, time.Second
-	t.RefreshGap, t.YieldLook = 200*time.Millisecond, 100*time.Millisecond
+	t.RefreshGap, t.CheckGather, t.YieldLook = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	t.WatchInterval, t.IdleInterval = 200*time.Millisecond, time.Second
 	t.WatchFullRead = time.Second
 	return t

@@ -94,7 +94,9 @@ func (l *LXD) annotate(ctx context.Context, owner Owner, m inventory.Machine) (i
 
 // checkHost waits until the VM's host is within its limit. MAAS lets two compositions share the same
 // cores, so the youngest unclaimed VM yields and the others look again (docs/protocol-coverage.md 2.6).
+// Compositions that come one after the other share a reading; so short a delay is little of the minutes that a deployment takes.
 func (l *LXD) checkHost(ctx context.Context, req ComposeRequest, m inventory.Machine) error {
+	l.gate.composed(ctx, m.HostID, l.cfg.Timing.CheckGather)
 	host, err := l.hosts.read(ctx, m.HostID)
 	for err == nil && host.OverLimit() {
 		var youngest inventory.Machine

@@ -44,6 +44,8 @@ type Timing struct {
 	ReplyMargin time.Duration
 	// ReadLimit bounds a shared read: of one host, of machines by name.
 	ReadLimit time.Duration
+	// CheckGather is how long the check of a host waits for other compositions there, to serve them too.
+	CheckGather time.Duration
 	// YieldLook is how long a VM on a host over its limit waits before it looks again.
 	YieldLook time.Duration
 	// ProofHold is for how long a proved claim is remembered.
@@ -79,6 +81,7 @@ func DefaultTiming() Timing {
 		QueueLimit:      150 * time.Second,
 		ReplyMargin:     250 * time.Millisecond,
 		ReadLimit:       60 * time.Second,
+		CheckGather:     8 * time.Second,
 		YieldLook:       2 * time.Second,
 		ProofHold:       10 * time.Minute,
 		ProofFresh:      15 * time.Second,

@@ -13,49 +13,67 @@ import (
 // making (docs/protocol-coverage.md 4.4). Compositions share a host, a refresh has it to itself.
 type hostGate struct {
 	mu         sync.Mutex
-	composing  map[inventory.HostID]int
 	refreshing map[inventory.HostID]chan struct{}
-	// removing are the deletions that MAAS has been asked for or is about to be.
-	removing map[inventory.HostID]*removals
+	// composing and removing are the compositions and deletions that MAAS has been asked for or is about to be.
+	composing, removing works
 }
 
-// removals are those of one host that run at a time.
-type removals struct {
+// works are the calls of one kind that run, by host.
+type works map[inventory.HostID]*work
+
+type work struct {
 	running int
 	ended   chan struct{}
 }
 
-func newHostGate() *hostGate {
-	return &hostGate{
-		composing: map[inventory.HostID]int{}, refreshing: map[inventory.HostID]chan struct{}{}, removing: map[inventory.HostID]*removals{},
+func (w works) begin(id inventory.HostID) {
+	one, ok := w[id]
+	if !ok {
+		one = &work{ended: make(chan struct{})}
+		w[id] = one
 	}
+	one.running++
+}
+
+func (w works) end(id inventory.HostID) {
+	one := w[id]
+	if one.running--; one.running == 0 {
+		delete(w, id)
+		close(one.ended)
+	}
+}
+
+func newHostGate() *hostGate {
+	return &hostGate{refreshing: map[inventory.HostID]chan struct{}{}, composing: works{}, removing: works{}}
 }
 
 // remove counts one more deletion on the host, and gives the function that ends it.
 func (g *hostGate) remove(id inventory.HostID) func() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r, ok := g.removing[id]
-	if !ok {
-		r = &removals{ended: make(chan struct{})}
-		g.removing[id] = r
-	}
-	r.running++
+	g.removing.begin(id)
 	return func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		if r.running--; r.running == 0 {
-			delete(g.removing, id)
-			close(r.ended)
-		}
+		g.removing.end(id)
 	}
 }
 
 // quiet waits until no deletion runs on the host, or for so long: a refresh that begins before they have ended proves
 // nothing of them, and the next one may not come for a while.
 func (g *hostGate) quiet(ctx context.Context, id inventory.HostID, most time.Duration) {
+	g.await(ctx, g.removing, id, most)
+}
+
+// composed waits until no composition runs on the host or waits for its turn there, or for so long: one reading of the host
+// then tells of all of them.
+func (g *hostGate) composed(ctx context.Context, id inventory.HostID, most time.Duration) {
+	g.await(ctx, g.composing, id, most)
+}
+
+func (g *hostGate) await(ctx context.Context, kind works, id inventory.HostID, most time.Duration) {
 	g.mu.Lock()
-	r, ok := g.removing[id]
+	one, ok := kind[id]
 	g.mu.Unlock()
 	if !ok {
 		return
@@ -63,7 +81,7 @@ func (g *hostGate) quiet(ctx context.Context, id inventory.HostID, most time.Dur
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	select {
-	case <-r.ended:
+	case <-one.ended:
 	case <-ctx.Done():
 	}
 }
@@ -92,16 +110,14 @@ func (g *hostGate) begin(id inventory.HostID) <-chan struct{} {
 	if refreshed, ok := g.refreshing[id]; ok {
 		return refreshed
 	}
-	g.composing[id]++
+	g.composing.begin(id)
 	return nil
 }
 
 func (g *hostGate) end(id inventory.HostID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.composing[id]--; g.composing[id] == 0 {
-		delete(g.composing, id)
-	}
+	g.composing.end(id)
 }
 
 // busy is the error of a refresh while the host is composed on; nil where it isn't.
@@ -112,7 +128,7 @@ func (g *hostGate) busy(host inventory.Host) error {
 }
 
 func (g *hostGate) busyLocked(host inventory.Host) error {
-	if g.composing[host.ID] == 0 {
+	if _, composing := g.composing[host.ID]; !composing {
 		return nil
 	}
 	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "a VM is being composed on %s, which is refreshed afterwards", host.Name).WithRetryAfter(retrySoon)

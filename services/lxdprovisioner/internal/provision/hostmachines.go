@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -71,18 +72,31 @@ func (h *hostMachines) keep(part []string, found []inventory.Machine, asked time
 	}
 }
 
-// outdated gives the machines of the hosts that were never read or too long ago.
+// outdated gives the machines of the hosts that were never read or too long ago. Where there is one, the call is filled up
+// with others that are about to be: hosts are read one by one, and their machines were read together.
 func (h *hostMachines) outdated(hosts []inventory.Host) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	maxAge := max(h.maxAge, costShare*h.batch*time.Duration(len(h.read)/hostMachineBatch))
+	now := h.clock()
 	var ids []string
 	for _, host := range hosts {
 		if host.SystemID == "" {
 			continue
 		}
-		if m, ok := h.read[host.SystemID]; !ok || h.clock().Sub(m.ReadAt) >= maxAge {
+		if m, ok := h.read[host.SystemID]; !ok || now.Sub(m.ReadAt) >= maxAge {
 			ids = append(ids, host.SystemID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.read)) {
+		if len(ids) >= hostMachineBatch {
+			break
+		}
+		if m := h.read[id]; m.SystemID != "" && now.Sub(m.ReadAt) >= maxAge/2 && !slices.Contains(ids, id) {
+			ids = append(ids, id)
 		}
 	}
 	return ids

@@ -71,6 +71,19 @@ func (r *refreshes) isGone(name string) bool {
 	return ok
 }
 
+// going says whether the name is absent or deleted for less than a time, and its host was not refreshed since: a deletion is
+// about to prove it.
+func (r *refreshes) going(id inventory.HostID, name string, most time.Duration) bool {
+	r.mu.Lock()
+	since, gone := r.absent[name]
+	r.mu.Unlock()
+	if !gone || r.clock().Sub(since) >= most {
+		return false
+	}
+	_, refreshed := r.after(id, since)
+	return !refreshed
+}
+
 // there notes that a VM of the name exists.
 func (r *refreshes) there(name string) {
 	r.mu.Lock()

@@ -2,10 +2,10 @@ package provision
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -79,27 +79,29 @@ func (s *vmStream) snapshot(ctx context.Context, vms []WatchedVM) (time.Time, er
 }
 
 func (s *vmStream) readPart(ctx context.Context, part []Attempt) error {
-	names := make([]string, 0, len(part))
-	for _, a := range part {
-		names = append(names, a.Name)
-	}
-	found, err := s.names.byNames(ctx, names)
+	found, err := s.names.byNames(ctx, namesOf(part))
 	if err != nil {
 		return err
 	}
+	absent := map[string]Attempt{}
 	for _, a := range part {
-		m, ok := found[a.Name]
-		if ok && a.onHost(m) {
-			err = s.begin(a, m)
-		} else {
-			s.attempts[absentKey(a)] = a
-			err = s.miss(ctx, absentKey(a), a)
+		if m, ok := found[a.Name]; ok && a.onHost(m) {
+			if err := s.begin(a, m); err != nil {
+				return err
+			}
+			continue
 		}
-		if err != nil {
-			return err
-		}
+		s.attempts[absentKey(a)], absent[absentKey(a)] = a, a
 	}
-	return nil
+	return s.tellAbsent(ctx, absent)
+}
+
+func namesOf(attempts []Attempt) []string {
+	names := make([]string, 0, len(attempts))
+	for _, a := range attempts {
+		names = append(names, a.Name)
+	}
+	return names
 }
 
 func (s *vmStream) begin(a Attempt, m inventory.Machine) error {
@@ -118,16 +120,13 @@ func (s *vmStream) pass(ctx context.Context, changed []inventory.Machine, missin
 			return err
 		}
 	}
+	lost := map[string]Attempt{}
 	for _, key := range missing {
-		a, watched := s.attempts[key]
-		if !watched {
-			continue
-		}
-		if err := s.miss(ctx, key, a); err != nil {
-			return err
+		if a, watched := s.attempts[key]; watched {
+			lost[key] = a
 		}
 	}
-	return nil
+	return s.miss(ctx, lost)
 }
 
 func (s *vmStream) tell(m inventory.Machine) error {
@@ -135,29 +134,79 @@ func (s *vmStream) tell(m inventory.Machine) error {
 	return s.send(VMEvent{VM: &vm})
 }
 
-// miss tells that a VM is gone once that is proved; where it can't be, the proof is tried anew after a
-// while. The key is the attempt's in attempts.
-func (s *vmStream) miss(ctx context.Context, key string, a Attempt) error {
-	m, found, err := s.names.byName(ctx, a.Name)
-	if err == nil && found && a.onHost(m) {
+// miss looks for VMs whose record MAAS does not show any more, and tells which are gone. The keys are those of attempts. What
+// a deletion is taking away is left to it for a while: its caller is told, and asks MAAS for the same.
+func (s *vmStream) miss(ctx context.Context, lost map[string]Attempt) error {
+	for key, a := range lost {
+		if s.refreshes.going(a.HostID, a.Name, s.cfg.Timing.DetachedLimit) {
+			s.sub.again(key)
+			delete(lost, key)
+		}
+	}
+	found := map[string]inventory.Machine{}
+	for part := range slices.Chunk(namesOf(slices.Collect(maps.Values(lost))), lookupMax) {
+		some, err := s.names.byNames(ctx, part)
+		if err != nil {
+			return s.unproved(ctx, lost, err)
+		}
+		maps.Copy(found, some)
+	}
+	for key, a := range lost {
+		m, ok := found[a.Name]
+		if !ok || !a.onHost(m) {
+			continue
+		}
+		delete(lost, key)
 		if key != m.SystemID {
 			s.drop(key)
 		}
-		return s.begin(a, m)
+		if err := s.begin(a, m); err != nil {
+			return err
+		}
 	}
-	if err == nil {
-		err = s.notFound(ctx, a)
+	return s.tellAbsent(ctx, lost)
+}
+
+// tellAbsent tells that VMs which MAAS has just not shown are gone once that is proved, with one reading of each host; where
+// it can't be, the proof is tried anew after a while.
+func (s *vmStream) tellAbsent(ctx context.Context, absent map[string]Attempt) error {
+	type place struct {
+		id   inventory.HostID
+		name string
 	}
+	hosts := map[place]error{}
+	for _, key := range slices.Sorted(maps.Keys(absent)) {
+		a := absent[key]
+		at := place{a.HostID, a.HostName}
+		err, read := hosts[at]
+		if !read {
+			_, err = s.presentHost(ctx, a.HostID, a.HostName)
+			hosts[at] = err
+		}
+		if err != nil {
+			if err := s.unproved(ctx, map[string]Attempt{key: a}, err); err != nil {
+				return err
+			}
+			continue
+		}
+		s.drop(key)
+		if err := s.send(VMEvent{Gone: a.Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unproved keeps absences that can't be proved for another try. It fails where the stream has ended.
+func (s *vmStream) unproved(ctx context.Context, absent map[string]Attempt, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if !fault.Is(err, fault.NotFound) {
-		s.cfg.Logger.WarnContext(ctx, "Not reporting VM as gone: its host was not read", "vm", a.Name, "host", a.HostName, "error", err)
+	for key, a := range absent {
+		s.cfg.Logger.WarnContext(ctx, "Not reporting VM as gone: its host was not read", "vm", a.Name, "host", a.HostName, "error", cause)
 		s.sub.again(key)
-		return nil
 	}
-	s.drop(key)
-	return s.send(VMEvent{Gone: a.Name})
+	return nil
 }
 
 func (s *vmStream) drop(key string) {

@@ -84,7 +84,7 @@ func (j *journal) String() string {
 func timing() provision.Timing {
 	t := provision.DefaultTiming()
 	t.LookupWindow = time.Millisecond
-	t.YieldLook = 2 * time.Millisecond
+	t.CheckGather, t.YieldLook = 2*time.Millisecond, 2*time.Millisecond
 	t.ReplyMargin = time.Millisecond
 	t.WatchInterval = 5 * time.Millisecond
 	t.IdleInterval = 5 * time.Millisecond
