@@ -102,7 +102,7 @@ func TestListVMs_that_takes_longer_than_its_caller_has_is_there_for_who_comes_ba
 		names = append(names, hostnames(vms)...)
 	}
 	assert.ElementsMatch(t, []string{"cp-0-a1b2c", "cp-1-a1b2c", "cp-2-a1b2c"}, names)
-	assert.Equal(t, 1, maas.listed(), "one list serves all")
+	assert.Equal(t, 1, maas.listed(), "X5.1 one list serves all")
 }
 
 func TestListVMs_is_kept_for_as_long_as_it_took(t *testing.T) {

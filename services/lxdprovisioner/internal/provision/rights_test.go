@@ -37,7 +37,7 @@ func TestComposeVM_with_a_key_that_lacks_the_right(t *testing.T) {
 			w.cfg = able
 			w.restart()
 			_, err = w.lxd.ComposeVM(w.ctx(), req)
-			require.NoError(t, err, "the same attempt, once the right is there")
+			require.NoError(t, err, "X2.4 the same attempt, once the right is there")
 		})
 	}
 }
