@@ -39,7 +39,8 @@ const (
 
 // LXDConfig refines a VM and the choice of its host.
 type LXDConfig struct {
-	// profile is the LXD profile that the host must have. Left out: maas, where it exists.
+	// profile is the LXD profile of the VM. MAAS uses the profile maas where the host's project has one, and none otherwise,
+	// and does not tell which it was. Left out, or maas: that. No VM is made while it is another one.
 	// +optional
 	Profile string `json:"profile,omitempty"`
 

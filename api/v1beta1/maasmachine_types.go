@@ -138,7 +138,7 @@ type MaasMachineStatus struct {
 	// +optional
 	LXDProject *string `json:"lxdProject,omitempty"`
 
-	// lxdProfile is the LXD profile of the VM, as far as it is known. VMs only.
+	// lxdProfile is the LXD profile of the VM. It is left as it is: MAAS does not tell the profile of a VM. VMs only.
 	// +optional
 	LXDProfile *string `json:"lxdProfile,omitempty"`
 

@@ -10,7 +10,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 )
 
-// maasProfile is the LXD profile of every VM that MAAS makes.
+// maasProfile is the LXD profile that MAAS gives a VM, where the host's project has it.
 const maasProfile = "maas"
 
 // unheardField is a field that changes nothing, with the reason that the user is told.
@@ -55,7 +55,11 @@ func unheardOfVM(s *infrav1.MaasMachineSpec) []unheardField {
 		{"keepSwap", s.KeepSwap, "has no effect on a VM, whose swap is never changed"},
 		{"lxd.vmConfig.interfaceLinkModes", len(vm.InterfaceLinkModes) > 0, "has no effect; interfaces are linked as their subnets and addressFamilies ask"},
 		{"lxd.vmConfig.autoStart", !ptr.Deref(vm.AutoStart, true), "has no effect; MAAS has no such setting"},
-		{"lxdConfig.profile", config.Profile != "" && config.Profile != maasProfile, "no VM is made while it is set: MAAS gives every VM the profile maas"},
+		{"lxdConfig.profile", config.Profile == maasProfile, "MAAS uses it where the host's project has it, and none otherwise; it does not tell which"},
+		{
+			"lxdConfig.profile", config.Profile != "" && config.Profile != maasProfile,
+			"no VM is made while it is set: MAAS uses the profile maas where the host's project has it, and none otherwise",
+		},
 		{macAddressPath(s), s.Network().MACAddress != "", "no VM is made while it is set: MAAS gives VMs addresses of their own"},
 		{
 			"lxdConfig.antiAffinity", config.AntiAffinity == infrav1.AntiAffinityRequired,

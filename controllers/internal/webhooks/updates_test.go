@@ -240,7 +240,7 @@ func TestWarnings_X6_4_tell_what_is_not_heard(t *testing.T) {
 	}{
 		"a_plain_machine_says_nothing": {func(*infrav1.MaasMachineSpec) {}, nil},
 		"a_plain_VM_says_nothing":      {asLXD(func(*infrav1.MaasMachineSpec) {}), nil},
-		"profile_maas_is_heard":        {lxdConfig(func(c *infrav1.LXDConfig) { c.Profile = "maas" }), nil},
+		"P8_profile_of_MAAS":           {lxdConfig(func(c *infrav1.LXDConfig) { c.Profile = "maas" }), []string{"spec.lxdConfig.profile: MAAS uses it where the host's project has it"}},
 		"P2_another_profile":           {lxdConfig(func(c *infrav1.LXDConfig) { c.Profile = "gpu" }), []string{"spec.lxdConfig.profile: no VM is made"}},
 		"R1.4_zero_is_a_default":       {asLXD(func(s *infrav1.MaasMachineSpec) { s.MinCPU, s.MinMemory = new(int32(0)), new(int32(0)) }), []string{"spec.minCPU: 0 gives a VM of 2 cores", "spec.minMemory: 0 gives a VM of 4096 MiB"}},
 		"X6.4_required_wants_a_host_more": {

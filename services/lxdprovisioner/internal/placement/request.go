@@ -9,7 +9,8 @@ import (
 // MinMemoryMiB is the least memory that MAAS gives a VM (MAAS: forms/pods.py, requested memory).
 const MinMemoryMiB = 1024
 
-// MAASProfile is the LXD profile that MAAS gives every VM; it can't be told to use another.
+// MAASProfile is the LXD profile that MAAS gives a VM where the host's project has it, and none otherwise; it can't be
+// told to use another.
 const MAASProfile = "maas"
 
 // Policy ranks hosts that fit.

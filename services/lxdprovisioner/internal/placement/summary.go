@@ -126,7 +126,7 @@ func (s *survey) chosenSummary(r rank) string {
 }
 
 func profileSummary(profile string) string {
-	return clip(fmt.Sprintf("MAAS gives every VM its own LXD profile %q, it can't use %q", MAASProfile, profile), summaryLimit)
+	return clip(fmt.Sprintf("MAAS gives a VM no LXD profile but its own, %q; it can't use %q", MAASProfile, profile), summaryLimit)
 }
 
 // some says yes to some of the hosts that are out.
