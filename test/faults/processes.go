@@ -32,7 +32,7 @@ func timing() serviceapp.Timing {
 	t.DetachedLimit, t.SettleFirst, t.SettleGap = 3*time.Second, 6*time.Second, time.Second
 	t.RefreshGap, t.CheckGather, t.YieldLook = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	t.WatchInterval, t.IdleInterval = 200*time.Millisecond, time.Second
-	t.WatchFullRead = time.Second
+	t.WatchFullRead, t.AliveFresh = time.Second, 200*time.Millisecond
 	return t
 }
 

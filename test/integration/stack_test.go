@@ -132,7 +132,7 @@ func shortTiming() serviceapp.Timing {
 	timing.DetachedLimit, timing.SettleFirst, timing.SettleGap = 3*time.Second, 4*time.Second, time.Second
 	timing.RefreshGap, timing.CheckGather, timing.YieldLook = 200*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	timing.WatchInterval, timing.IdleInterval = 200*time.Millisecond, time.Second
-	timing.DrainLimit = 10 * time.Second
+	timing.DrainLimit, timing.AliveFresh = 10*time.Second, 200*time.Millisecond
 	return timing
 }
 

@@ -11,7 +11,7 @@ import (
 func Timing(speed float64) serviceapp.Timing {
 	t := serviceapp.DefaultTiming()
 	for _, d := range []*time.Duration{
-		&t.InventoryMaxAge, &t.MachinesMaxAge, &t.LedgerHold, &t.CheckGather, &t.YieldLook, &t.ProofHold, &t.ProofFresh,
+		&t.InventoryMaxAge, &t.MachinesMaxAge, &t.LedgerHold, &t.CheckGather, &t.YieldLook, &t.ProofHold, &t.ProofFresh, &t.AliveFresh,
 		&t.SettleGap, &t.RefreshGap, &t.WatchInterval, &t.IdleInterval, &t.WatchFullRead,
 	} {
 		*d = time.Duration(float64(*d) / speed)

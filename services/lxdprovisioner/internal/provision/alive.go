@@ -9,7 +9,7 @@ import (
 
 // hostAlive proves that the host of a VM answers, by a question that begins after the call (docs/protocol-coverage.md
 // 4.2). Those who come together share one about any VM of the host.
-// So does an answer that is seconds old: a deletion may wait as long for its slot.
+// So do those who come seconds after its answer (Timing.AliveFresh): a deletion may wait as long for its slot.
 func (l *LXD) hostAlive(ctx context.Context, m inventory.Machine) error {
 	if l.answered.was(string(m.HostID)) {
 		return nil

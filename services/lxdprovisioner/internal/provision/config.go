@@ -52,6 +52,9 @@ type Timing struct {
 	ProofHold time.Duration
 	// ProofFresh is for how long a claim that was just proved lets its VM be deployed unread.
 	ProofFresh time.Duration
+	// AliveFresh is for how long a host that answered counts as alive. A host that dies meanwhile keeps a VM of which MAAS
+	// forgets the row: the refresh that proves the deletion then fails, and finds the VM when the host is back.
+	AliveFresh time.Duration
 	// LookupWindow is for how long look-ups are collected into one list call, and callers into one
 	// read of a host.
 	LookupWindow time.Duration
@@ -85,6 +88,7 @@ func DefaultTiming() Timing {
 		YieldLook:       2 * time.Second,
 		ProofHold:       10 * time.Minute,
 		ProofFresh:      15 * time.Second,
+		AliveFresh:      15 * time.Second,
 		LookupWindow:    100 * time.Millisecond,
 		SettleFirst:     300 * time.Second,
 		SettleGap:       120 * time.Second,

@@ -64,7 +64,7 @@ func NewLXD(cfg Config) *LXD {
 	// MAAS takes a minute to say that a host which is cut off does not answer: not the time of a read.
 	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger)
 	l.owed = newLately(cfg.Clock, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit)
-	l.answered = newLately(cfg.Clock, cfg.Timing.InventoryMaxAge)
+	l.answered = newLately(cfg.Clock, cfg.Timing.AliveFresh)
 	return l
 }
 

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -82,4 +83,60 @@ func each(count int, f func(i int)) {
 		wg.Go(func() { f(i) })
 	}
 	wg.Wait()
+}
+
+func TestCompositions_X2_6_of_one_host_share_the_check_of_it(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	w.cfg.Timing.CheckGather = time.Minute
+	w.restart()
+	_, err := w.lxd.Snapshot(w.ctx())
+	require.NoError(t, err)
+	w.sim.Hold("lxd.created", "lxd-1")
+	var composing sync.WaitGroup
+	compose := func(req provision.ComposeRequest) {
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		assert.NoError(t, err)
+	}
+	first, second := w.composeRequest("w-1", "lxd-1"), w.composeRequest("w-2", "lxd-1")
+	composing.Go(func() { compose(first) })
+	require.NoError(t, w.sim.AwaitHeld(w.ctx(), "lxd.created", "lxd-1"))
+	w.sim.ResetRequests()
+	composing.Go(func() { compose(second) })
+	require.Eventually(t, func() bool { return w.logged("Composed VM", second.Attempt.Name) }, time.Minute, time.Millisecond)
+	require.NoError(t, w.sim.LetGo("lxd.created", "lxd-1"))
+	composing.Wait()
+	assert.Equal(t, 1, w.sim.Requests()["vm-hosts.read"], "it began when both were made")
+}
+
+func TestWatchVMs_X7_1_looks_together_for_VMs_that_vanish_together(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	const count = 8
+	var watched []provision.WatchedVM
+	for i := range count {
+		req := w.composeRequest(fmt.Sprintf("w-%d", i), "lxd-1")
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		require.NoError(t, err)
+		require.NoError(t, w.sim.RemoveInstance("lxd-1", "maas", req.Attempt.Name))
+		watched = append(watched, provision.WatchedVM{Attempt: w.sent(req.Attempt)})
+	}
+	_, err := w.cfg.Backend.Verify(w.ctx(), w.host("lxd-1").ID)
+	require.NoError(t, err)
+	w.sim.ResetRequests()
+	ctx, stop := context.WithCancel(w.ctx())
+	gone := map[string]bool{}
+	err = w.lxd.WatchVMs(ctx, watched, func(e provision.VMEvent) error {
+		if e.Gone != "" {
+			gone[e.Gone] = true
+		}
+		if !e.Synced.IsZero() {
+			stop()
+		}
+		return nil
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, gone, count)
+	assert.Equal(t, 1, w.sim.Requests()["machines.list"])
+	assert.Equal(t, 1, w.sim.Requests()["vm-hosts.read"], "X4.5 the host is there, whichever of its VMs is not")
 }

@@ -85,7 +85,7 @@ func timing() provision.Timing {
 	t := provision.DefaultTiming()
 	t.LookupWindow = time.Millisecond
 	t.CheckGather, t.YieldLook = 2*time.Millisecond, 2*time.Millisecond
-	t.ReplyMargin = time.Millisecond
+	t.AliveFresh, t.ReplyMargin = 5*time.Second, time.Millisecond
 	t.WatchInterval = 5 * time.Millisecond
 	t.IdleInterval = 5 * time.Millisecond
 	t.WatchFullRead = 5 * time.Millisecond
