@@ -61,5 +61,9 @@ func Enter(ctx context.Context) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true,
 	}
-	return cmd.Run()
+	err := cmd.Run()
+	if cmd.ProcessState != nil && cmd.ProcessState.Success() {
+		return nil // it was asked to end, and had nothing against it
+	}
+	return err
 }
