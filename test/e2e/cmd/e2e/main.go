@@ -173,7 +173,7 @@ func tell(ctx context.Context, o options, r *scenario.Run) error {
 		if err := s.tell(r, ctx); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		o.config.Timeline.Sayf("=== %s passed", s.name)
+		o.config.Timeline.Sayf("=== %s passed; MAAS has served %d requests", s.name, r.Requests())
 	}
 	if o.keep {
 		if err := r.Explain(ctx); err != nil {

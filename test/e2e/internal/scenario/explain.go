@@ -27,3 +27,12 @@ func (r *Run) Explain(ctx context.Context) error {
 		enter, r.management.Kubeconfig, workload)
 	return nil
 }
+
+// Requests is how many requests MAAS has admitted since the run began.
+func (r *Run) Requests() int {
+	sum := 0
+	for _, n := range r.sim.Requests() {
+		sum += n
+	}
+	return sum
+}
