@@ -48,5 +48,7 @@ func TestFailureDomains_R3_1_of_a_MAAS_with_more_zones_than_fit_are_those_with_h
 	infra.Spec.FailureDomains = []string{"az119"}
 	require.NoError(t, bed.Client.Patch(t.Context(), infra, client.MergeFrom(before)))
 	bed.WaitCondition(t, bed.OfCluster, infrav1.FailureDomainsCompleteCondition, infrav1.FailureDomainsCompleteReason)
-	assert.Len(t, bed.Cluster(t).Status.FailureDomains, 1)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.Len(c, bed.Cluster(c).Status.FailureDomains, 1)
+	}, "conditions are written apart from the rest of the status")
 }

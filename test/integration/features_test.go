@@ -224,17 +224,18 @@ func TestFeatures_static_IP(t *testing.T) {
 	composed := s.sim.Requests()["vm-hosts.compose"]
 	for name, tc := range map[string]struct {
 		config infrav1.LXDStaticIPConfig
+		kind   string
 		reason string
 	}{
-		"S2-gateway": {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", Gateway: "10.30.0.254"}, "STATIC_IP_GATEWAY_MISMATCH"},
-		"S2-dns":     {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", DNSServers: []string{"8.8.8.8"}}, "STATIC_IP_DNS_MISMATCH"},
-		"S1-subnet":  {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", Subnet: "10.10.0.0/16"}, "STATIC_IP_INVALID"},
-		"S1-taken":   {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.12"}, "STATIC_IP_TAKEN"},
-		"S5-unknown": {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", Interface: "eth7"}, "STATIC_IP_INVALID"},
+		"S2-gateway": {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", Gateway: "10.30.0.254"}, infrav1.LXDVMCreatedCondition, "STATIC_IP_GATEWAY_MISMATCH"},
+		"S2-dns":     {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", DNSServers: []string{"8.8.8.8"}}, infrav1.LXDVMCreatedCondition, "STATIC_IP_DNS_MISMATCH"},
+		"S1-subnet":  {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", Subnet: "10.10.0.0/16"}, infrav1.LXDHostSelectedCondition, "STATIC_IP_INVALID"},
+		"S1-taken":   {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.12"}, infrav1.LXDVMCreatedCondition, "STATIC_IP_TAKEN"},
+		"S5-unknown": {infrav1.LXDStaticIPConfig{IPAddress: "10.30.0.50", Interface: "eth7"}, infrav1.LXDVMCreatedCondition, "STATIC_IP_INVALID"},
 	} {
 		vm := strings.ToLower(name)
 		s.makeVM(t, vm, withStaticIP(tc.config))
-		s.awaitCondition(t, vm, infrav1.LXDVMCreatedCondition, metav1.ConditionFalse, tc.reason, "")
+		s.awaitCondition(t, vm, tc.kind, metav1.ConditionFalse, tc.reason, "")
 	}
 	assert.Equal(t, composed, s.sim.Requests()["vm-hosts.compose"], "S4: refused before any VM was made")
 	s.deleteCluster(t)

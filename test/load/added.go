@@ -39,7 +39,7 @@ func MeasureAdded(ctx context.Context, o Options) (added Added, err error) {
 	var both sync.WaitGroup
 	var aloneErr error
 	both.Go(func() { added.Alone, aloneErr = alone(ctx, o) })
-	began := time.Now()
+	began := now()
 	names, err := fleet.Create(ctx, o.Machines)
 	if err == nil {
 		err = fleet.AwaitReady(ctx, names)
@@ -66,7 +66,7 @@ func alone(ctx context.Context, o Options) (time.Duration, error) {
 	for i := range by.hosts {
 		by.hosts[i] = make(chan struct{}, hostAtOnce)
 	}
-	began := time.Now()
+	began := now()
 	errs := make([]error, o.Machines)
 	var all sync.WaitGroup
 	for i := range o.Machines {
@@ -126,10 +126,10 @@ func (b bare) post(ctx context.Context, slots chan struct{}, path string, into a
 	if err != nil {
 		return fmt.Errorf("ask for %s: %w", path, err)
 	}
-	now, key := time.Now(), strings.Split(b.sim.APIKey(), ":")
+	at, key := now(), strings.Split(b.sim.APIKey(), ":")
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	request.Header.Set("Authorization", fmt.Sprintf(`OAuth oauth_version="1.0", oauth_signature_method="PLAINTEXT", oauth_consumer_key="%s", `+
-		`oauth_token="%s", oauth_signature="%%26%s", oauth_nonce="%d", oauth_timestamp="%d"`, key[0], key[1], key[2], now.UnixNano(), now.Unix()))
+		`oauth_token="%s", oauth_signature="%%26%s", oauth_nonce="%d", oauth_timestamp="%d"`, key[0], key[1], key[2], at.UnixNano(), at.Unix()))
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask for %s: %w", path, err)

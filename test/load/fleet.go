@@ -108,7 +108,7 @@ func prepare(ctx context.Context, o Options, world maassim.Config) (*Fleet, erro
 	if f.sim, err = maassim.New(world); err != nil {
 		return f, fmt.Errorf("make the simulated MAAS: %w", err)
 	}
-	f.meter = stack.NewMeter(f.sim, time.Now)
+	f.meter = stack.NewMeter(f.sim, now)
 	f.maas = httptest.NewServer(f.meter)
 	if f.dir, err = os.MkdirTemp("", "load-"); err != nil {
 		return f, fmt.Errorf("make a directory: %w", err)

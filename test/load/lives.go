@@ -86,7 +86,7 @@ func (f *Fleet) measure(
 func (f *Fleet) sight(ctx context.Context, names []string) (longest time.Duration, err error) {
 	for i, wrong := range []maassim.Ending{{ByHand: true, Status: "broken"}, {ByHand: true, Status: "deployed", Power: "off"}, {ByHand: true, Status: "broken"}} {
 		name := names[i%len(names)]
-		began := time.Now()
+		began := now()
 		if err := f.change(ctx, name, wrong, false); err != nil {
 			return 0, err
 		}
@@ -134,7 +134,7 @@ func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
 	if err != nil {
 		return waiting, err
 	}
-	err = f.await(ctx, "all to be Deploying", func() bool { return f.inState("deploying") == len(names) })
+	err = f.await(ctx, "all to be Deploying", func() bool { return f.deploying() == len(names) })
 	if err != nil {
 		return waiting, err
 	}
@@ -147,11 +147,11 @@ func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
 	return waiting, f.AwaitGone(ctx, names)
 }
 
-// inState is how many machines MAAS has in a state, hosts aside.
-func (f *Fleet) inState(status string) int {
+// deploying is how many machines MAAS deploys, hosts aside.
+func (f *Fleet) deploying() int {
 	count := 0
 	for _, m := range f.sim.Machines() {
-		if !m.VMHost && m.Status == status {
+		if !m.VMHost && m.Status == "deploying" {
 			count++
 		}
 	}

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -220,13 +221,14 @@ func (m *machines) String() string {
 	defer m.mu.Unlock()
 	seen := map[string]int{}
 	for _, machine := range m.known {
-		text := fmt.Sprintf("provisioned=%t deleting=%t", ptr.Deref(machine.Status.Initialization.Provisioned, false), !machine.DeletionTimestamp.IsZero())
+		var text strings.Builder
+		fmt.Fprintf(&text, "provisioned=%t deleting=%t", ptr.Deref(machine.Status.Initialization.Provisioned, false), !machine.DeletionTimestamp.IsZero())
 		for _, c := range machine.Status.Conditions {
 			if c.Status != metav1.ConditionTrue && c.Type != clusterv1.PausedCondition {
-				text += fmt.Sprintf(" %s=%s", c.Type, c.Reason)
+				fmt.Fprintf(&text, " %s=%s", c.Type, c.Reason)
 			}
 		}
-		seen[text]++
+		seen[text.String()]++
 	}
 	return fmt.Sprint(seen)
 }

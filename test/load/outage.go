@@ -37,7 +37,7 @@ type Outage struct {
 func (f *Fleet) Outlive(ctx context.Context) (Outage, error) {
 	o := Outage{Machines: f.options.Machines}
 	tenth := max(1, f.options.Machines/10)
-	began := time.Now()
+	began := now()
 	stay, err := f.Create(ctx, f.options.Machines-tenth)
 	if err == nil {
 		err = f.AwaitReady(ctx, stay)
@@ -49,14 +49,14 @@ func (f *Fleet) Outlive(ctx context.Context) (Outage, error) {
 	if err != nil {
 		return o, err
 	}
-	if err := f.await(ctx, "some to be Deploying", func() bool { return f.inState("deploying") > tenth/2 }); err != nil {
+	if err := f.await(ctx, "some to be Deploying", func() bool { return f.deploying() > tenth/2 }); err != nil {
 		return o, err
 	}
 	doomed := stay[len(stay)-tenth:]
 	stay = append(slices.Clone(stay[:len(stay)-tenth]), waiting...)
-	left := time.Now()
+	left := now()
 	f.meter.Down(true)
-	o.Waiting = f.inState("deploying")
+	o.Waiting = f.deploying()
 	if err := f.Delete(ctx, doomed); err != nil {
 		return o, err
 	}
@@ -68,7 +68,7 @@ func (f *Fleet) Outlive(ctx context.Context) (Outage, error) {
 		return o, err
 	}
 	o.DroppedEarly = len(doomed) - f.machines.there(doomed)
-	back := time.Now()
+	back := now()
 	f.meter.Down(false)
 	if err := f.AwaitReady(ctx, append(stay, asked...)); err != nil {
 		return o, err
@@ -77,7 +77,7 @@ func (f *Fleet) Outlive(ctx context.Context) (Outage, error) {
 		return o, err
 	}
 	log := f.meter.Log()
-	o.Working, o.Down, o.Back = f.most(log, began, left), f.most(log, left, back), f.most(log, back, time.Now())
+	o.Working, o.Down, o.Back = f.most(log, began, left), f.most(log, left, back), f.most(log, back, now())
 	o.Concurrent = concurrent(log)
 	o.VMs = len(f.sim.LXD())
 	o.MissedWrongly = f.machines.missed()

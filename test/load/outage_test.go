@@ -13,11 +13,11 @@ import (
 // patience bounds every wait, by the clock; only a failing test comes near it.
 const patience = 5 * time.Minute
 
-func newFleet(t testing.TB, machines int, speed float64) *load.Fleet {
-	t.Helper()
-	fleet, err := load.Start(t.Context(), load.Options{Config: api.Config, Machines: machines, Speed: speed, Patience: patience})
-	t.Cleanup(func() { assert.NoError(t, fleet.Close()) })
-	require.NoError(t, err)
+func newFleet(tb testing.TB, machines int, speed float64) *load.Fleet {
+	tb.Helper()
+	fleet, err := load.Start(tb.Context(), load.Options{Config: api.Config, Machines: machines, Speed: speed, Patience: patience})
+	tb.Cleanup(func() { assert.NoError(tb, fleet.Close()) })
+	require.NoError(tb, err)
 	return fleet
 }
 

@@ -35,7 +35,7 @@ func Measure(ctx context.Context, o Options, plan Plan) (run Run, err error) {
 			}
 			one := o
 			one.Machines, one.Speed = count, speed
-			fmt.Fprintf(plan.Progress, "%s %s, %d machines\n", time.Now().Format(time.TimeOnly), what, count)
+			fmt.Fprintf(plan.Progress, "%s %s, %d machines\n", now().Format(time.TimeOnly), what, count)
 			var told fmt.Stringer
 			told, err = do(one)
 			fmt.Fprintln(plan.Progress, told)

@@ -33,7 +33,7 @@ type reading struct {
 
 // read reads the counters.
 func (f *Fleet) read() reading {
-	r := reading{at: time.Now(), cost: map[string]Cost{}}
+	r := reading{at: now(), cost: map[string]Cost{}}
 	regional := f.sim.Load().Operations
 	for operation, traffic := range f.meter.Traffic() {
 		r.cost[operation] = Cost{Traffic: traffic, Region: regional[operation].Region}

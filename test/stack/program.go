@@ -26,7 +26,7 @@ type Program struct {
 
 // StartProgram starts a program with a clean environment but for env.
 func StartProgram(name, binary string, env []string, args ...string) (*Program, error) {
-	p := &Program{name: name, cmd: exec.Command(binary, args...), log: &bytes.Buffer{}, done: make(chan struct{})} //nolint:gosec,noctx // our own binary; Stop ends it in order
+	p := &Program{name: name, cmd: exec.Command(binary, args...), log: &bytes.Buffer{}, done: make(chan struct{})} //nolint:noctx // our own binary; Stop ends it in order
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, p.log, p.log
 	// Ctrl-C reaches the test alone, which then stops everything in its order.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -48,7 +48,8 @@ func StartService(ctx context.Context, o ServiceOptions) (*Service, error) {
 	}
 	bound := make(chan serviceapp.Addresses, 1)
 	cfg := serviceapp.Config{
-		Clock: time.Now, Getenv: os.Getenv, Logs: o.Logs, Timing: o.Timing, Started: func(a serviceapp.Addresses) { bound <- a },
+		Clock:  time.Now, //nolint:forbidigo // the service runs by the clock, as it does in its own program
+		Getenv: os.Getenv, Logs: o.Logs, Timing: o.Timing, Started: func(a serviceapp.Addresses) { bound <- a },
 	}
 	cfg.AddFlags(flag.NewFlagSet("lxdprovisioner", flag.ContinueOnError))
 	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir = cmp.Or(o.Listen, "127.0.0.1:0"), "127.0.0.1:0", o.Dir
