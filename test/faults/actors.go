@@ -179,10 +179,18 @@ func (w *world) operate(ctx context.Context) {
 	}
 }
 
-// meddle adds an address that no machine holds to a record of ours, as an operator may by mistake: MAAS reserves it.
+// betweenWrites is longer than the service takes from reading a record to writing it, slow answers included.
+const betweenWrites = 2 * time.Second
+
+// meddle adds an address that no machine holds to a record of ours, as an operator may by mistake: MAAS reserves it. MAAS
+// knows no write under a condition, so that one that comes between a reading and the write after it leaves the record
+// unseen and stays reserved (docs/reliability.md).
 func (w *world) meddle() {
+	w.mu.Lock()
+	asked := w.recordsAsked
+	w.mu.Unlock()
 	records := w.sim.DNSRecords()
-	if len(records) == 0 {
+	if len(records) == 0 || time.Since(asked) < betweenWrites {
 		return
 	}
 	record := records[w.rng2(len(records))]

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -76,6 +77,11 @@ func (w *world) crossMAAS(r *replica, gate *maasGate, operation string, m moment
 		return false
 	}
 	w.campaign.boundaries.learnRequest(operation)
+	if strings.HasPrefix(operation, "dnsresources.") {
+		w.mu.Lock()
+		w.recordsAsked = now()
+		w.mu.Unlock()
+	}
 	r.mu.Lock()
 	current := r.maas == gate
 	r.mu.Unlock()

@@ -38,12 +38,14 @@ type world struct {
 	revival    sync.WaitGroup
 	stop       context.CancelFunc
 
-	mu      sync.Mutex
-	chance  *rand.Rand // for what depends on when something happens
-	mood    mood
-	deaths  int    // in this world
-	wait    string // what the comparison waits for
-	stories []string
+	mu     sync.Mutex
+	chance *rand.Rand // for what depends on when something happens
+	mood   mood
+	deaths int    // in this world
+	wait   string // what the comparison waits for
+	// recordsAsked is when a process of the service last asked MAAS about DNS records.
+	recordsAsked time.Time
+	stories      []string
 }
 
 // newWorld starts a stack; every second world has two replicas and two managers.
