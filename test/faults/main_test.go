@@ -1,8 +1,6 @@
 package faults_test
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"testing"
 
@@ -17,22 +15,7 @@ import (
 var api *apiserver.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
 	klog.SetLogger(logr.Discard()) // client-go complains of every connection that is cut
-	var err error
-	api, err = apiserver.Start(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() {
-		if err := api.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}()
-	return m.Run()
+	os.Exit(apiserver.RunTests(m, func(started *apiserver.Server) { api = started }))
 }

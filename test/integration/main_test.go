@@ -1,8 +1,6 @@
 package integration_test
 
 import (
-	"context"
-	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -20,23 +18,8 @@ var managerLogs = &logBuffer{}
 var api *apiserver.Server
 
 func TestMain(m *testing.M) {
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
 	// Talkative lines are kept too: the search for secrets is to see them. Beyond V(4) controller-runtime logs its
 	// queue's items while it changes them.
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(managerLogs, &slog.HandlerOptions{Level: slog.Level(-4)})))
-	var err error
-	api, err = apiserver.Start(context.Background())
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer func() {
-		if err := api.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-		}
-	}()
-	return m.Run()
+	os.Exit(apiserver.RunTests(m, func(started *apiserver.Server) { api = started }))
 }
