@@ -52,11 +52,7 @@ func (g *hostGate) remove(id inventory.HostID) func() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.removing.begin(id)
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.removing.end(id)
-	}
+	return func() { g.end(g.removing, id) }
 }
 
 // quiet waits until no deletion runs on the host, or for so long: a refresh that begins before they have ended proves
@@ -92,7 +88,7 @@ func (g *hostGate) compose(ctx context.Context, host inventory.Host) (func(), er
 	for {
 		refreshed := g.begin(host.ID)
 		if refreshed == nil {
-			return func() { g.end(host.ID) }, nil
+			return func() { g.end(g.composing, host.ID) }, nil
 		}
 		select {
 		case <-refreshed:
@@ -114,10 +110,10 @@ func (g *hostGate) begin(id inventory.HostID) <-chan struct{} {
 	return nil
 }
 
-func (g *hostGate) end(id inventory.HostID) {
+func (g *hostGate) end(kind works, id inventory.HostID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.composing.end(id)
+	kind.end(id)
 }
 
 // busy is the error of a refresh while the host is composed on; nil where it isn't.
