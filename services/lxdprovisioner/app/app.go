@@ -20,8 +20,10 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasregion"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasvmhost"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/interceptor"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/metrics"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/replicas"
 )
@@ -40,7 +42,7 @@ type service struct {
 	grpc    *grpc.Server
 	health  *health.Server
 	streams *interceptor.Streams
-	metrics *metrics
+	metrics *metrics.Metrics
 	// peers are the replicas; nil where this one is alone.
 	peers *replicas.Group
 }
@@ -76,17 +78,17 @@ func Run(ctx context.Context, cfg Config) error {
 
 // wire builds the service from the bottom up: MAAS's client, the back end, the use cases, the server.
 func wire(cfg Config, found settings) (*service, error) {
-	s := &service{cfg: cfg, logger: newLogger(cfg, found.level), metrics: newMetrics(), streams: interceptor.NewStreams()}
+	s := &service{cfg: cfg, logger: newLogger(cfg, found.level), metrics: metrics.New(Version), streams: interceptor.NewStreams()}
 	var err error
 	s.client, err = maas.New(maas.Config{
 		URL: found.endpoint, Credentials: found.key, CAFile: cfg.CAFile, UserAgent: "lxdprovisioner/" + Version,
-		Limits: cfg.limits(), Clock: cfg.Clock, Logger: s.logger, Observe: s.metrics.observe,
+		Limits: cfg.limits(), Clock: cfg.Clock, Logger: s.logger, Observe: s.metrics.Observe,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.watchLoads(s.client.Loads)
-	s.metrics.watchHostLoads(s.client.HostLoads)
+	s.metrics.WatchLoads(s.client.Loads)
+	s.metrics.WatchHostLoads(s.client.HostLoads)
 	timing := cfg.Timing
 	if timing == (Timing{}) {
 		timing = DefaultTiming()
@@ -94,13 +96,16 @@ func wire(cfg Config, found settings) (*service, error) {
 	timing.DrainLimit = cfg.DrainTimeout
 	useCases := provision.Config{
 		Backend: maasvmhost.New(s.client, cfg.Clock, s.logger), MAAS: maasregion.New(s.client, cfg.Clock),
-		Clock: cfg.Clock, Logger: s.logger, Timing: timing,
+		Clock: cfg.Clock, Logger: s.logger, Timing: timing, Placed: s.metrics.Placed,
 	}
 	if s.peers = newPeers(cfg, found, s.logger); s.peers != nil {
-		s.metrics.watchPeers(s.peers)
+		s.metrics.WatchPeers(s.peers)
 		useCases.OwnShare = s.peers.Owns
 	}
 	s.lxd, s.metal = provision.NewLXD(useCases), provision.NewBareMetal(useCases)
+	s.metrics.WatchCapacity(s.lxd.Capacity)
+	s.metrics.WatchLedger(s.lxd.Ledger)
+	s.metrics.WatchStreams(s.lxd.Watched, s.metal.Watched)
 	useCases.Snapshot = s.lxd.Snapshot
 	s.region = provision.NewMAASRegion(useCases)
 	return s, s.buildServer()
@@ -128,7 +133,7 @@ func newLogger(cfg Config, level slog.Level) *slog.Logger {
 
 // serve runs everything until ctx ends or a part fails, and waits for all of it.
 func (s *service) serve(ctx context.Context, calls, scrapes net.Listener) error {
-	scraped := s.metrics.server()
+	scraped := s.metrics.Server()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		if err := s.grpc.Serve(calls); err != nil {
@@ -235,8 +240,11 @@ func (s *service) watchMAAS(ctx context.Context) {
 func (s *service) checkMAAS(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	if problem := s.region.Region(ctx).Problem; problem != nil {
-		return problem.Error()
+	problem := s.region.Region(ctx).Problem
+	if problem == nil {
+		s.metrics.Checked("")
+		return ""
 	}
-	return ""
+	s.metrics.Checked(string(fault.ReasonOf(problem)))
+	return problem.Error()
 }

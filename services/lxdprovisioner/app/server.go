@@ -30,7 +30,7 @@ const (
 // buildServer makes the gRPC server with everything that it serves.
 func (s *service) buildServer() error {
 	options, err := interceptor.ServerOptions(interceptor.Config{
-		Logger: s.logger, Metrics: s.metrics.calls, Clock: s.cfg.Clock, Streams: s.streams,
+		Logger: s.logger, Metrics: s.metrics.Calls, Clock: s.cfg.Clock, Streams: s.streams,
 	})
 	if err != nil {
 		return err
@@ -53,6 +53,6 @@ func (s *service) buildServer() error {
 	s.health.SetServingStatus(healthName, healthpb.HealthCheckResponse_NOT_SERVING)
 	healthpb.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
-	s.metrics.calls.InitializeMetrics(s.grpc)
+	s.metrics.Calls.InitializeMetrics(s.grpc)
 	return nil
 }

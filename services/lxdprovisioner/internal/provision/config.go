@@ -23,14 +23,18 @@ type Config struct {
 	// OwnShare gives what says which hosts are this replica's own, as of now: it prefers them to others
 	// that are as good. All are where it, or what it gives, is nil.
 	OwnShare func() func(inventory.HostID) bool
-	Timing   Timing
-	Limits   Limits
+	// Placed is told how each selection of a host ended; nil for nobody. It must not block.
+	Placed func(Placement)
+	Timing Timing
+	Limits Limits
 }
 
 // Timing are the durations on which the rules of docs/protocol-coverage.md rest. Tests shorten them.
 type Timing struct {
 	// InventoryMaxAge is how old an inventory may be that a choice is made from.
 	InventoryMaxAge time.Duration
+	// CapacityMaxAge is how old an inventory may be that is only told of.
+	CapacityMaxAge time.Duration
 	// MachinesMaxAge is how old power, status and bridges of the hosts' own machines may be.
 	MachinesMaxAge time.Duration
 	// LedgerHold is how long a choice counts as used when nothing is composed.
@@ -78,6 +82,7 @@ type Timing struct {
 func DefaultTiming() Timing {
 	return Timing{
 		InventoryMaxAge: 5 * time.Second,
+		CapacityMaxAge:  5 * time.Minute,
 		MachinesMaxAge:  60 * time.Second,
 		LedgerHold:      180 * time.Second,
 		DetachedLimit:   150 * time.Second,
@@ -129,6 +134,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.OwnShare == nil {
 		c.OwnShare = func() func(inventory.HostID) bool { return nil }
+	}
+	if c.Placed == nil {
+		c.Placed = func(Placement) {}
 	}
 	return c
 }

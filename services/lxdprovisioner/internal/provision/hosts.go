@@ -63,9 +63,14 @@ func (c *hostCache) snapshot(ctx context.Context) (inventory.Snapshot, error) {
 	if err := c.renew(ctx); err != nil {
 		return inventory.Snapshot{}, err
 	}
+	return c.last(), nil
+}
+
+// last gives what was read last, however long ago; the zero value where nothing was.
+func (c *hostCache) last() inventory.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.current, nil
+	return c.current
 }
 
 // indexed gives what was read last, ready for placements. Who reads the ledger does so before: what

@@ -99,6 +99,25 @@ func (l *ledger) pending() []placement.Reservation {
 	return all
 }
 
+// counts counts the entries that count.
+func (l *ledger) counts() LedgerCounts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var n LedgerCounts
+	for _, e := range l.entries {
+		switch {
+		case !l.alive(e):
+		case e.composing:
+			n.Composing++
+		case !e.answered.IsZero():
+			n.Unseen++
+		default:
+			n.Chosen++
+		}
+	}
+	return n
+}
+
 func (l *ledger) alive(e *entry) bool {
 	return e.composing || l.clock().Sub(e.noted) < l.hold
 }

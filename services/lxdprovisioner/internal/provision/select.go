@@ -135,7 +135,11 @@ func (l *LXD) SelectHost(ctx context.Context, req SelectRequest) (Selection, err
 	}
 	decision, snap, err := l.choose(req)
 	if err != nil {
-		return Selection{}, l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
+		err = l.refuse(ctx, req.VM, req.Size, req.Constraints, err)
+	}
+	l.placed(req, err)
+	if err != nil {
+		return Selection{}, err
 	}
 	l.cfg.Logger.DebugContext(ctx, "Selected host", "vm", req.VM, "host", decision.Chosen.HostName,
 		"zone", decision.Chosen.Zone, "summary", decision.Summary, "dryRun", req.DryRun)

@@ -198,6 +198,19 @@ func (w *watcher) seen(systemID string) (inventory.Machine, bool) {
 	return m, w.clock().Sub(r.confirmed) < 2*w.interval(m.Status)
 }
 
+// counts counts the callers, and the machines that at least one of them waits for.
+func (w *watcher) counts() WatchCounts {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := WatchCounts{Streams: w.readers}
+	for _, r := range w.records {
+		if len(r.readers) > 0 {
+			n.Machines++
+		}
+	}
+	return n
+}
+
 // recent gives what was read of a machine for a stream that is opened anew.
 func (w *watcher) recent(systemID string) (inventory.Machine, bool) {
 	w.mu.Lock()
