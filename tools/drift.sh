@@ -5,7 +5,7 @@
 set -eu
 
 listing() {
-	find api proto deploy controllers -type f -exec cksum {} + | sort -k 3
+	find api proto deploy controllers docs/reference -type f -exec cksum {} + | sort -k 3
 }
 
 work=$(mktemp -d)
