@@ -41,11 +41,12 @@ const (
 	Conflict    Kind = "Conflict"
 	Denied      Kind = "Denied"
 	Unsupported Kind = "Unsupported"
+	Forbidden   Kind = "Forbidden"
 )
 
 // Kinds lists every kind.
 func Kinds() []Kind {
-	return []Kind{Internal, Invalid, NotFound, NoCandidate, NoRoom, Busy, Refused, Unavailable, Conflict, Denied, Unsupported}
+	return []Kind{Internal, Invalid, NotFound, NoCandidate, NoRoom, Busy, Refused, Unavailable, Conflict, Denied, Unsupported, Forbidden}
 }
 
 // Info is what an error of the service says of itself.

@@ -34,6 +34,7 @@ var codeOf = map[errorinfo.Kind]codes.Code{
 	errorinfo.Conflict:    codes.AlreadyExists,
 	errorinfo.Denied:      codes.FailedPrecondition,
 	errorinfo.Unsupported: codes.Unimplemented,
+	errorinfo.Forbidden:   codes.PermissionDenied,
 }
 
 // Fault makes an error as the service answers it: the kind's code with our ErrorInfo, and with

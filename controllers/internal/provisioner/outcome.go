@@ -145,7 +145,7 @@ func (d Delays) Of(err error) Outcome {
 		out.Action, out.Delay = NextAttempt, betweenAttempts
 	case errorinfo.NoRoom, errorinfo.Unavailable, errorinfo.Internal:
 		out.Action = Retry
-	case errorinfo.NoCandidate, errorinfo.Denied:
+	case errorinfo.NoCandidate, errorinfo.Denied, errorinfo.Forbidden:
 		out.Action, out.Delay = Blocked, d.Slow
 	case errorinfo.Invalid, errorinfo.Unsupported:
 		out.Action, out.Delay = Blocked, d.Blocked

@@ -47,6 +47,7 @@ func TestOf_reads_every_kind(t *testing.T) {
 		errorinfo.Conflict:    {lxdprovisionerv1.Reason_REASON_NAME_TAKEN, provisioner.NextAttempt, time.Second, false},
 		errorinfo.Denied:      {lxdprovisionerv1.Reason_REASON_MAAS_KEY_REFUSED, provisioner.Blocked, d.Slow, false},
 		errorinfo.Unsupported: {lxdprovisionerv1.Reason_REASON_MAAS_VMHOST_REMOVED, provisioner.Blocked, d.Blocked, false},
+		errorinfo.Forbidden:   {lxdprovisionerv1.Reason_REASON_CALLER_NOT_ALLOWED, provisioner.Blocked, d.Slow, false},
 		errorinfo.Internal:    {lxdprovisionerv1.Reason_REASON_INTERNAL, provisioner.Retry, 0, false},
 	}
 	for _, kind := range errorinfo.Kinds() {

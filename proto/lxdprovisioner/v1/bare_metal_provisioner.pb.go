@@ -1026,14 +1026,14 @@ const file_lxdprovisioner_v1_bare_metal_provisioner_proto_rawDesc = "" +
 	"\amachine\x18\x01 \x01(\v2\x1d.lxdprovisioner.v1.MachineRefB\x06\xbaH\x03\xc8\x01\x01R\amachine\x126\n" +
 	"\x05owner\x18\x02 \x01(\v2\x18.lxdprovisioner.v1.OwnerB\x06\xbaH\x03\xc8\x01\x01R\x05owner\x123\n" +
 	"\asent_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x06sentAt\"\x18\n" +
-	"\x16ReleaseMachineResponse2\x8c\x04\n" +
-	"\x14BareMetalProvisioner\x12h\n" +
-	"\x0fAllocateMachine\x12).lxdprovisioner.v1.AllocateMachineRequest\x1a*.lxdprovisioner.v1.AllocateMachineResponse\x12b\n" +
-	"\rDeployMachine\x12'.lxdprovisioner.v1.DeployMachineRequest\x1a(.lxdprovisioner.v1.DeployMachineResponse\x12Y\n" +
+	"\x16ReleaseMachineResponse2\xa5\x04\n" +
+	"\x14BareMetalProvisioner\x12m\n" +
+	"\x0fAllocateMachine\x12).lxdprovisioner.v1.AllocateMachineRequest\x1a*.lxdprovisioner.v1.AllocateMachineResponse\"\x03\x90\x02\x02\x12g\n" +
+	"\rDeployMachine\x12'.lxdprovisioner.v1.DeployMachineRequest\x1a(.lxdprovisioner.v1.DeployMachineResponse\"\x03\x90\x02\x02\x12^\n" +
 	"\n" +
-	"GetMachine\x12$.lxdprovisioner.v1.GetMachineRequest\x1a%.lxdprovisioner.v1.GetMachineResponse\x12d\n" +
-	"\rWatchMachines\x12'.lxdprovisioner.v1.WatchMachinesRequest\x1a(.lxdprovisioner.v1.WatchMachinesResponse0\x01\x12e\n" +
-	"\x0eReleaseMachine\x12(.lxdprovisioner.v1.ReleaseMachineRequest\x1a).lxdprovisioner.v1.ReleaseMachineResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
+	"GetMachine\x12$.lxdprovisioner.v1.GetMachineRequest\x1a%.lxdprovisioner.v1.GetMachineResponse\"\x03\x90\x02\x01\x12i\n" +
+	"\rWatchMachines\x12'.lxdprovisioner.v1.WatchMachinesRequest\x1a(.lxdprovisioner.v1.WatchMachinesResponse\"\x03\x90\x02\x010\x01\x12j\n" +
+	"\x0eReleaseMachine\x12(.lxdprovisioner.v1.ReleaseMachineRequest\x1a).lxdprovisioner.v1.ReleaseMachineResponse\"\x03\x90\x02\x02BEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
 
 var (
 	file_lxdprovisioner_v1_bare_metal_provisioner_proto_rawDescOnce sync.Once

@@ -1556,18 +1556,18 @@ const file_lxdprovisioner_v1_lxd_provisioner_proto_rawDesc = "" +
 	"\x19ABSENCE_PROOF_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ABSENCE_PROOF_NEVER_SENT\x10\x01\x12\x1b\n" +
 	"\x17ABSENCE_PROOF_REFRESHED\x10\x02\x12\x1c\n" +
-	"\x18ABSENCE_PROOF_UNVERIFIED\x10\x032\xb6\x06\n" +
-	"\x0eLXDProvisioner\x12V\n" +
-	"\tListHosts\x12#.lxdprovisioner.v1.ListHostsRequest\x1a$.lxdprovisioner.v1.ListHostsResponse\x12Y\n" +
+	"\x18ABSENCE_PROOF_UNVERIFIED\x10\x032\xe3\x06\n" +
+	"\x0eLXDProvisioner\x12[\n" +
+	"\tListHosts\x12#.lxdprovisioner.v1.ListHostsRequest\x1a$.lxdprovisioner.v1.ListHostsResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\n" +
-	"SelectHost\x12$.lxdprovisioner.v1.SelectHostRequest\x1a%.lxdprovisioner.v1.SelectHostResponse\x12z\n" +
-	"\x15DistributeAcrossZones\x12/.lxdprovisioner.v1.DistributeAcrossZonesRequest\x1a0.lxdprovisioner.v1.DistributeAcrossZonesResponse\x12V\n" +
-	"\tComposeVM\x12#.lxdprovisioner.v1.ComposeVMRequest\x1a$.lxdprovisioner.v1.ComposeVMResponse\x12S\n" +
-	"\bDeployVM\x12\".lxdprovisioner.v1.DeployVMRequest\x1a#.lxdprovisioner.v1.DeployVMResponse\x12J\n" +
-	"\x05GetVM\x12\x1f.lxdprovisioner.v1.GetVMRequest\x1a .lxdprovisioner.v1.GetVMResponse\x12P\n" +
-	"\aListVMs\x12!.lxdprovisioner.v1.ListVMsRequest\x1a\".lxdprovisioner.v1.ListVMsResponse\x12U\n" +
-	"\bWatchVMs\x12\".lxdprovisioner.v1.WatchVMsRequest\x1a#.lxdprovisioner.v1.WatchVMsResponse0\x01\x12S\n" +
-	"\bDeleteVM\x12\".lxdprovisioner.v1.DeleteVMRequest\x1a#.lxdprovisioner.v1.DeleteVMResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
+	"SelectHost\x12$.lxdprovisioner.v1.SelectHostRequest\x1a%.lxdprovisioner.v1.SelectHostResponse\"\x03\x90\x02\x02\x12\x7f\n" +
+	"\x15DistributeAcrossZones\x12/.lxdprovisioner.v1.DistributeAcrossZonesRequest\x1a0.lxdprovisioner.v1.DistributeAcrossZonesResponse\"\x03\x90\x02\x01\x12[\n" +
+	"\tComposeVM\x12#.lxdprovisioner.v1.ComposeVMRequest\x1a$.lxdprovisioner.v1.ComposeVMResponse\"\x03\x90\x02\x02\x12X\n" +
+	"\bDeployVM\x12\".lxdprovisioner.v1.DeployVMRequest\x1a#.lxdprovisioner.v1.DeployVMResponse\"\x03\x90\x02\x02\x12O\n" +
+	"\x05GetVM\x12\x1f.lxdprovisioner.v1.GetVMRequest\x1a .lxdprovisioner.v1.GetVMResponse\"\x03\x90\x02\x01\x12U\n" +
+	"\aListVMs\x12!.lxdprovisioner.v1.ListVMsRequest\x1a\".lxdprovisioner.v1.ListVMsResponse\"\x03\x90\x02\x01\x12Z\n" +
+	"\bWatchVMs\x12\".lxdprovisioner.v1.WatchVMsRequest\x1a#.lxdprovisioner.v1.WatchVMsResponse\"\x03\x90\x02\x010\x01\x12X\n" +
+	"\bDeleteVM\x12\".lxdprovisioner.v1.DeleteVMRequest\x1a#.lxdprovisioner.v1.DeleteVMResponse\"\x03\x90\x02\x02BEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
 
 var (
 	file_lxdprovisioner_v1_lxd_provisioner_proto_rawDescOnce sync.Once

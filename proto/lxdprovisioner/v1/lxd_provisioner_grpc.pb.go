@@ -42,7 +42,12 @@ const (
 // ABORTED (Busy, with RetryInfo, or Refused): wait and repeat, or open a new attempt; the kind in
 // ErrorInfo.metadata["kind"] tells which. UNAVAILABLE (Unavailable): what was sent may be running;
 // repeat with the same name on the same host. ALREADY_EXISTS (Conflict): the name is somebody
-// else's. UNIMPLEMENTED (Unsupported). Any status without our ErrorInfo is an unknown outcome.
+// else's. UNIMPLEMENTED (Unsupported). PERMISSION_DENIED (Forbidden): the caller may not make this
+// call, and nothing was done. Any status without our ErrorInfo is an unknown outcome.
+//
+// The idempotency level of each call says who may make it: NO_SIDE_EFFECTS is a reading call, for
+// the manager and for operators; IDEMPOTENT changes something, and is the manager's alone unless the
+// service lets operators write. A SelectHost with dry_run counts as reading.
 type LXDProvisionerClient interface {
 	// ListHosts lists the VM hosts that MAAS knows, usable or not. Read only; may be repeated.
 	// An answer is a page: it holds no more hosts than a client takes by default (4 MiB), however many
@@ -230,7 +235,12 @@ func (c *lXDProvisionerClient) DeleteVM(ctx context.Context, in *DeleteVMRequest
 // ABORTED (Busy, with RetryInfo, or Refused): wait and repeat, or open a new attempt; the kind in
 // ErrorInfo.metadata["kind"] tells which. UNAVAILABLE (Unavailable): what was sent may be running;
 // repeat with the same name on the same host. ALREADY_EXISTS (Conflict): the name is somebody
-// else's. UNIMPLEMENTED (Unsupported). Any status without our ErrorInfo is an unknown outcome.
+// else's. UNIMPLEMENTED (Unsupported). PERMISSION_DENIED (Forbidden): the caller may not make this
+// call, and nothing was done. Any status without our ErrorInfo is an unknown outcome.
+//
+// The idempotency level of each call says who may make it: NO_SIDE_EFFECTS is a reading call, for
+// the manager and for operators; IDEMPOTENT changes something, and is the manager's alone unless the
+// service lets operators write. A SelectHost with dry_run counts as reading.
 type LXDProvisionerServer interface {
 	// ListHosts lists the VM hosts that MAAS knows, usable or not. Read only; may be repeated.
 	// An answer is a page: it holds no more hosts than a client takes by default (4 MiB), however many

@@ -130,6 +130,8 @@ const (
 	Reason_REASON_NOT_SUPPORTED Reason = 101
 	// Kind Internal: a defect of the service. The outcome is unknown.
 	Reason_REASON_INTERNAL Reason = 110
+	// Kind Forbidden: the caller's certificate does not name one who may make this call.
+	Reason_REASON_CALLER_NOT_ALLOWED Reason = 120
 )
 
 // Enum value maps for Reason.
@@ -186,6 +188,7 @@ var (
 		100: "REASON_MAAS_VMHOST_REMOVED",
 		101: "REASON_NOT_SUPPORTED",
 		110: "REASON_INTERNAL",
+		120: "REASON_CALLER_NOT_ALLOWED",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                0,
@@ -239,6 +242,7 @@ var (
 		"REASON_MAAS_VMHOST_REMOVED":        100,
 		"REASON_NOT_SUPPORTED":              101,
 		"REASON_INTERNAL":                   110,
+		"REASON_CALLER_NOT_ALLOWED":         120,
 	}
 )
 
@@ -402,7 +406,7 @@ var File_lxdprovisioner_v1_reason_proto protoreflect.FileDescriptor
 
 const file_lxdprovisioner_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1elxdprovisioner/v1/reason.proto\x12\x11lxdprovisioner.v1*\xe1\v\n" +
+	"\x1elxdprovisioner/v1/reason.proto\x12\x11lxdprovisioner.v1*\x80\f\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12REASON_BAD_REQUEST\x10\x01\x12\x18\n" +
@@ -455,7 +459,8 @@ const file_lxdprovisioner_v1_reason_proto_rawDesc = "" +
 	"\x1aREASON_MAAS_RIGHTS_MISSING\x10[\x12\x1e\n" +
 	"\x1aREASON_MAAS_VMHOST_REMOVED\x10d\x12\x18\n" +
 	"\x14REASON_NOT_SUPPORTED\x10e\x12\x13\n" +
-	"\x0fREASON_INTERNAL\x10n*\xc6\x06\n" +
+	"\x0fREASON_INTERNAL\x10n\x12\x1d\n" +
+	"\x19REASON_CALLER_NOT_ALLOWED\x10x*\xc6\x06\n" +
 	"\x0fRejectionReason\x12 \n" +
 	"\x1cREJECTION_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18REJECTION_REASON_NOT_LXD\x10\x01\x12#\n" +

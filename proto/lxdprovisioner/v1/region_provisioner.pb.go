@@ -1596,19 +1596,19 @@ const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CAPABILITY_LXD_VMS\x10\x01\x12\x19\n" +
 	"\x15CAPABILITY_BARE_METAL\x10\x02\x12\x12\n" +
-	"\x0eCAPABILITY_DNS\x10\x032\xe9\a\n" +
-	"\x11RegionProvisioner\x12e\n" +
-	"\x0eEnsureEndpoint\x12(.lxdprovisioner.v1.EnsureEndpointRequest\x1a).lxdprovisioner.v1.EnsureEndpointResponse\x12\\\n" +
-	"\vGetEndpoint\x12%.lxdprovisioner.v1.GetEndpointRequest\x1a&.lxdprovisioner.v1.GetEndpointResponse\x12e\n" +
-	"\x0eDeleteEndpoint\x12(.lxdprovisioner.v1.DeleteEndpointRequest\x1a).lxdprovisioner.v1.DeleteEndpointResponse\x12V\n" +
-	"\tListZones\x12#.lxdprovisioner.v1.ListZonesRequest\x1a$.lxdprovisioner.v1.ListZonesResponse\x12n\n" +
-	"\x11ListResourcePools\x12+.lxdprovisioner.v1.ListResourcePoolsRequest\x1a,.lxdprovisioner.v1.ListResourcePoolsResponse\x12\\\n" +
-	"\vListSubnets\x12%.lxdprovisioner.v1.ListSubnetsRequest\x1a&.lxdprovisioner.v1.ListSubnetsResponse\x12Y\n" +
+	"\x0eCAPABILITY_DNS\x10\x032\x9b\b\n" +
+	"\x11RegionProvisioner\x12j\n" +
+	"\x0eEnsureEndpoint\x12(.lxdprovisioner.v1.EnsureEndpointRequest\x1a).lxdprovisioner.v1.EnsureEndpointResponse\"\x03\x90\x02\x02\x12a\n" +
+	"\vGetEndpoint\x12%.lxdprovisioner.v1.GetEndpointRequest\x1a&.lxdprovisioner.v1.GetEndpointResponse\"\x03\x90\x02\x01\x12j\n" +
+	"\x0eDeleteEndpoint\x12(.lxdprovisioner.v1.DeleteEndpointRequest\x1a).lxdprovisioner.v1.DeleteEndpointResponse\"\x03\x90\x02\x02\x12[\n" +
+	"\tListZones\x12#.lxdprovisioner.v1.ListZonesRequest\x1a$.lxdprovisioner.v1.ListZonesResponse\"\x03\x90\x02\x01\x12s\n" +
+	"\x11ListResourcePools\x12+.lxdprovisioner.v1.ListResourcePoolsRequest\x1a,.lxdprovisioner.v1.ListResourcePoolsResponse\"\x03\x90\x02\x01\x12a\n" +
+	"\vListSubnets\x12%.lxdprovisioner.v1.ListSubnetsRequest\x1a&.lxdprovisioner.v1.ListSubnetsResponse\"\x03\x90\x02\x01\x12^\n" +
 	"\n" +
-	"ListImages\x12$.lxdprovisioner.v1.ListImagesRequest\x1a%.lxdprovisioner.v1.ListImagesResponse\x12V\n" +
-	"\tGetRegion\x12#.lxdprovisioner.v1.GetRegionRequest\x1a$.lxdprovisioner.v1.GetRegionResponse\x12h\n" +
-	"\x0fTakeOverMachine\x12).lxdprovisioner.v1.TakeOverMachineRequest\x1a*.lxdprovisioner.v1.TakeOverMachineResponse\x12e\n" +
-	"\x0ePowerOnMachine\x12(.lxdprovisioner.v1.PowerOnMachineRequest\x1a).lxdprovisioner.v1.PowerOnMachineResponseBEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
+	"ListImages\x12$.lxdprovisioner.v1.ListImagesRequest\x1a%.lxdprovisioner.v1.ListImagesResponse\"\x03\x90\x02\x01\x12[\n" +
+	"\tGetRegion\x12#.lxdprovisioner.v1.GetRegionRequest\x1a$.lxdprovisioner.v1.GetRegionResponse\"\x03\x90\x02\x01\x12m\n" +
+	"\x0fTakeOverMachine\x12).lxdprovisioner.v1.TakeOverMachineRequest\x1a*.lxdprovisioner.v1.TakeOverMachineResponse\"\x03\x90\x02\x02\x12j\n" +
+	"\x0ePowerOnMachine\x12(.lxdprovisioner.v1.PowerOnMachineRequest\x1a).lxdprovisioner.v1.PowerOnMachineResponse\"\x03\x90\x02\x02BEZCgithub.com/capmaas/capmaas/proto/lxdprovisioner/v1;lxdprovisionerv1b\x06proto3"
 
 var (
 	file_lxdprovisioner_v1_region_provisioner_proto_rawDescOnce sync.Once

@@ -35,16 +35,19 @@ const (
 	Denied
 	// Unsupported means that this MAAS or back end can't do it.
 	Unsupported
+	// Forbidden means that the service doesn't let this caller do it; nothing was done.
+	Forbidden
 )
 
 var kindNames = map[Kind]string{
 	Internal: "Internal", Invalid: "Invalid", NotFound: "NotFound", NoCandidate: "NoCandidate", NoRoom: "NoRoom",
 	Busy: "Busy", Refused: "Refused", Unavailable: "Unavailable", Conflict: "Conflict", Denied: "Denied", Unsupported: "Unsupported",
+	Forbidden: "Forbidden",
 }
 
 // Kinds lists every kind, for tests that walk them.
 func Kinds() []Kind {
-	return []Kind{Internal, Invalid, NotFound, NoCandidate, NoRoom, Busy, Refused, Unavailable, Conflict, Denied, Unsupported}
+	return []Kind{Internal, Invalid, NotFound, NoCandidate, NoRoom, Busy, Refused, Unavailable, Conflict, Denied, Unsupported, Forbidden}
 }
 
 // String is the name that travels in ErrorInfo.metadata["kind"].

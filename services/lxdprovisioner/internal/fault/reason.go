@@ -106,6 +106,8 @@ const (
 	ReasonNotSupported Reason = "NOT_SUPPORTED"
 	// ReasonInternal is INTERNAL of the contract.
 	ReasonInternal Reason = "INTERNAL"
+	// ReasonCallerNotAllowed is CALLER_NOT_ALLOWED of the contract.
+	ReasonCallerNotAllowed Reason = "CALLER_NOT_ALLOWED"
 )
 
 // Reasons lists every reason, for tests that walk them.
@@ -161,5 +163,6 @@ func Reasons() []Reason {
 		ReasonMAASVMHostRemoved,
 		ReasonNotSupported,
 		ReasonInternal,
+		ReasonCallerNotAllowed,
 	}
 }

@@ -38,6 +38,7 @@ var codeOf = map[fault.Kind]codes.Code{
 	fault.Conflict:    codes.AlreadyExists,
 	fault.Denied:      codes.FailedPrecondition,
 	fault.Unsupported: codes.Unimplemented,
+	fault.Forbidden:   codes.PermissionDenied,
 }
 
 // StatusOf turns an error of a use case into a gRPC status. A fault bears our ErrorInfo. An ended

@@ -26,7 +26,7 @@ func TestStatusOf_gives_each_kind_its_code(t *testing.T) {
 		fault.Internal: codes.Internal, fault.Invalid: codes.InvalidArgument, fault.NotFound: codes.NotFound,
 		fault.NoCandidate: codes.FailedPrecondition, fault.NoRoom: codes.ResourceExhausted, fault.Busy: codes.Aborted,
 		fault.Refused: codes.Aborted, fault.Unavailable: codes.Unavailable, fault.Conflict: codes.AlreadyExists,
-		fault.Denied: codes.FailedPrecondition, fault.Unsupported: codes.Unimplemented,
+		fault.Denied: codes.FailedPrecondition, fault.Unsupported: codes.Unimplemented, fault.Forbidden: codes.PermissionDenied,
 	}
 	kinds := map[errorinfo.Kind]bool{}
 	for _, kind := range fault.Kinds() {
