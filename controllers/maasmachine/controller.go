@@ -91,6 +91,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 	if r.Watch != nil {
 		builder = builder.WatchesRawSource(r.Watch.Source())
 	}
+	creationsLimit.Set(float64(r.CreationsPerCluster))
 	if r.controller, err = builder.Build(ctx, r); err != nil {
 		return fmt.Errorf("set up the MaasMachine controller: %w", err)
 	}
@@ -132,6 +133,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, machine); err != nil {
 		r.Watch.Forget(req.NamespacedName)
 		r.line.forget(req.NamespacedName, r.CreationsPerCluster)
+		phaseCensus.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	s := &scope{machine: machine}
@@ -155,6 +157,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, s.cluster, machine)
 	if err != nil || isPaused || requeue {
 		r.line.forget(req.NamespacedName, r.CreationsPerCluster)
+		phaseCensus.forget(req.NamespacedName)
 		if err == nil && isPaused && blocksMove(machine) {
 			return r.unblockMove(ctx, s)
 		}
@@ -166,6 +169,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	next, err := r.runPhases(ctx, s)
 	r.watch(s)
 	r.leaveLine(s)
+	if err == nil {
+		phaseCensus.see(s, r.Clock())
+	}
 	if s.stage == stageGone {
 		return ctrl.Result{}, err // nothing is left to patch
 	}

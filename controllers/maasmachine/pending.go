@@ -49,9 +49,11 @@ func (r *PendingReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 func (r *PendingReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	infra := &infrav1.MaasCluster{}
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
+		tellPending(req.NamespacedName, 0)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	all, err := pending.Deletions(infra)
+	tellPending(req.NamespacedName, len(all))
 	if err != nil || len(all) == 0 {
 		return ctrl.Result{}, err
 	}
@@ -73,6 +75,15 @@ func (r *PendingReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		}
 	}
 	return ctrl.Result{RequeueAfter: after}, nil
+}
+
+// tellPending sets the metric of one cluster's list.
+func tellPending(cluster client.ObjectKey, deletions int) {
+	if deletions == 0 {
+		pendingDeletions.DeleteLabelValues(cluster.Namespace, cluster.Name)
+		return
+	}
+	pendingDeletions.WithLabelValues(cluster.Namespace, cluster.Name).Set(float64(deletions))
 }
 
 // tryPending tries one deletion, and takes it off the list once its VMs are proved to be gone.
