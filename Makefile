@@ -2,8 +2,13 @@
 
 MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
+# Modules outside of go.work that are ours all the same: checked as the others are, each on its own.
+ALONE := test/e2e
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+# The Go that the delivered programs are built with: the newest patch release, whatever a developer has.
+RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and e2e, REAL to demo,
 # SCENARIOS to e2e, SEED and LIFECYCLES to faults,
@@ -28,6 +33,8 @@ TOOLS := tools=$$(tools/ensure.sh) || exit 1;
 PLUGINS := plugins=$$(tools/ensure.sh protoc-gen) || exit 1;
 LINT := lint=$$(tools/ensure.sh golangci-lint) || exit 1;
 ASSETS := assets=$$(tools/apiserver/ensure.sh) || exit 1;
+# In front of a command in a module's directory: a module of ALONE is outside of the workspace.
+WORKSPACE = GOWORK=$$(case " $(ALONE) " in (*" $$module "*) echo off;; (*) echo "$$GOWORK";; esac)
 
 .PHONY: help
 help: ## Print this list
@@ -45,19 +52,20 @@ generate: ## Write the generated Go: messages and RPCs from the .proto files, de
 	@$(TOOLS) cd api && "$$tools/controller-gen" object paths=./...
 
 .PHONY: manifests
-manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/
+manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/, and docs/reference/fields.md
 	@$(TOOLS) cd api && "$$tools/controller-gen" crd paths=./... output:crd:dir=../deploy/crd/bases
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" rbac:roleName=capmaas-manager-role paths=./... output:rbac:dir=../deploy/rbac
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" webhook paths=./internal/webhooks/... output:webhook:dir=../deploy/webhook
+	@mkdir -p bin && go run ./test/reference/cmd/fields . >bin/fields.md && cp bin/fields.md docs/reference/fields.md
 
 .PHONY: lint
 lint: lint-go lint-proto ## Run every linter
 
 .PHONY: lint-go
 lint-go: ## Run golangci-lint in each module
-	@$(LINT) failed=; for module in $(MODULES); do \
+	@$(LINT) failed=; for module in $(MODULES) $(ALONE); do \
 		echo "golangci-lint $$module"; \
-		(cd $$module && "$$lint/golangci-lint" run --config "$(CURDIR)/.golangci.yml" ./...) || failed="$$failed $$module"; \
+		(cd $$module && $(WORKSPACE) "$$lint/golangci-lint" run --config "$(CURDIR)/.golangci.yml" ./...) || failed="$$failed $$module"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "golangci-lint complains about:$$failed"; exit 1; fi
 
@@ -71,7 +79,7 @@ lint-proto: ## Check the contract: buf's lint and format, and no breaking change
 
 .PHONY: fmt
 fmt: ## Format the Go and the .proto files
-	@$(LINT) for module in $(MODULES); do (cd $$module && "$$lint/golangci-lint" fmt --config "$(CURDIR)/.golangci.yml") || exit 1; done
+	@$(LINT) for module in $(MODULES) $(ALONE); do (cd $$module && "$$lint/golangci-lint" fmt --config "$(CURDIR)/.golangci.yml") || exit 1; done
 	@$(TOOLS) "$$tools/buf" format --write
 
 .PHONY: race
@@ -146,11 +154,15 @@ fuzz: ## Fuzz each parser of foreign input for FUZZTIME (FUZZ='FuzzMachine' FUZZ
 
 .PHONY: tidy
 tidy: ## Tidy each module on its own
-	@for module in $(MODULES); do echo "go mod tidy in $$module"; (cd $$module && GOWORK=off GOFLAGS=-mod=mod go mod tidy) || exit 1; done
+	@for module in $(MODULES) $(ALONE); do echo "go mod tidy in $$module"; (cd $$module && GOWORK=off GOFLAGS=-mod=mod go mod tidy) || exit 1; done
 
 .PHONY: drift
 drift: ## Check that generated files and go.mod files are what their sources say, and that each module builds alone
-	@tools/drift.sh $(MODULES)
+	@tools/drift.sh $(MODULES) $(ALONE)
+
+.PHONY: vulncheck
+vulncheck: ## Say which known vulnerabilities the code reaches, with the Go of releases (VULNDB=latest, GOVULNDB=https://vuln.go.dev)
+	@GOTOOLCHAIN=$(RELEASE_GO) tools/vulncheck.sh $(filter-out test,$(MODULES))
 
 .PHONY: image
 image: ## Renew proto/image.binpb, the contract that lint-proto compares with (wants an ADR line)
