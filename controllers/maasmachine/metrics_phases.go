@@ -84,8 +84,8 @@ var phaseBuckets = []float64{1, 5, 15, 30, 60, 120, 300, 600, 900, 1200, 1800, 2
 func newCensus() *census {
 	return &census{
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "capmaas_machine_phase_seconds",
-			Help: "Seconds that machines spent in a phase, counted when they leave it, by mode and phase. Phases that began before the manager count where their beginning is stored.",
+			Name:    "capmaas_machine_phase_seconds",
+			Help:    "Seconds that machines spent in a phase, counted when they leave it, by mode and phase. Phases that began before the manager count where their beginning is stored.",
 			Buckets: phaseBuckets,
 		}, []string{"mode", "phase"}),
 		machines: prometheus.NewDesc("capmaas_machines",
