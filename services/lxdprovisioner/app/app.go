@@ -18,14 +18,17 @@ import (
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/capmaas/capmaas/proto/correlation"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasregion"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/backend/maasvmhost"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/interceptor"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/logs"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/maas"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/metrics"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/replicas"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/tracing"
 )
 
 // Version is the version of the service; the build sets it with -ldflags "-X".
@@ -43,6 +46,9 @@ type service struct {
 	health  *health.Server
 	streams *interceptor.Streams
 	metrics *metrics.Metrics
+	tracing *tracing.Tracing
+	// level is that of the logger; it may be switched meanwhile.
+	level *slog.LevelVar
 	// peers are the replicas; nil where this one is alone.
 	peers *replicas.Group
 }
@@ -55,11 +61,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("check the configuration:\n%w", err)
 	}
-	s, err := wire(cfg, found) //nolint:contextcheck // the interceptors take each call's own context
+	s, err := wire(ctx, cfg, found) //nolint:contextcheck // the interceptors take each call's own context
 	if err != nil {
 		return err
 	}
 	defer s.client.Close()
+	defer s.stopTracing(ctx)
 	var listen net.ListenConfig
 	calls, err := listen.Listen(ctx, "tcp", cfg.Listen)
 	if err != nil {
@@ -77,12 +84,18 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // wire builds the service from the bottom up: MAAS's client, the back end, the use cases, the server.
-func wire(cfg Config, found settings) (*service, error) {
-	s := &service{cfg: cfg, logger: newLogger(cfg, found.level), metrics: metrics.New(Version), streams: interceptor.NewStreams()}
+func wire(ctx context.Context, cfg Config, found settings) (*service, error) {
+	level := new(slog.LevelVar)
+	level.Set(found.level)
+	s := &service{cfg: cfg, level: level, logger: newLogger(cfg, level), metrics: metrics.New(Version), streams: interceptor.NewStreams()}
 	var err error
+	if s.tracing, err = tracing.Start(ctx, tracing.Config{Version: Version, Getenv: cfg.Getenv, Logger: s.logger}); err != nil {
+		return nil, err
+	}
 	s.client, err = maas.New(maas.Config{
 		URL: found.endpoint, Credentials: found.key, CAFile: cfg.CAFile, UserAgent: "lxdprovisioner/" + Version,
 		Limits: cfg.limits(), Clock: cfg.Clock, Logger: s.logger, Observe: s.metrics.Observe,
+		Tracer: s.tracing.Tracer(), Correlation: correlation.FromContext,
 	})
 	if err != nil {
 		return nil, err
@@ -123,12 +136,8 @@ func newPeers(cfg Config, found settings, logger *slog.Logger) *replicas.Group {
 	return replicas.New(replicas.Config{Name: cfg.Peers, Self: found.self, Resolve: resolve, Interval: cfg.PeersInterval, Logger: logger})
 }
 
-func newLogger(cfg Config, level slog.Level) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
-	if cfg.LogFormat == "text" {
-		return slog.New(slog.NewTextHandler(cfg.Logs, options))
-	}
-	return slog.New(slog.NewJSONHandler(cfg.Logs, options))
+func newLogger(cfg Config, level slog.Leveler) *slog.Logger {
+	return logs.New(cfg.Logs, cfg.LogFormat == "text", level)
 }
 
 // serve runs everything until ctx ends or a part fails, and waits for all of it.
@@ -147,6 +156,7 @@ func (s *service) serve(ctx context.Context, calls, scrapes net.Listener) error 
 		}
 		return nil
 	})
+	group.Go(func() error { return s.serveDebug(running) })
 	group.Go(func() error {
 		s.watchMAAS(running)
 		return nil

@@ -53,6 +53,8 @@ type Config struct {
 	Listen string
 	// MetricsAddr is the address of /metrics, host:port.
 	MetricsAddr string
+	// DebugAddr is the loopback address where the log level is read and switched; empty serves none.
+	DebugAddr string
 	// CredentialsDir holds the files MAAS_ENDPOINT and MAAS_API_KEY. Where it is empty the environment
 	// variables of these names are taken. The key is read again for each request, the endpoint once.
 	CredentialsDir string
@@ -101,6 +103,7 @@ type Addresses struct {
 func (c *Config) AddFlags(flags *flag.FlagSet) {
 	flags.StringVar(&c.Listen, "listen", defaultListen, "address of the gRPC server, host:port")
 	flags.StringVar(&c.MetricsAddr, "metrics-addr", defaultMetricsAddr, "address of /metrics, host:port")
+	flags.StringVar(&c.DebugAddr, "debug-addr", "", "loopback address where the log level is switched, host:port; empty for none")
 	flags.StringVar(&c.CredentialsDir, "maas-credentials-dir", "",
 		"directory with the files "+endpointName+" and "+keyName+"; where empty, the environment variables of these names are taken")
 	flags.StringVar(&c.CAFile, "maas-ca-file", "", "PEM file of certificate authorities that are trusted for MAAS besides the system's")
@@ -136,6 +139,9 @@ func (c *Config) resolve() (settings, error) {
 	}
 	bad("listen", checkAddress(c.Listen))
 	bad("metrics-addr", checkAddress(c.MetricsAddr))
+	if c.DebugAddr != "" {
+		bad("debug-addr", checkLoopback(c.DebugAddr))
+	}
 	bad("log-level", s.level.UnmarshalText([]byte(c.LogLevel)))
 	if c.LogFormat != "json" && c.LogFormat != "text" {
 		bad("log-format", fmt.Errorf("%q is neither json nor text", c.LogFormat))

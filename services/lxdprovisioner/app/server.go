@@ -35,7 +35,7 @@ func (s *service) buildServer() error {
 	if err != nil {
 		return err
 	}
-	s.grpc = grpc.NewServer(append(options,
+	s.grpc = grpc.NewServer(append(append(options, s.tracing.ServerOptions()...),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: idleFor,
 			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace,

@@ -9,6 +9,8 @@ import (
 	"buf.build/go/protovalidate"
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"google.golang.org/grpc"
+
+	"github.com/capmaas/capmaas/proto/correlation"
 )
 
 // The sizes of messages, in bytes. A request holds at most 2 MiB of user data, or 10,000 attempts
@@ -29,7 +31,8 @@ type Config struct {
 	Streams *Streams
 }
 
-// ServerOptions gives the chain and the limits of messages. The order, outermost first:
+// ServerOptions gives the chain and the limits of messages. The caller's correlation id is in
+// the context of all. The order, outermost first:
 //
 //  1. metrics count every call, whatever becomes of it further in;
 //  2. logging sees the status that the caller gets, and names the request's machine;
@@ -43,6 +46,7 @@ func ServerOptions(cfg Config) ([]grpc.ServerOption, error) {
 		return nil, fmt.Errorf("compile the contract's rules: %w", err)
 	}
 	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(correlation.UnaryServerInterceptor),
 		grpc.ChainUnaryInterceptor(
 			cfg.Metrics.UnaryServerInterceptor(),
 			unaryLogging(cfg.Logger),

@@ -69,7 +69,9 @@ func (c *Client) mayAuthorize(ctx context.Context, ex *exchange) bool {
 
 // once sends one request under the limits and gives a fault.
 func (c *Client) once(ctx context.Context, a ask, path string, ex *exchange, attempt int) (err error) {
+	ctx, ended := c.span(ctx, a.op, attempt)
 	defer func() {
+		ended(ex, err)
 		c.observe(Observation{
 			Operation: a.op.name, Sent: ex.sent, Status: ex.status, Outcome: outcome(err), Took: ex.took, Bytes: ex.bytes, Attempt: attempt,
 		})

@@ -9,6 +9,7 @@ package maas
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,9 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 const (
@@ -46,6 +50,12 @@ type Config struct {
 	Clock func() time.Time
 	// Logger gets one line per request at debug level. It never gets a key, a path's query or a body.
 	Logger *slog.Logger
+	// Tracer makes a span of each request whose context has one already; nil for none. Its attributes are never a key, a
+	// URL or a body.
+	Tracer trace.Tracer
+	// Correlation gives the id of a request's context, which goes into the User-Agent and so into MAAS's access log; nil for
+	// none. It must give nothing but what may stand in a header.
+	Correlation func(context.Context) string
 	// Observe is told of each request after its end, sent or not; nil for nobody. It must not block.
 	Observe func(Observation)
 }
@@ -94,6 +104,8 @@ type Client struct {
 	clock     func() time.Time
 	log       *slog.Logger
 	observe   func(Observation)
+	tracer    trace.Tracer
+	correlate func(context.Context) string
 }
 
 // New checks the configuration, including the form of the key, and makes a client. It sends
@@ -120,7 +132,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		base: base, agent: cfg.UserAgent, keys: cfg.Credentials, transport: transport,
 		timeouts: cfg.Timeouts.withDefaults(), gates: newGates(cfg.Limits), retry: newRetrier(cfg.Retry),
-		clock: cfg.Clock, log: cfg.Logger, observe: cfg.Observe,
+		clock: cfg.Clock, log: cfg.Logger, observe: cfg.Observe, tracer: cfg.Tracer, correlate: cfg.Correlation,
 	}
 	if c.clock == nil {
 		return nil, fmt.Errorf("MAAS %s: no clock is configured", base)
@@ -133,6 +145,12 @@ func New(cfg Config) (*Client, error) {
 	}
 	if c.observe == nil {
 		c.observe = func(Observation) {}
+	}
+	if c.tracer == nil {
+		c.tracer = noop.NewTracerProvider().Tracer("")
+	}
+	if c.correlate == nil {
+		c.correlate = func(context.Context) string { return "" }
 	}
 	return c, nil
 }

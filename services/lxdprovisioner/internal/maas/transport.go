@@ -104,7 +104,7 @@ func (c *Client) bind(ctx context.Context, ex *exchange) roundTripper {
 	return func(in *http.Request) (*http.Response, error) {
 		out := in.Clone(ctx)
 		out.Close = false // the library asks for a new connection each time
-		out.Header.Set("User-Agent", c.agent)
+		out.Header.Set("User-Agent", c.userAgent(ctx))
 		out.Header.Set("Accept", "application/json")
 		ex.sent = true
 		began := c.clock()
@@ -121,6 +121,14 @@ func (c *Client) bind(ctx context.Context, ex *exchange) roundTripper {
 		}
 		return res, nil
 	}
+}
+
+// userAgent names the program and, where it is known, what a request is about: MAAS's access log has this header of each.
+func (c *Client) userAgent(ctx context.Context) string {
+	if id := c.correlate(ctx); id != "" {
+		return c.agent + " correlation/" + id
+	}
+	return c.agent
 }
 
 // shown is the body that the library sees of every answer: the least that it takes for an object.
