@@ -41,10 +41,11 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the service, the manager and the simulator into bin/
+build: ## Build the service, the manager, the simulator and maaslxd into bin/
 	go build -ldflags '-X $(PREFIX)/services/lxdprovisioner/app.Version=$(VERSION)' -o bin/lxdprovisioner ./services/lxdprovisioner/cmd/lxdprovisioner
 	go build -ldflags '-X $(PREFIX)/controllers/app.Version=$(VERSION)' -o bin/manager ./controllers/cmd/manager
 	go build -ldflags '-X main.version=$(VERSION)' -o bin/maassim ./services/maassim/cmd/maassim
+	CGO_ENABLED=0 go build -ldflags '-X $(PREFIX)/cmd/maaslxd/app.Version=$(VERSION)' -o bin/maaslxd ./cmd/maaslxd
 
 .PHONY: generate
 generate: ## Write the generated Go: messages and RPCs from the .proto files, deep copies of the API types

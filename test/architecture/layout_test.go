@@ -37,7 +37,7 @@ func TestFiles_of_the_product_are_at_most_400_lines_long(t *testing.T) {
 
 func TestPackages_have_exactly_one_package_comment(t *testing.T) {
 	t.Parallel()
-	for _, module := range []string{"proto", "api", "services/lxdprovisioner", "services/maassim", "controllers", "test"} {
+	for _, module := range []string{"proto", "api", "services/lxdprovisioner", "services/maassim", "controllers", "cmd/maaslxd", "test"} {
 		for _, p := range list(t, module) {
 			var with []string
 			for _, name := range p.GoFiles {

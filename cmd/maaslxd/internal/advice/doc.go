@@ -1,0 +1,2 @@
+// Package advice says what an operator can do about a reason of the service (docs/errors.md).
+package advice
