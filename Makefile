@@ -10,7 +10,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # The Go that the delivered programs are built with: the newest patch release, whatever a developer has.
 RELEASE_GO := go1.26.11
 
-# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and e2e, REAL to demo,
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and e2e, REAL to demo, SAMPLE to dev,
 # SCENARIOS to e2e, SEED and LIFECYCLES to faults,
 # MUTANTS, ONLY and RESULTS to requirements.
 ARGS ?=
@@ -20,6 +20,7 @@ BENCH ?= .
 FUZZ ?= .
 FUZZTIME ?= 20s
 KEEP ?=
+SAMPLE ?=
 SCENARIOS ?=
 SEED ?=
 LIFECYCLES ?=
@@ -109,6 +110,10 @@ else
 		KUBEBUILDER_ASSETS="$$assets" PATH="$$assets:$$grpcurl:$$PATH" exec bin/demo $(if $(KEEP),--keep)
 endif
 
+.PHONY: dev
+dev: ## Rebuild and restart service and manager when their sources change; API server, simulator and objects stay (SAMPLE=1 applies a cluster)
+	@$(ASSETS) mkdir -p bin && go build -o bin/dev ./test/dev || exit 1; KUBEBUILDER_ASSETS="$$assets" exec bin/dev $(if $(SAMPLE),--sample)
+
 .PHONY: e2e-all
 e2e-all: ## Carry real clusters through every scenario
 	@$(MAKE) --no-print-directory e2e SCENARIOS=--all
@@ -171,4 +176,4 @@ image: ## Renew proto/image.binpb, the contract that lint-proto compares with (w
 
 .PHONY: clean
 clean: ## Remove what was built into the tree; the cache outside of it stays (tools/README.md)
-	rm -rf bin dist .demo
+	rm -rf bin dist .demo .dev

@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -15,14 +11,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
-	"github.com/capmaas/capmaas/test/apiserver"
+	"github.com/capmaas/capmaas/test/process"
 )
 
 // cluster is the sample cluster.
@@ -33,56 +27,22 @@ type cluster struct {
 	machines int
 }
 
-// applySample creates every object of deploy/samples/demo, as kubectl apply -f would.
+// applySample creates every object of deploy/samples/demo.
 func applySample(ctx context.Context, st *stack) (*cluster, error) {
-	root, err := apiserver.Root()
+	objects, err := st.ApplySample(ctx)
 	if err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(root, "deploy", "samples", "demo", "*.yaml"))
-	if err != nil || len(files) == 0 {
-		return nil, errors.Join(errors.New("deploy/samples/demo holds no manifests"), err)
-	}
 	c := &cluster{stack: st}
-	for _, file := range files {
-		if err := c.apply(ctx, file); err != nil {
-			return nil, err
-		}
-	}
-	return c, nil
-}
-
-func (c *cluster) apply(ctx context.Context, file string) error {
-	if filepath.Base(file) == "kustomization.yaml" {
-		return nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("read the sample: %w", err)
-	}
-	for decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096); ; {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read %s: %w", file, err)
-		}
-		if len(object.Object) == 0 {
-			continue
-		}
-		if object.GetNamespace() == "" {
-			object.SetNamespace(namespace)
-		}
+	for _, object := range objects {
 		switch object.GetKind() {
 		case "Cluster":
 			c.name = object.GetName()
 		case "MaasMachine":
 			c.machines++
 		}
-		if err := c.client.Create(ctx, object); err != nil {
-			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
-		}
 	}
+	return c, nil
 }
 
 // awaitReady shows the machines until all are ready.
@@ -107,7 +67,7 @@ func (c *cluster) awaitGone(ctx context.Context, s *screen) error {
 		if len(machines) > 0 {
 			return fmt.Errorf("%d machines are left", len(machines))
 		}
-		err := c.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: c.name}, &clusterv1.Cluster{})
+		err := c.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: c.name}, &clusterv1.Cluster{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -117,9 +77,9 @@ func (c *cluster) awaitGone(ctx context.Context, s *screen) error {
 
 // watch shows the machines until done says so.
 func (c *cluster) watch(ctx context.Context, s *screen, what string, atMost time.Duration, done func([]infrav1.MaasMachine) error) error {
-	return await(ctx, what, atMost, c.alive, func(ctx context.Context) error {
+	return process.Await(ctx, what, atMost, c.Alive, func(ctx context.Context) error {
 		var machines infrav1.MaasMachineList
-		if err := c.client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
+		if err := c.Client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
 			return fmt.Errorf("list MaasMachines: %w", err)
 		}
 		s.show([]string{"MODE", "ZONE", "HOST", "STATE", "READY", "DOING"}, rows(machines.Items))
@@ -172,7 +132,7 @@ func dash(text string) string {
 // prove says whether the control plane sits in three zones beside two bare-metal workers.
 func (c *cluster) prove(ctx context.Context, s *screen) error {
 	var machines infrav1.MaasMachineList
-	if err := c.client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
+	if err := c.Client.List(ctx, &machines, client.InNamespace(namespace)); err != nil {
 		return fmt.Errorf("list MaasMachines: %w", err)
 	}
 	var zones []string
@@ -197,7 +157,7 @@ func (c *cluster) prove(ctx context.Context, s *screen) error {
 func (c *cluster) delete(ctx context.Context) error {
 	object := &clusterv1.Cluster{}
 	object.Namespace, object.Name = namespace, c.name
-	if err := c.client.Delete(ctx, object); err != nil {
+	if err := c.Client.Delete(ctx, object); err != nil {
 		return fmt.Errorf("delete cluster %s: %w", c.name, err)
 	}
 	return nil

@@ -42,7 +42,7 @@ func (c *cluster) lookAt(ctx context.Context, s *screen) error {
 func (c *cluster) kubectl(ctx context.Context, s *screen, args ...string) error {
 	s.raw("\n$ kubectl " + strings.Join(args, " "))
 	cmd := exec.CommandContext(ctx, "kubectl", append([]string{"--namespace", namespace}, args...)...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.kubeconfig)
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig)
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
 		s.raw("kubectl is not installed: the table above shows the same machines")
@@ -57,7 +57,7 @@ func (c *cluster) kubectl(ctx context.Context, s *screen, args ...string) error 
 
 // listHosts asks for the hosts through grpcurl, or through our own client where grpcurl is missing.
 func (c *cluster) listHosts(ctx context.Context, s *screen) ([]*lxdprovisionerv1.Host, error) {
-	args := []string{"-plaintext", c.service, lxdprovisionerv1.LXDProvisioner_ServiceDesc.ServiceName + "/ListHosts"}
+	args := []string{"-plaintext", c.Service, lxdprovisionerv1.LXDProvisioner_ServiceDesc.ServiceName + "/ListHosts"}
 	s.raw("\n$ grpcurl " + strings.Join(args, " ") + "   (by zone)")
 	out, err := exec.CommandContext(ctx, "grpcurl", args...).Output()
 	if errors.Is(err, exec.ErrNotFound) {

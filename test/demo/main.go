@@ -13,6 +13,9 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/test/playground"
 )
 
 const (
@@ -40,11 +43,17 @@ func run(ctx context.Context, bin, work string, keep bool) (err error) {
 		return err
 	}
 	s := newScreen(os.Stdout)
-	stack, err := startStack(ctx, s, options{bin: bin, work: work, keep: keep})
-	defer func() { err = errors.Join(err, stack.stop(s)) }()
+	running, err := playground.Start(ctx, playground.Options{Bin: bin, Work: work, Sayf: s.sayf})
+	defer func() {
+		err = errors.Join(err, running.Stop())
+		if err == nil {
+			s.sayf("stopped everything; logs are in %s", work)
+		}
+	}()
 	if err != nil {
-		return err
+		return stopped(ctx, err)
 	}
+	stack := &stack{Playground: running, keep: keep, hosts: lxdprovisionerv1.NewLXDProvisionerClient(running.Conn)}
 	if err := tell(ctx, s, stack); err != nil {
 		return stopped(ctx, err)
 	}

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/capmaas/capmaas/test/playground"
+	"github.com/capmaas/capmaas/test/process"
 )
 
 // untilReleased is how long MAAS may take to power off and release what it was told to.
@@ -13,7 +16,7 @@ const untilReleased = time.Minute
 
 // proveEmpty demands that nothing of the cluster is left in the truth.
 func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
-	if err := await(ctx, "MAAS and LXD to be empty", untilReleased, st.alive, st.empty); err != nil {
+	if err := process.Await(ctx, "MAAS and LXD to be empty", untilReleased, st.Alive, st.empty); err != nil {
 		return err
 	}
 	s.sayf("nothing is left: 0 instances in LXD, 0 machines held in MAAS, 0 DNS records")
@@ -23,7 +26,7 @@ func (st *stack) proveEmpty(ctx context.Context, s *screen) error {
 // empty asks the simulator for the truth: what is in LXD, in MAAS and in DNS, whatever MAAS's API says.
 func (st *stack) empty(ctx context.Context) error {
 	var instances []struct{ Host, Name string }
-	if err := get(ctx, st.simulator+"/_sim/lxd", &instances); err != nil {
+	if err := playground.Get(ctx, st.Simulator+"/_sim/lxd", &instances); err != nil {
 		return fmt.Errorf("ask the simulator for LXD's truth: %w", err)
 	}
 	var machines []struct {
@@ -33,13 +36,13 @@ func (st *stack) empty(ctx context.Context) error {
 		Instance string `json:"instance"`
 		VMHost   bool   `json:"vm_host"`
 	}
-	if err := get(ctx, st.simulator+"/_sim/machines", &machines); err != nil {
+	if err := playground.Get(ctx, st.Simulator+"/_sim/machines", &machines); err != nil {
 		return fmt.Errorf("ask the simulator for MAAS's machines: %w", err)
 	}
 	var records []struct {
 		FQDN string `json:"fqdn"`
 	}
-	if err := get(ctx, st.simulator+"/_sim/dns", &records); err != nil {
+	if err := playground.Get(ctx, st.Simulator+"/_sim/dns", &records); err != nil {
 		return fmt.Errorf("ask the simulator for the DNS records: %w", err)
 	}
 	var left []string

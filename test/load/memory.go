@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/apiserver"
-	"github.com/capmaas/capmaas/test/stack"
+	"github.com/capmaas/capmaas/test/process"
 )
 
 // Memory is the most that the two programs had in use until all machines were being deployed, and a while longer.
@@ -71,7 +70,7 @@ func prompt(machineCount int) maassim.Config {
 }
 
 // startPrograms builds and starts service and manager as processes.
-func (f *Fleet) startPrograms(ctx context.Context) (service, manager *stack.Program, err error) {
+func (f *Fleet) startPrograms(ctx context.Context) (service, manager *process.Process, err error) {
 	root, err := apiserver.Root()
 	if err != nil {
 		return nil, nil, fmt.Errorf("find the programs: %w", err)
@@ -85,30 +84,29 @@ func (f *Fleet) startPrograms(ctx context.Context) (service, manager *stack.Prog
 	if err := os.WriteFile(kubeconfig, f.options.Kubeconfig, 0o600); err != nil {
 		return nil, nil, fmt.Errorf("write the kubeconfig: %w", err)
 	}
-	address, err := freeAddress(ctx)
+	address, err := process.FreeAddress(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	service, err = stack.StartProgram("the service", filepath.Join(f.dir, "lxdprovisioner"),
-		[]string{"MAAS_ENDPOINT=" + f.maas.URL + "/MAAS", "MAAS_API_KEY=" + f.sim.APIKey()}, "--listen="+address, "--metrics-addr=127.0.0.1:0", "--drain-timeout=5s")
+	service, err = process.Start(process.Spec{
+		Name: "the service", Binary: filepath.Join(f.dir, "lxdprovisioner"), Log: filepath.Join(f.dir, "lxdprovisioner.log"),
+		Env:  []string{"MAAS_ENDPOINT=" + f.maas.URL + "/MAAS", "MAAS_API_KEY=" + f.sim.APIKey()},
+		Args: []string{"--listen=" + address, "--metrics-addr=127.0.0.1:0", "--drain-timeout=5s", "--insecure"},
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 	f.parts = append(f.parts, service)
-	manager, err = stack.StartProgram("the manager", filepath.Join(f.dir, "manager"), nil, "--kubeconfig="+kubeconfig, "--namespace="+f.namespace,
-		"--provisioner-address="+address, "--provisioner-insecure", "--metrics-bind-addr=0", "--health-addr=0", "--webhook-port=0")
+	manager, err = process.Start(process.Spec{
+		Name: "the manager", Binary: filepath.Join(f.dir, "manager"), Log: filepath.Join(f.dir, "manager.log"),
+		Args: []string{
+			"--kubeconfig=" + kubeconfig, "--namespace=" + f.namespace,
+			"--provisioner-address=" + address, "--provisioner-insecure", "--metrics-bind-addr=0", "--health-addr=0", "--webhook-port=0",
+		},
+	})
 	if err != nil {
 		return nil, nil, err
 	}
 	f.parts = append(f.parts, manager)
 	return service, manager, nil
-}
-
-// freeAddress gives a loopback address that nobody listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("find a free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }
