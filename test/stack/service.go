@@ -52,7 +52,7 @@ func StartService(ctx context.Context, o ServiceOptions) (*Service, error) {
 		Getenv: os.Getenv, Logs: o.Logs, Timing: o.Timing, Started: func(a serviceapp.Addresses) { bound <- a },
 	}
 	cfg.AddFlags(flag.NewFlagSet("lxdprovisioner", flag.ContinueOnError))
-	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir = cmp.Or(o.Listen, "127.0.0.1:0"), "127.0.0.1:0", o.Dir
+	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir, cfg.Insecure = cmp.Or(o.Listen, "127.0.0.1:0"), "127.0.0.1:0", o.Dir, true
 	if o.Configure != nil {
 		o.Configure(&cfg)
 	}

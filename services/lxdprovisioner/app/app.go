@@ -36,8 +36,10 @@ var Version = "dev"
 
 // service is the service with its parts wired together.
 type service struct {
-	cfg     Config
-	logger  *slog.Logger
+	cfg    Config
+	logger *slog.Logger
+	// audit is the record of who changed what; no log level leaves it out.
+	audit   *slog.Logger
 	client  *maas.Client
 	lxd     *provision.LXD
 	metal   *provision.BareMetal
@@ -67,27 +69,25 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer s.client.Close()
 	defer s.stopTracing(ctx)
-	var listen net.ListenConfig
-	calls, err := listen.Listen(ctx, "tcp", cfg.Listen)
+	bound, err := s.listen(ctx)
 	if err != nil {
-		return fmt.Errorf("--listen: %w", err)
-	}
-	scrapes, err := listen.Listen(ctx, "tcp", cfg.MetricsAddr)
-	if err != nil {
-		return errors.Join(fmt.Errorf("--metrics-addr: %w", err), calls.Close())
+		return err
 	}
 	if cfg.Started != nil {
-		cfg.Started(Addresses{GRPC: calls.Addr(), Metrics: scrapes.Addr()})
+		cfg.Started(bound.addresses())
 	}
-	s.logger.Info("Serving", "version", Version, "listen", calls.Addr().String(), "metrics", scrapes.Addr().String(), "maas", found.endpoint)
-	return s.serve(ctx, calls, scrapes)
+	s.logger.Info("Serving", "version", Version, "listen", bound.calls.Addr().String(), "metrics", bound.scrapes.Addr().String(), "maas", found.endpoint)
+	return s.serve(ctx, bound)
 }
 
 // wire builds the service from the bottom up: MAAS's client, the back end, the use cases, the server.
 func wire(ctx context.Context, cfg Config, found settings) (*service, error) {
 	level := new(slog.LevelVar)
 	level.Set(found.level)
-	s := &service{cfg: cfg, level: level, logger: newLogger(cfg, level), metrics: metrics.New(Version), streams: interceptor.NewStreams()}
+	s := &service{
+		cfg: cfg, level: level, logger: newLogger(cfg, level), audit: newLogger(cfg, min(found.level, slog.LevelInfo)),
+		metrics: metrics.New(Version), streams: interceptor.NewStreams(),
+	}
 	var err error
 	if s.tracing, err = tracing.Start(ctx, tracing.Config{Version: Version, Getenv: cfg.Getenv, Logger: s.logger}); err != nil {
 		return nil, err
@@ -141,21 +141,30 @@ func newLogger(cfg Config, level slog.Leveler) *slog.Logger {
 }
 
 // serve runs everything until ctx ends or a part fails, and waits for all of it.
-func (s *service) serve(ctx context.Context, calls, scrapes net.Listener) error {
+func (s *service) serve(ctx context.Context, at *listeners) error {
 	scraped := s.metrics.Server()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := s.grpc.Serve(calls); err != nil {
+		if err := s.grpc.Serve(at.calls); err != nil {
 			return fmt.Errorf("serve gRPC: %w", err)
 		}
 		return nil
 	})
 	group.Go(func() error {
-		if err := scraped.Serve(scrapes); !errors.Is(err, http.ErrServerClosed) {
+		if err := scraped.Serve(at.scrapes); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve metrics: %w", err)
 		}
 		return nil
 	})
+	probed := s.healthServer()
+	if at.probes != nil {
+		group.Go(func() error {
+			if err := probed.Serve(at.probes); !errors.Is(err, grpc.ErrServerStopped) && err != nil {
+				return fmt.Errorf("serve health: %w", err)
+			}
+			return nil
+		})
+	}
 	group.Go(func() error { return s.serveDebug(running) })
 	group.Go(func() error {
 		s.watchMAAS(running)
@@ -173,6 +182,7 @@ func (s *service) serve(ctx context.Context, calls, scrapes net.Listener) error 
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.DrainTimeout)
 		defer cancel()
 		s.stop(stopping)
+		probed.Stop()
 		return scraped.Close()
 	})
 	return group.Wait()

@@ -55,6 +55,18 @@ type Config struct {
 	MetricsAddr string
 	// DebugAddr is the loopback address where the log level is read and switched; empty serves none.
 	DebugAddr string
+	// TLSDir holds tls.crt, tls.key and ca.crt. They are read anew for each connection. Callers need a
+	// certificate that ca.crt has signed.
+	TLSDir string
+	// Insecure serves everybody, in the clear; for development.
+	Insecure bool
+	// ManagerIdentities are the names of certificates whose bearers may make every call,
+	// OperatorIdentities those whose bearers may make the calls that only read.
+	ManagerIdentities, OperatorIdentities []string
+	// OperatorsMayWrite lets operators make every call.
+	OperatorsMayWrite bool
+	// HealthAddr is the address at which health alone is served, in the clear, host:port; empty for none.
+	HealthAddr string
 	// CredentialsDir holds the files MAAS_ENDPOINT and MAAS_API_KEY. Where it is empty the environment
 	// variables of these names are taken. The key is read again for each request, the endpoint once.
 	CredentialsDir string
@@ -89,6 +101,9 @@ type Config struct {
 	// CheckInterval is the pause between two checks of a MAAS that answers; DefaultCheckInterval where
 	// zero.
 	CheckInterval time.Duration
+	// ConnectionAge is how long a connection lasts before its caller is asked to open another; minutes
+	// where zero.
+	ConnectionAge time.Duration
 	// Started is told, once, of the addresses that are bound; nil for nobody.
 	Started func(Addresses)
 }
@@ -97,6 +112,8 @@ type Config struct {
 type Addresses struct {
 	GRPC    net.Addr
 	Metrics net.Addr
+	// Health is nil where health has no address of its own.
+	Health net.Addr
 }
 
 // AddFlags sets the defaults and binds the flags.
@@ -104,6 +121,16 @@ func (c *Config) AddFlags(flags *flag.FlagSet) {
 	flags.StringVar(&c.Listen, "listen", defaultListen, "address of the gRPC server, host:port")
 	flags.StringVar(&c.MetricsAddr, "metrics-addr", defaultMetricsAddr, "address of /metrics, host:port")
 	flags.StringVar(&c.DebugAddr, "debug-addr", "", "loopback address where the log level is switched, host:port; empty for none")
+	flags.StringVar(&c.TLSDir, "tls-dir", "", "directory with tls.crt, tls.key and ca.crt, read anew when they change; callers need a certificate that ca.crt has signed")
+	flags.BoolVar(&c.Insecure, "insecure", false, "serve everybody in the clear, user data with their join tokens too; for development")
+	c.ManagerIdentities, c.OperatorIdentities = []string{defaultManager}, []string{defaultOperator}
+	flags.Var(&names{values: &c.ManagerIdentities}, "manager-identity",
+		"common name, DNS or URI name of the certificate of a caller that may make every call; may be given more than once")
+	flags.Var(&names{values: &c.OperatorIdentities}, "operator-identity",
+		"the same of a caller that may make the calls that only read; may be given more than once")
+	flags.BoolVar(&c.OperatorsMayWrite, "operators-may-write", false, "let operators make every call")
+	flags.StringVar(&c.HealthAddr, "health-addr", "",
+		"address at which health alone is served, in the clear, host:port, for probes that have no certificate; where empty, health is served with the rest only")
 	flags.StringVar(&c.CredentialsDir, "maas-credentials-dir", "",
 		"directory with the files "+endpointName+" and "+keyName+"; where empty, the environment variables of these names are taken")
 	flags.StringVar(&c.CAFile, "maas-ca-file", "", "PEM file of certificate authorities that are trusted for MAAS besides the system's")
@@ -141,6 +168,12 @@ func (c *Config) resolve() (settings, error) {
 	bad("metrics-addr", checkAddress(c.MetricsAddr))
 	if c.DebugAddr != "" {
 		bad("debug-addr", checkLoopback(c.DebugAddr))
+	}
+	if c.HealthAddr != "" {
+		bad("health-addr", checkAddress(c.HealthAddr))
+	}
+	if err := c.checkIdentity(); err != nil {
+		errs = append(errs, err)
 	}
 	bad("log-level", s.level.UnmarshalText([]byte(c.LogLevel)))
 	if c.LogFormat != "json" && c.LogFormat != "text" {

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"cmp"
+	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,15 +32,20 @@ const (
 // buildServer makes the gRPC server with everything that it serves.
 func (s *service) buildServer() error {
 	options, err := interceptor.ServerOptions(interceptor.Config{
-		Logger: s.logger, Metrics: s.metrics.Calls, Clock: s.cfg.Clock, Streams: s.streams,
+		Logger: s.logger, Audit: s.audit, Access: s.cfg.access(), Metrics: s.metrics.Calls, Clock: s.cfg.Clock, Streams: s.streams,
 	})
 	if err != nil {
 		return err
 	}
+	transport, err := s.cfg.transport(s.logger)
+	if err != nil {
+		return fmt.Errorf("--tls-dir: %w", err)
+	}
 	s.grpc = grpc.NewServer(append(append(options, s.tracing.ServerOptions()...),
+		grpc.Creds(transport),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: pingAfter, Timeout: pingTimeout, MaxConnectionIdle: idleFor,
-			MaxConnectionAge: connectionAge, MaxConnectionAgeGrace: connectionGrace,
+			MaxConnectionAge: cmp.Or(s.cfg.ConnectionAge, connectionAge), MaxConnectionAgeGrace: connectionGrace,
 		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: callersPing, PermitWithoutStream: true}),
 		grpc.MaxConcurrentStreams(maxStreams),

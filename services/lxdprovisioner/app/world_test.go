@@ -103,7 +103,7 @@ func config(t *testing.T, env map[string]string) app.Config {
 	cfg := app.Config{Clock: time.Now, Getenv: func(name string) string { return env[name] }, Logs: io.Discard, Timing: timing}
 	flags := flag.NewFlagSet("lxdprovisioner", flag.ContinueOnError)
 	cfg.AddFlags(flags)
-	require.NoError(t, flags.Parse([]string{"--listen=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", "--log-level=debug"}))
+	require.NoError(t, flags.Parse([]string{"--listen=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", "--log-level=debug", "--insecure"}))
 	return cfg
 }
 

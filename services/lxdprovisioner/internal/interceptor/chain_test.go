@@ -47,21 +47,28 @@ type world struct {
 	registry *prometheus.Registry
 	streams  *interceptor.Streams
 
+	logs, audits book
+}
+
+// book is a log that can be read while it is written.
+type book struct {
 	mu   sync.Mutex
-	logs bytes.Buffer
+	text bytes.Buffer
 }
 
-func (w *world) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.logs.Write(p)
+func (b *book) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
 }
 
-func (w *world) log() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.logs.String()
+func (b *book) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
+
+func (w *world) log() string { return w.logs.String() }
 
 func newWorld(t *testing.T, h *handler) *world {
 	t.Helper()
@@ -69,7 +76,8 @@ func newWorld(t *testing.T, h *handler) *world {
 	metrics := grpcprom.NewServerMetrics()
 	w.registry.MustRegister(metrics)
 	options, err := interceptor.ServerOptions(interceptor.Config{
-		Logger:  slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Logger:  slog.New(slog.NewJSONHandler(&w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Audit:   slog.New(slog.NewJSONHandler(&w.audits, nil)),
 		Metrics: metrics, Clock: time.Now, Streams: w.streams,
 	})
 	require.NoError(t, err)

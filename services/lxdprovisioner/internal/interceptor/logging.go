@@ -3,6 +3,7 @@ package interceptor
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,43 +71,98 @@ func levelOf(err error) slog.Level {
 	}
 }
 
-// subject names what the request is about.
-func subject(request any) []slog.Attr {
-	var attrs []slog.Attr
-	add := func(key, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
+// subject names what the messages of one call are about. What is named by more than one is told once,
+// as the first says it.
+func subject(messages ...any) []slog.Attr {
+	var found attributes
+	for _, message := range messages {
+		found.addNames(message)
+		found.addAttempts(message)
+		if r, ok := message.(interface {
+			GetRef() *lxdprovisionerv1.EndpointRef
+		}); ok && r.GetRef() != nil {
+			found.add("endpoint", r.GetRef().GetName()+"."+r.GetRef().GetDomain())
+		}
+		if r, ok := message.(interface {
+			GetOwner() *lxdprovisionerv1.Owner
+		}); ok && r.GetOwner() != nil {
+			found.add("maasMachine", r.GetOwner().GetNamespace()+"/"+r.GetOwner().GetMachine())
 		}
 	}
-	if r, ok := request.(interface{ GetVmName() string }); ok {
-		add("vm", r.GetVmName())
+	return found
+}
+
+// attributes are those of a line of the log.
+type attributes []slog.Attr
+
+func (a *attributes) add(key, value string) {
+	known := slices.ContainsFunc(*a, func(of slog.Attr) bool { return of.Key == key })
+	if value != "" && !known {
+		*a = append(*a, slog.String(key, value))
 	}
-	if r, ok := request.(interface {
-		GetAttempt() *lxdprovisionerv1.Attempt
-	}); ok {
-		a := r.GetAttempt()
-		add("vm", a.GetName())
-		add("host", a.GetHostName())
-		add("systemID", a.GetSystemId())
-		if a.GetNumber() != 0 {
-			attrs = append(attrs, slog.Int("attempt", int(a.GetNumber())))
-		}
+}
+
+// addNames takes the names and ids that are fields of the message itself.
+func (a *attributes) addNames(message any) {
+	if r, ok := message.(interface{ GetVmName() string }); ok {
+		a.add("vm", r.GetVmName())
 	}
-	if r, ok := request.(interface {
+	if r, ok := message.(interface{ GetAgentName() string }); ok {
+		a.add("agentName", r.GetAgentName())
+	}
+	if r, ok := message.(interface{ GetSystemId() string }); ok {
+		a.add("systemID", r.GetSystemId())
+	}
+	if r, ok := message.(interface {
 		GetMachine() *lxdprovisionerv1.MachineRef
 	}); ok {
-		add("agentName", r.GetMachine().GetAgentName())
-		add("systemID", r.GetMachine().GetSystemId())
+		a.add("agentName", r.GetMachine().GetAgentName())
+		a.add("systemID", r.GetMachine().GetSystemId())
 	}
-	if r, ok := request.(interface {
-		GetRef() *lxdprovisionerv1.EndpointRef
-	}); ok && r.GetRef() != nil {
-		add("endpoint", r.GetRef().GetName()+"."+r.GetRef().GetDomain())
+	if r, ok := message.(interface {
+		GetMachine() *lxdprovisionerv1.Machine
+	}); ok {
+		a.add("systemID", r.GetMachine().GetSystemId())
 	}
-	if r, ok := request.(interface {
-		GetOwner() *lxdprovisionerv1.Owner
-	}); ok && r.GetOwner() != nil {
-		add("maasMachine", r.GetOwner().GetNamespace()+"/"+r.GetOwner().GetMachine())
+	if r, ok := message.(interface {
+		GetVm() *lxdprovisionerv1.VM
+	}); ok {
+		a.add("vm", r.GetVm().GetName())
+		a.add("host", r.GetVm().GetHostName())
+		a.add("systemID", r.GetVm().GetSystemId())
 	}
-	return attrs
+	if r, ok := message.(interface {
+		GetChosen() *lxdprovisionerv1.Candidate
+	}); ok {
+		a.add("host", r.GetChosen().GetHostName())
+	}
+}
+
+// addAttempts takes those of the attempts; a deletion has many, each with its own host.
+func (a *attributes) addAttempts(message any) {
+	if r, ok := message.(interface {
+		GetAttempt() *lxdprovisionerv1.Attempt
+	}); ok {
+		attempt := r.GetAttempt()
+		a.add("vm", attempt.GetName())
+		a.add("host", attempt.GetHostName())
+		a.add("systemID", attempt.GetSystemId())
+		if attempt.GetNumber() != 0 {
+			*a = append(*a, slog.Int("attempt", int(attempt.GetNumber())))
+		}
+	}
+	if r, ok := message.(interface {
+		GetAttempts() []*lxdprovisionerv1.Attempt
+	}); ok {
+		var vms, hosts, ids []string
+		for _, attempt := range r.GetAttempts() {
+			vms, hosts = append(vms, attempt.GetName()), append(hosts, attempt.GetHostName())
+			if attempt.GetSystemId() != "" {
+				ids = append(ids, attempt.GetSystemId())
+			}
+		}
+		a.add("vm", strings.Join(vms, ","))
+		a.add("host", strings.Join(hosts, ","))
+		a.add("systemID", strings.Join(ids, ","))
+	}
 }
