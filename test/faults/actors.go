@@ -267,8 +267,8 @@ func (w *world) rng2(n int) int {
 }
 
 // changing are the operations that change something.
-const changing = "vm-hosts.compose,machines.allocate,machines.deploy,machines.release,machines.delete,interfaces.link_subnet," +
-	"machines.set_workload_annotations,dnsresources.*,vm-hosts.refresh"
+const changing = "vm-hosts.compose,machines.allocate,machines.deploy,machines.release,machines.delete,machines.power_on," +
+	"interfaces.link_subnet,machines.set_workload_annotations,dnsresources.*,vm-hosts.refresh"
 
 // troubles are the faults that a MAAS and the network before it can honestly have: none says that nothing was done where
 // something was.
@@ -295,6 +295,8 @@ var troubles = []maassim.Fault{
 	{Operation: "machines.deploy", Effect: maassim.EffectPostCommit},
 	{Operation: "machines.deploy", Effect: maassim.EffectSlow, Latency: time.Second},
 	{Operation: "machines.release", Effect: maassim.EffectSlow, Latency: time.Second},
+	{Operation: "machines.power_on", Effect: maassim.EffectPostCommit},
+	{Operation: "machines.power_on", Effect: maassim.EffectHostOffline},
 	{Operation: "machines.*", Reset: true},
 	{Operation: "machines.list", Mangle: maassim.MangleTruncated},
 	{Operation: "machines.list,vm-hosts.list", Mangle: maassim.MangleGarbage},

@@ -43,7 +43,8 @@ type Options struct {
 
 // Figures are what a campaign counted.
 type Figures struct {
-	Lifecycles, Kills, Cuts        int
+	Lifecycles, Kills              int
+	Cuts, Offs                     int // times at which a manager lost the API server, and somebody switched a machine off
 	Hit, Known                     int
 	Leaked, Doubled, Stolen, Stuck int
 }
@@ -65,6 +66,7 @@ type Campaign struct {
 	boundaries *boundaries
 	kills      atomic.Int64
 	cuts       atomic.Int64
+	offs       atomic.Int64
 	lives      atomic.Int64
 	ended      atomic.Bool
 	zombies    sync.WaitGroup
@@ -174,7 +176,7 @@ func (c *Campaign) figures() Figures {
 	defer c.mu.Unlock()
 	hit, known := c.boundaries.figures()
 	return Figures{
-		Lifecycles: int(c.lives.Load()), Kills: int(c.kills.Load()), Cuts: int(c.cuts.Load()), Hit: hit, Known: known,
+		Lifecycles: int(c.lives.Load()), Kills: int(c.kills.Load()), Cuts: int(c.cuts.Load()), Offs: int(c.offs.Load()), Hit: hit, Known: known,
 		Leaked: c.violations[leaked], Doubled: c.violations[doubled], Stolen: c.violations[stolen], Stuck: c.violations[stuck],
 	}
 }
@@ -188,7 +190,7 @@ func (c *Campaign) report(ctx context.Context, began time.Time) {
 			return
 		case <-ticker.C:
 			f := c.figures()
-			c.printf("%s %s cuts=%d", time.Since(began).Round(time.Second), f, f.Cuts)
+			c.printf("%s %s cuts=%d offs=%d", time.Since(began).Round(time.Second), f, f.Cuts, f.Offs)
 			c.worlds.Range(func(_, there any) bool {
 				if w := there.(*world); w.waiting() != "" {
 					c.printf("  %s waits for %s", w.name, w.waiting())
@@ -282,7 +284,7 @@ func (w *world) whileDisturbed(ctx context.Context, do func(context.Context) err
 	bounded, end := context.WithTimeout(ctx, longestDisturbance)
 	var actors sync.WaitGroup
 	w.be(disturbed)
-	for _, act := range []func(context.Context){w.trouble, w.unsettle, w.alice.work, w.operate} {
+	for _, act := range []func(context.Context){w.trouble, w.unsettle, w.switchOff, w.alice.work, w.operate} {
 		actors.Go(func() { act(bounded) })
 	}
 	actors.Go(func() {
@@ -329,7 +331,7 @@ func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bo
 	}
 	for _, l := range lives {
 		if here := l.state(ctx); here != gone {
-			l.ending = inBetween
+			l.ending, l.deleted = inBetween, laterLife*l.deleted
 			there = append(there, l)
 			continue
 		}

@@ -52,6 +52,8 @@ const (
 	birthSpan = 4 * time.Second
 	// shortLife bounds how long a machine lives that is deleted in between.
 	shortLife = 2 * time.Second
+	// laterLife is how many times as long a machine that is there when a round begins lives on in it: meanwhile it is switched off.
+	laterLife = 4
 	// firstFixed and fixedBlocks are which and how many blocks of 10.10.0.0/16 the fixed addresses are of, a block a round.
 	firstFixed, fixedBlocks = 100, 50
 	// pausedFor bounds how long a machine is paused.

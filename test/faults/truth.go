@@ -147,6 +147,8 @@ func (t *truth) readyVM(name string, m *infrav1.MaasMachine, attempts []attempt)
 		t.addf(doubled, name, "LXD has %v for it; attempts %s\n    %s", mine, m.Annotations[infrav1.ComposeAttemptsAnnotation], t.aboutVMs(attempts))
 	case len(mine) == 0 || mine[0] != m.Status.VMName:
 		t.addf(stuck, name, "lost: it is ready with VM %s, and LXD has %v; attempts %s", m.Status.VMName, mine, m.Annotations[infrav1.ComposeAttemptsAnnotation])
+	case slices.ContainsFunc(t.instances, func(i maassim.Instance) bool { return i.Name == mine[0] && !i.Running }):
+		t.addf(stuck, name, "it is ready, and its VM is off; %s", t.about(mine[0]))
 	}
 	t.held(name, m, func(row maassim.Machine) bool { return row.Hostname == m.Status.VMName })
 }
@@ -174,6 +176,8 @@ func (t *truth) held(name string, m *infrav1.MaasMachine, mine func(maassim.Mach
 		ids = append(ids, row.SystemID)
 		if row.Owner != "admin" || row.Status != "deployed" {
 			t.addf(stuck, name, "lost: it is ready, and MAAS says %+v", row)
+		} else if row.PowerState != "on" {
+			t.addf(stuck, name, "it is ready, and off: %+v", row)
 		}
 	}
 	want := ptr.Deref(m.Spec.SystemID, "")
