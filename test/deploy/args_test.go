@@ -11,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/klog/v2/textlogger"
 
 	managerapp "github.com/capmaas/capmaas/controllers/app"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
@@ -18,11 +19,30 @@ import (
 
 func TestDeployments_pass_flags_that_exist_and_that_fit_together(t *testing.T) {
 	t.Parallel()
+	for _, overlay := range overlays {
+		t.Run(overlay, func(t *testing.T) {
+			t.Parallel()
+			options, service := parse(t, overlay)
+			require.NoError(t, options.Validate())
+			assert.Equal(t, service.Insecure, options.ProvisionerInsecure, "the manager must speak what the service serves")
+			assert.Equal(t, service.TLSDir != "", !service.Insecure, "one of both")
+			_, port, found := strings.Cut(service.Listen, ":")
+			require.True(t, found)
+			assert.Equal(t, service.Peers+":"+port, options.ProvisionerAddress, "the manager dials what the replicas are found by")
+			assert.True(t, options.LeaderElect)
+		})
+	}
+}
+
+// parse gives what the programs are told by the arguments of an overlay, as their own flags understand them.
+func parse(t *testing.T, overlay string) (managerapp.Options, serviceapp.Config) {
+	t.Helper()
 	options, service := managerapp.DefaultOptions(), serviceapp.Config{}
 	managerFlags, serviceFlags := newFlags(), newFlags()
 	options.AddFlags(managerFlags)
+	textlogger.NewConfig().AddFlags(managerFlags)
 	service.AddFlags(serviceFlags)
-	for _, d := range decode[appsv1.Deployment](t, build(t, "default"), "Deployment") {
+	for _, d := range decode[appsv1.Deployment](t, build(t, overlay), "Deployment") {
 		flags := managerFlags
 		if strings.Contains(d.Name, "lxdprovisioner") {
 			flags = serviceFlags
@@ -30,15 +50,7 @@ func TestDeployments_pass_flags_that_exist_and_that_fit_together(t *testing.T) {
 		require.NoError(t, flags.Parse(d.Spec.Template.Spec.Containers[0].Args), d.Name)
 		assert.Empty(t, flags.Args(), "%s: arguments that are no flags", d.Name)
 	}
-	require.NoError(t, options.Validate())
-
-	tls := serviceFlags.Lookup("tls-cert-file")
-	serves := tls != nil && tls.Value.String() != ""
-	assert.Equal(t, serves, !options.ProvisionerInsecure, "the manager must speak what the service serves")
-	_, port, found := strings.Cut(service.Listen, ":")
-	require.True(t, found)
-	assert.True(t, strings.HasSuffix(options.ProvisionerAddress, ":"+port), "%s does not reach %s", options.ProvisionerAddress, service.Listen)
-	assert.True(t, options.LeaderElect)
+	return options, service
 }
 
 func newFlags() *flag.FlagSet {
@@ -62,7 +74,7 @@ func TestReplicas_X6_3_find_each_other_and_themselves_behind_the_headless_Servic
 		require.NoError(t, flags.Parse(pod.Spec.Containers[0].Args))
 		require.NotEmpty(t, service.Peers)
 		for _, s := range decode[corev1.Service](t, all, "Service") {
-			if service.Peers == s.Name+"."+s.Namespace+".svc" {
+			if service.Peers == s.Name && d.Namespace == s.Namespace {
 				assert.Equal(t, corev1.ClusterIPNone, s.Spec.ClusterIP)
 				assert.True(t, labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(pod.Labels)), "the Service selects the replicas")
 				assert.Contains(t, pod.Spec.Containers[0].Env, corev1.EnvVar{

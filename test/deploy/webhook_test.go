@@ -10,25 +10,10 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	managerapp "github.com/capmaas/capmaas/controllers/app"
 )
-
-// certificate is what is read of a cert-manager Certificate.
-type certificate struct {
-	metav1.TypeMeta   `json:",inline"`
-	metav1.ObjectMeta `json:"metadata"`
-	Spec              struct {
-		DNSNames   []string `json:"dnsNames"`
-		SecretName string   `json:"secretName"`
-		IssuerRef  struct {
-			Kind string `json:"kind"`
-			Name string `json:"name"`
-		} `json:"issuerRef"`
-	} `json:"spec"`
-}
 
 func TestWebhooks_P8_reach_the_manager_through_their_Service(t *testing.T) {
 	t.Parallel()
@@ -62,29 +47,28 @@ func TestWebhooks_P8_reach_the_manager_through_their_Service(t *testing.T) {
 func TestWebhooks_P8_are_trusted_by_the_certificate_that_cert_manager_makes(t *testing.T) {
 	t.Parallel()
 	all := build(t, "default")
-	made := decode[certificate](t, all, "Certificate")
-	require.Len(t, made, 1)
+	made := certificateOf(t, all, "capmaas-webhook-service-cert")
 	pod := managerOf(t, decode[appsv1.Deployment](t, all, "Deployment")).Spec.Template.Spec
 	mounted := ""
 	for _, volume := range pod.Volumes {
-		if volume.Secret != nil && volume.Secret.SecretName == made[0].Spec.SecretName {
+		if volume.Secret != nil && volume.Secret.SecretName == made.Spec.SecretName {
 			mounted = volume.Name
 		}
 	}
-	require.NotEmpty(t, mounted, "the manager mounts the Secret %s", made[0].Spec.SecretName)
+	require.NotEmpty(t, mounted, "the manager mounts the Secret %s", made.Spec.SecretName)
 	assert.Contains(t, pod.Containers[0].VolumeMounts, corev1.VolumeMount{
 		Name: mounted, ReadOnly: true, MountPath: strings.TrimSuffix(managerapp.DefaultOptions().WebhookCertDir, "/"),
 	})
 	for name, hook := range webhooksOf(t) {
-		assert.Contains(t, made[0].Spec.DNSNames, hook.Service.Name+"."+hook.Service.Namespace+".svc", name)
+		assert.Contains(t, made.Spec.DNSNames, hook.Service.Name+"."+hook.Service.Namespace+".svc", name)
 	}
-	wanted, injected, issued := made[0].Namespace+"/"+made[0].Name, 0, false
+	wanted, injected, issued := made.Namespace+"/"+made.Name, 0, false
 	for _, r := range all.Resources() {
 		if strings.HasSuffix(r.GetKind(), "WebhookConfiguration") {
 			injected++
 			assert.Equal(t, wanted, r.GetAnnotations()["cert-manager.io/inject-ca-from"], r.GetKind())
 		}
-		issued = issued || r.GetKind() == made[0].Spec.IssuerRef.Kind && r.GetName() == made[0].Spec.IssuerRef.Name
+		issued = issued || r.GetKind() == made.Spec.IssuerRef.Kind && r.GetName() == made.Spec.IssuerRef.Name
 	}
 	assert.Equal(t, 2, injected)
 	assert.True(t, issued, "the Certificate names an Issuer that is there")

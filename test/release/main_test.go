@@ -1,0 +1,108 @@
+package release_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/capmaas/capmaas/test/apiserver"
+)
+
+// The release that the tests make.
+const (
+	version  = "v0.10.0"
+	registry = "registry.example.com/capmaas"
+)
+
+// server knows our kinds, Cluster API's and cert-manager's; scratch lasts as long as the tests.
+var (
+	server  *apiserver.Server
+	scratch string
+)
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "release")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	scratch = dir
+	return apiserver.RunTests(m, func(s *apiserver.Server) { server = s })
+}
+
+// installForeign installs, once, the custom resources that the release refers to beside core's.
+var installForeign = sync.OnceValue(func() error {
+	root, err := apiserver.Root()
+	if err != nil {
+		return err
+	}
+	core, err := modules(root, "test", "sigs.k8s.io/cluster-api")
+	if err != nil {
+		return err
+	}
+	certManager, err := modules(root, "tools/certmanager", "github.com/cert-manager/cert-manager")
+	if err != nil {
+		return err
+	}
+	_, err = envtest.InstallCRDs(server.Config, envtest.CRDInstallOptions{ErrorIfPathMissing: true, Paths: []string{
+		filepath.Join(core, "bootstrap", "kubeadm", "config", "crd", "bases"),
+		filepath.Join(core, "controlplane", "kubeadm", "config", "crd", "bases"),
+		filepath.Join(certManager, "deploy", "crds"),
+	}})
+	return err
+})
+
+// modules gives the directory of a module that the go.mod in dir requires; Go fetches it where it is not there yet.
+func modules(root, dir, module string) (string, error) {
+	for _, args := range [][]string{{"mod", "download", module}, {"list", "-m", "-f", "{{.Dir}}", module}} {
+		cmd := exec.CommandContext(context.Background(), "go", args...)
+		cmd.Dir, cmd.Stderr, cmd.Env = filepath.Join(root, dir), os.Stderr, append(os.Environ(), "GOWORK=off")
+		out, err := cmd.Output()
+		if err != nil || args[0] == "list" {
+			return strings.TrimSpace(string(out)), err
+		}
+	}
+	return "", nil
+}
+
+// made makes the release once for all tests.
+var made = sync.OnceValues(func() (string, error) {
+	root, err := apiserver.Root()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(scratch, "dist")
+	cmd := exec.CommandContext(context.Background(), filepath.Join(root, "tools", "release.sh"), version, registry, dir)
+	cmd.Stderr = os.Stderr
+	return dir, cmd.Run()
+})
+
+// dist gives the directory with the release.
+func dist(t *testing.T) string {
+	t.Helper()
+	dir, err := made()
+	require.NoError(t, err)
+	return dir
+}
+
+// run gives what a program prints, without what it says on standard error.
+func run(t *testing.T, stdin string, env []string, program string, args ...string) string {
+	t.Helper()
+	var complaints strings.Builder
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env, cmd.Stdin, cmd.Stderr = append(os.Environ(), env...), strings.NewReader(stdin), &complaints
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s %s\n%s", program, strings.Join(args, " "), complaints.String())
+	return string(out)
+}
