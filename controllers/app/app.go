@@ -26,6 +26,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/internal/tracing"
 	"github.com/capmaas/capmaas/controllers/internal/webhooks"
 	"github.com/capmaas/capmaas/controllers/maascluster"
 	"github.com/capmaas/capmaas/controllers/maasmachine"
@@ -61,6 +62,11 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Validate(); err != nil {
 		return fmt.Errorf("check the options:\n%w", err)
 	}
+	stopTracing, err := tracing.Start(ctx, Version)
+	if err != nil {
+		return err
+	}
+	defer flush(ctx, stopTracing)
 	client, err := provisioner.Dial(provisioner.DialOptions{
 		Address: options.ProvisionerAddress, Insecure: options.ProvisionerInsecure, Dialer: options.Dialer,
 	})
@@ -82,6 +88,16 @@ func Run(ctx context.Context, options Options) error {
 		return fmt.Errorf("run the manager: %w", err)
 	}
 	return nil
+}
+
+// flush sends the spans that are left.
+func flush(ctx context.Context, stop func(context.Context) error) {
+	const limit = 5 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Stopping before all spans were exported")
+	}
 }
 
 func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // controller-runtime has no other type for it

@@ -27,16 +27,20 @@ func diagnosticsOf(o Options) server.Options {
 	case o.InsecureDiagnostics:
 		return server.Options{BindAddress: o.DiagnosticsAddress}
 	default:
+		guarded := map[string]http.Handler{
+			"/debug/pprof/":        http.HandlerFunc(pprof.Index),
+			"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
+			"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
+			"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
+			"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
+		}
+		if o.LogLevel != nil {
+			guarded[logLevelPath] = logLevel(o.LogLevel)
+		}
 		return server.Options{
 			BindAddress: o.DiagnosticsAddress, SecureServing: true, FilterProvider: guard,
-			TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }},
-			ExtraHandlers: map[string]http.Handler{
-				"/debug/pprof/":        http.HandlerFunc(pprof.Index),
-				"/debug/pprof/cmdline": http.HandlerFunc(pprof.Cmdline),
-				"/debug/pprof/profile": http.HandlerFunc(pprof.Profile),
-				"/debug/pprof/symbol":  http.HandlerFunc(pprof.Symbol),
-				"/debug/pprof/trace":   http.HandlerFunc(pprof.Trace),
-			},
+			TLSOpts:       []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }},
+			ExtraHandlers: guarded,
 		}
 	}
 }

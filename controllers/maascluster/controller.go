@@ -28,6 +28,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/internal/tracing"
 )
 
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasclusters,verbs=get;list;watch;patch
@@ -95,7 +96,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&infrav1.MaasMachine{}, handler.EnqueueRequestsFromMapFunc(r.ofMaasMachine)).
 		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(r.ofMachine)).
 		WatchesRawSource(r.ClusterCache.GetClusterSource("maascluster", ofCluster)).
-		Complete(ctx, r)
+		Complete(ctx, tracing.Reconciler("MaasCluster", r))
 	if err != nil {
 		return fmt.Errorf("set up the MaasCluster controller: %w", err)
 	}
@@ -153,6 +154,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	ctx = tracing.About(ctx, infra)
 	if annotations.IsExternallyManaged(infra) {
 		return ctrl.Result{}, nil // the events of its machines come here all the same
 	}

@@ -29,6 +29,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/internal/tracing"
 )
 
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasmachines,verbs=get;list;watch;patch
@@ -92,7 +93,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		builder = builder.WatchesRawSource(r.Watch.Source())
 	}
 	creationsLimit.Set(float64(r.CreationsPerCluster))
-	if r.controller, err = builder.Build(ctx, r); err != nil {
+	if r.controller, err = builder.Build(ctx, tracing.Reconciler("MaasMachine", r)); err != nil {
 		return fmt.Errorf("set up the MaasMachine controller: %w", err)
 	}
 	return nil
@@ -136,6 +137,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		phaseCensus.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	ctx = tracing.About(ctx, machine)
 	s := &scope{machine: machine}
 	if known, err := r.relatives(ctx, s); err != nil {
 		return ctrl.Result{}, err

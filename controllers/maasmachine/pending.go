@@ -16,6 +16,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/pending"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/internal/tracing"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -38,7 +39,7 @@ func (r *PendingReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 		For(&infrav1.MaasCluster{}).
 		WithOptions(options).
 		WithEventFilter(predicates.ResourceHasFilterLabel(mgr.GetScheme(), log, r.WatchFilter)).
-		Complete(ctx, r)
+		Complete(ctx, tracing.Reconciler("PendingDeletion", r))
 	if err != nil {
 		return fmt.Errorf("set up the controller of pending deletions: %w", err)
 	}
@@ -88,6 +89,7 @@ func tellPending(cluster client.ObjectKey, deletions int) {
 
 // tryPending tries one deletion, and takes it off the list once its VMs are proved to be gone.
 func (r *PendingReconciler) tryPending(ctx context.Context, cluster client.ObjectKey, d pending.Deletion) (provisioner.Outcome, error) {
+	ctx = tracing.With(ctx, string(d.UID))
 	request, err := d.Decode()
 	if err != nil {
 		return provisioner.Outcome{}, err

@@ -27,6 +27,7 @@ func run() int {
 		fmt.Println(app.Version)
 		return 0
 	}
+	options.LogLevel = logging.Verbosity()
 	if err := options.Validate(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
