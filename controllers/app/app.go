@@ -69,6 +69,8 @@ func Run(ctx context.Context, options Options) error {
 	defer flush(ctx, stopTracing)
 	client, err := provisioner.Dial(provisioner.DialOptions{
 		Address: options.ProvisionerAddress, Insecure: options.ProvisionerInsecure, Dialer: options.Dialer,
+		TLSDir: options.ProvisionerTLSDir, ServerName: options.ProvisionerServerName,
+		Unreadable: func(err error) { ctrl.LoggerFrom(ctx).Error(err, "Keeping the certificates that were read before") },
 	})
 	if err != nil {
 		return err

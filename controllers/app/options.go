@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/cluster-api/feature"
 
 	"github.com/capmaas/capmaas/controllers/maascluster"
+	"github.com/capmaas/capmaas/proto/mtls"
 )
 
 // Options are everything that the manager can be told.
@@ -31,8 +32,6 @@ type Options struct {
 	// MetricsAddress; empty serves none. InsecureDiagnostics serves the metrics alone there, in the clear and to everybody.
 	DiagnosticsAddress  string
 	InsecureDiagnostics bool
-	// LogLevel is served beside the profiles, at /debug/flags/v, where it can be switched; nil for none.
-	LogLevel flag.Value
 	// ProfilerAddress is the host:port of Go's profiles, which nothing guards; empty serves none.
 	ProfilerAddress string
 	// WebhookPort is the port of the admission webhooks; 0 serves none. WebhookHost is the address that they listen at; empty
@@ -54,7 +53,10 @@ type Options struct {
 	LeaderElect bool
 	// ProvisionerAddress is the host:port of the provisioner.
 	ProvisionerAddress string
-	// ProvisionerInsecure speaks to it in the clear.
+	// ProvisionerTLSDir holds tls.crt, tls.key and ca.crt, by which the manager and the provisioner know each other; they are
+	// read anew for each connection. ProvisionerServerName is the name that the provisioner's certificate bears.
+	ProvisionerTLSDir, ProvisionerServerName string
+	// ProvisionerInsecure speaks to it in the clear, without certificates.
 	ProvisionerInsecure bool
 	// TimeScale multiplies every delay; below 1 for a MAAS whose time runs faster.
 	TimeScale float64
@@ -77,6 +79,7 @@ func DefaultOptions() Options {
 		MetricsAddress: ":8080", HealthAddress: ":9440",
 		WebhookPort: 9443, WebhookCertDir: "/tmp/k8s-webhook-server/serving-certs/", WebhookCertName: "tls.crt", WebhookKeyName: "tls.key",
 		MachineConcurrency: 50, ClusterConcurrency: 10, CreationsPerCluster: 100, SyncPeriod: 10 * time.Minute, OrphanInterval: 30 * time.Minute, TimeScale: 1,
+		ProvisionerServerName: mtls.ServerName,
 	}
 }
 
@@ -109,6 +112,9 @@ func (o *Options) AddFlags(fs *flag.FlagSet) {
 		"Time between two searches for VMs in MAAS that belong to no MaasMachine, or 0 for none; each costs MAAS 30 ms a VM")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect, "Work only while holding the lease of the leader")
 	fs.StringVar(&o.ProvisionerAddress, "provisioner-address", o.ProvisionerAddress, "`host:port` of the provisioner")
+	fs.StringVar(&o.ProvisionerTLSDir, "provisioner-tls-dir", o.ProvisionerTLSDir,
+		"`directory` with tls.crt, tls.key and ca.crt, by which the manager and the provisioner know each other; read anew when they change")
+	fs.StringVar(&o.ProvisionerServerName, "provisioner-server-name", o.ProvisionerServerName, "`name` that the provisioner's certificate must bear")
 	fs.BoolVar(&o.ProvisionerInsecure, "provisioner-insecure", o.ProvisionerInsecure,
 		"Speak to the provisioner in the clear, user data with its join tokens too; on loopback only")
 	fs.Float64Var(&o.TimeScale, "time-scale", o.TimeScale, "`factor` of every delay; below 1 for a simulated MAAS whose time runs faster")
@@ -120,6 +126,14 @@ func (o *Options) Validate() error {
 	bad := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	if o.ProvisionerAddress == "" {
 		bad("--provisioner-address: must be set")
+	}
+	switch {
+	case o.ProvisionerTLSDir == "" && !o.ProvisionerInsecure:
+		bad("--provisioner-tls-dir: name the directory with tls.crt, tls.key and ca.crt; or, for development alone, speak in the clear with --provisioner-insecure")
+	case o.ProvisionerTLSDir != "" && o.ProvisionerInsecure:
+		bad("--provisioner-insecure: contradicts --provisioner-tls-dir: give one of them")
+	case o.ProvisionerServerName == "":
+		bad("--provisioner-server-name: must be set")
 	}
 	for flagName, address := range map[string]string{
 		"--metrics-bind-addr": o.MetricsAddress, "--health-addr": o.HealthAddress, "--profiler-address": cmp.Or(o.ProfilerAddress, "0"),

@@ -33,17 +33,29 @@ func TestValidate_names_every_bad_flag_at_once(t *testing.T) {
 	require.Error(t, err)
 	for _, name := range []string{
 		"--namespace", "--metrics-bind-addr", "--health-addr", "--profiler-address", "--diagnostics-address", "--webhook-port", "--machine-concurrency", "--cluster-concurrency",
-		"--sync-period", "--orphan-interval", "--creations-per-cluster", "--time-scale", "--provisioner-address",
+		"--sync-period", "--orphan-interval", "--creations-per-cluster", "--time-scale", "--provisioner-address", "--provisioner-tls-dir",
 	} {
 		assert.ErrorContains(t, err, name+":")
 	}
 	require.ErrorContains(t, app.Run(t.Context(), options), "--provisioner-address")
 }
 
+func TestValidate_demands_certificates_or_the_clear_and_not_both(t *testing.T) {
+	t.Parallel()
+	both := parse(t, "--provisioner-address=p:1", "--provisioner-insecure", "--provisioner-tls-dir=/tls")
+	require.ErrorContains(t, both.Validate(), "--provisioner-insecure: contradicts --provisioner-tls-dir")
+	nameless := parse(t, "--provisioner-address=p:1", "--provisioner-tls-dir=/tls", "--provisioner-server-name=")
+	require.ErrorContains(t, nameless.Validate(), "--provisioner-server-name:")
+	good := parse(t, "--provisioner-address=p:1", "--provisioner-tls-dir=/tls")
+	require.NoError(t, good.Validate())
+	assert.Equal(t, "capmaas-lxdprovisioner", good.ProvisionerServerName)
+	require.ErrorContains(t, app.Run(t.Context(), good), "/tls", "files that are missing are named before anything starts")
+}
+
 func TestAddFlags_takes_the_existing_providers_command_line(t *testing.T) {
 	t.Parallel()
 	options := parse(t, "--namespace=team-a", "--metrics-bind-addr=127.0.0.1:8080", "--health-addr=:9440", "--webhook-port=9443",
-		"--machine-concurrency=2", "--sync-period=120m", "--leader-elect", "--watch-filter=blue", "--provisioner-address=provisioner:8443")
+		"--machine-concurrency=2", "--sync-period=120m", "--leader-elect", "--watch-filter=blue", "--provisioner-address=provisioner:8443", "--provisioner-tls-dir=/tls")
 	require.NoError(t, options.Validate())
 	assert.Equal(t, "team-a", options.Namespace)
 	assert.Equal(t, "127.0.0.1:8080", options.MetricsAddress)
@@ -60,7 +72,7 @@ func TestAddFlags_takes_the_flags_of_Cluster_APIs_managers(t *testing.T) {
 	t.Parallel()
 	limiting := feature.Gates.Enabled(feature.ReconcilerRateLimiting)
 	options := parse(t, "--profiler-address=localhost:6060", fmt.Sprintf("--feature-gates=ReconcilerRateLimiting=%t", limiting),
-		"--provisioner-address=provisioner:8443")
+		"--provisioner-address=provisioner:8443", "--provisioner-insecure")
 	require.NoError(t, options.Validate())
 	assert.Equal(t, "localhost:6060", options.ProfilerAddress)
 	unknown := flag.NewFlagSet("manager", flag.ContinueOnError)

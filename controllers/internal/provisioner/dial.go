@@ -1,8 +1,9 @@
 package provisioner
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/proto/mtls"
 )
 
 // callDeadline bounds every call of a reconcile: Cluster API ends a reconcile after a minute, and the service goes on
@@ -47,8 +49,13 @@ type Client struct {
 type DialOptions struct {
 	// Address is host:port, or any target that gRPC resolves.
 	Address string
-	// Insecure sends everything, user data with its join tokens too, in the clear.
+	// TLSDir holds tls.crt, tls.key and ca.crt, which are read anew for each connection. ServerName is the name that the
+	// provisioner's certificate must bear; mtls.ServerName where empty.
+	TLSDir, ServerName string
+	// Insecure sends everything, user data with its join tokens too, in the clear. TLSDir must be empty then.
 	Insecure bool
+	// Unreadable is told why the files of TLSDir can't be read anew; nil for nobody.
+	Unreadable func(error)
 	// Dialer replaces the network; for tests that serve in memory.
 	Dialer func(context.Context, string) (net.Conn, error)
 }
@@ -58,17 +65,17 @@ func Dial(options DialOptions) (*Client, error) {
 	if options.Address == "" {
 		return nil, fmt.Errorf("dial the provisioner: no address")
 	}
-	transport := credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS13})
-	if options.Insecure {
-		transport = insecure.NewCredentials()
+	transport, err := options.transport()
+	if err != nil {
+		return nil, fmt.Errorf("dial the provisioner at %s: %w", options.Address, err)
 	}
+	noted := &handshakes{serverName: options.serverName(), clear: options.Insecure}
 	dial := []grpc.DialOption{
-		grpc.WithTransportCredentials(transport),
+		grpc.WithTransportCredentials(&watchedCredentials{TransportCredentials: transport, noted: noted}),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-		grpc.WithChainUnaryInterceptor(withDeadline),
+		grpc.WithChainUnaryInterceptor(noted.unary, withDeadline),
 	}
-	dial = append(dial, observed()...)
 	if options.Dialer != nil {
 		dial = append(dial, grpc.WithContextDialer(options.Dialer))
 	}
@@ -83,6 +90,21 @@ func Dial(options DialOptions) (*Client, error) {
 		conn:   conn,
 	}, nil
 }
+
+func (o DialOptions) transport() (credentials.TransportCredentials, error) { //nolint:ireturn // gRPC's interface
+	switch {
+	case o.Insecure && o.TLSDir != "":
+		return nil, errors.New("certificates are given and are not to be used: leave out one of the two")
+	case o.Insecure:
+		return insecure.NewCredentials(), nil
+	case o.TLSDir == "":
+		return nil, errors.New("no certificates are given")
+	default:
+		return mtls.Client(mtls.Config{Dir: o.TLSDir, ServerName: o.serverName(), Unreadable: o.Unreadable})
+	}
+}
+
+func (o DialOptions) serverName() string { return cmp.Or(o.ServerName, mtls.ServerName) }
 
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }

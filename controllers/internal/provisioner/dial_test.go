@@ -3,14 +3,13 @@ package provisioner_test
 import (
 	"context"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
@@ -61,26 +60,16 @@ func TestDial_gives_every_call_a_deadline_and_keeps_an_earlier_one(t *testing.T)
 	assert.Greater(t, noted.left[2], 60*time.Second, "a list of thousands of VMs takes MAAS long")
 }
 
-func TestDial_speaks_TLS_unless_it_is_told_otherwise(t *testing.T) {
+func TestDial_demands_certificates_or_the_clear_and_not_both(t *testing.T) {
 	t.Parallel()
-	server := grpc.NewServer()
-	provisionertest.New(provisionertest.Config{}).Register(server)
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		require.NoError(t, <-served)
-	})
-	client, err := provisioner.Dial(provisioner.DialOptions{Address: listener.Addr().String()})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, client.Close()) })
-	_, err = client.Region.GetRegion(t.Context(), &lxdprovisionerv1.GetRegionRequest{})
-	assert.Equal(t, codes.Unavailable, status.Code(err), "a plaintext server is not spoken to")
-
-	_, err = provisioner.Dial(provisioner.DialOptions{})
-	assert.Error(t, err)
+	_, err := provisioner.Dial(provisioner.DialOptions{})
+	require.ErrorContains(t, err, "no address")
+	_, err = provisioner.Dial(provisioner.DialOptions{Address: "p:1"})
+	require.ErrorContains(t, err, "no certificates")
+	_, err = provisioner.Dial(provisioner.DialOptions{Address: "p:1", Insecure: true, TLSDir: "tls"})
+	require.ErrorContains(t, err, "leave out one")
+	_, err = provisioner.Dial(provisioner.DialOptions{Address: "p:1", TLSDir: filepath.Join(t.TempDir(), "absent")})
+	require.ErrorContains(t, err, "tls.crt")
 }
 
 func TestTarget_sends_names_through_DNS(t *testing.T) {

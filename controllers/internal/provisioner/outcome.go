@@ -1,6 +1,7 @@
 package provisioner
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -163,6 +164,9 @@ func (d Delays) foreign(err error) Outcome {
 	switch code {
 	case codes.Unavailable:
 		out.Message = "the provisioner cannot be reached; what was sent to it may be under way"
+		if handshake, ok := errors.AsType[*HandshakeError](err); ok {
+			out.Message = "the provisioner cannot be reached: " + handshake.Advice
+		}
 	case codes.DeadlineExceeded, codes.Canceled:
 		out.Message = "the provisioner did not answer in time; what was sent to it may be under way"
 	case codes.Aborted:
