@@ -32,6 +32,8 @@ type Options struct {
 	// MetricsAddress; empty serves none. InsecureDiagnostics serves the metrics alone there, in the clear and to everybody.
 	DiagnosticsAddress  string
 	InsecureDiagnostics bool
+	// LogLevel is served beside the profiles, at /debug/flags/v, where it can be switched; nil for none.
+	LogLevel flag.Value
 	// ProfilerAddress is the host:port of Go's profiles, which nothing guards; empty serves none.
 	ProfilerAddress string
 	// WebhookPort is the port of the admission webhooks; 0 serves none. WebhookHost is the address that they listen at; empty

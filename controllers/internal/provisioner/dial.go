@@ -76,6 +76,7 @@ func Dial(options DialOptions) (*Client, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithChainUnaryInterceptor(noted.unary, withDeadline),
 	}
+	dial = append(dial, observed()...)
 	if options.Dialer != nil {
 		dial = append(dial, grpc.WithContextDialer(options.Dialer))
 	}
