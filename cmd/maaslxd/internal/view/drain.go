@@ -107,7 +107,7 @@ func (m Move) row() []output.Cell {
 	}
 	note := m.Note
 	if m.Elsewhere != "" {
-		note = join(note, "in another zone: "+m.Elsewhere)
+		note += "; without the zone: " + m.Elsewhere
 	}
 	machine := m.Machine
 	if machine == "" {

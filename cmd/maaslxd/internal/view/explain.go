@@ -1,16 +1,16 @@
 package view
 
 import (
-	"strconv"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/advice"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/cluster"
+	"github.com/capmaas/capmaas/cmd/maaslxd/internal/output"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -92,6 +92,7 @@ type Explanation struct {
 var order = []string{
 	infrav1.LXDHostSelectedCondition, infrav1.LXDVMCreatedCondition, infrav1.LXDResourcesAllocatedCondition,
 	infrav1.LXDVMDeployedCondition, infrav1.MachineDeployedCondition, infrav1.DNSAttachedCondition,
+	clusterv1.ReadyCondition,
 }
 
 // NewExplanation takes over what the cluster says.
@@ -106,7 +107,7 @@ func NewExplanation(s *cluster.Story) *Explanation {
 	}
 	if m.Spec.Mode() == infrav1.ModeLXD {
 		shape := m.Spec.Shape()
-		e.Size = strings.Join([]string{strconv.Itoa(int(shape.Cores)) + " cores", strconv.Itoa(int(shape.MemoryMiB)) + " MiB", strconv.Itoa(int(shape.DiskGB)) + " GB"}, ", ")
+		e.Size = output.Size(shape.Cores, int64(shape.MemoryMiB), int64(shape.DiskGB))
 	}
 	if s.Owner != nil {
 		e.Machine, e.Phase, e.FailureDomain = s.Owner.Name, s.Owner.Status.Phase, s.Owner.Spec.FailureDomain
@@ -147,7 +148,7 @@ func toConditions(all []metav1.Condition, onlyBad bool) []Condition {
 	some := []Condition{}
 	for _, c := range all {
 		holds := c.Status == metav1.ConditionTrue
-		if c.Type == "Paused" {
+		if c.Type == clusterv1.PausedCondition {
 			holds = c.Status == metav1.ConditionFalse
 		}
 		if onlyBad && holds {
@@ -162,13 +163,22 @@ func toConditions(all []metav1.Condition, onlyBad bool) []Condition {
 	return some
 }
 
+// verdict is the first condition that does not hold. That no host was looked for yet says less than what is waited for before.
 func verdict(conditions []Condition) *Condition {
+	var least *Condition
 	for _, kind := range order {
 		for i := range conditions {
-			if c := &conditions[i]; c.Type == kind && c.Status != string(metav1.ConditionTrue) {
+			c := &conditions[i]
+			switch {
+			case c.Type != kind || c.Status == string(metav1.ConditionTrue):
+			case c.Reason == infrav1.WaitingForLXDHostReason || c.Status == string(metav1.ConditionUnknown):
+				if least == nil {
+					least = c
+				}
+			default:
 				return c
 			}
 		}
 	}
-	return nil
+	return least
 }
