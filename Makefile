@@ -12,7 +12,7 @@ RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and e2e, REAL to demo, SAMPLE to dev,
 # SCENARIOS to e2e, SEED and LIFECYCLES to faults,
-# MUTANTS, ONLY and RESULTS to requirements.
+# MUTANTS, ONLY and RESULTS to requirements, BIN to build, DIST and REGISTRY to release and image-tarballs, PLATFORMS and IMAGES to the latter.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
@@ -28,6 +28,11 @@ MUTANTS ?=
 ONLY ?=
 MACHINES ?=
 RESULTS ?=
+BIN ?= bin
+DIST ?= dist
+REGISTRY ?= ghcr.io/capmaas
+PLATFORMS ?= linux/amd64 linux/arm64
+IMAGES ?= lxdprovisioner manager maassim
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
 TOOLS := tools=$$(tools/ensure.sh) || exit 1;
@@ -41,12 +46,24 @@ WORKSPACE = GOWORK=$$(case " $(ALONE) " in (*" $$module "*) echo off;; (*) echo 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Each program with its package and the variable that its version is stamped into.
+PROGRAMS := lxdprovisioner manager maassim maaslxd
+package-lxdprovisioner := ./services/lxdprovisioner/cmd/lxdprovisioner
+version-lxdprovisioner := $(PREFIX)/services/lxdprovisioner/app.Version
+package-manager := ./controllers/cmd/manager
+version-manager := $(PREFIX)/controllers/app.Version
+package-maassim := ./services/maassim/cmd/maassim
+version-maassim := main.version
+package-maaslxd := ./cmd/maaslxd
+version-maaslxd := $(PREFIX)/cmd/maaslxd/app.Version
+
 .PHONY: build
-build: ## Build the service, the manager, the simulator and maaslxd into bin/
-	go build -ldflags '-X $(PREFIX)/services/lxdprovisioner/app.Version=$(VERSION)' -o bin/lxdprovisioner ./services/lxdprovisioner/cmd/lxdprovisioner
-	go build -ldflags '-X $(PREFIX)/controllers/app.Version=$(VERSION)' -o bin/manager ./controllers/cmd/manager
-	go build -ldflags '-X main.version=$(VERSION)' -o bin/maassim ./services/maassim/cmd/maassim
-	CGO_ENABLED=0 go build -ldflags '-X $(PREFIX)/cmd/maaslxd/app.Version=$(VERSION)' -o bin/maaslxd ./cmd/maaslxd
+build: $(PROGRAMS:%=build-%) ## Build the service, the manager, the simulator and maaslxd into bin/
+
+.PHONY: $(PROGRAMS:%=build-%)
+build-maaslxd: export CGO_ENABLED = 0
+$(PROGRAMS:%=build-%): build-%:
+	go build -ldflags '-X $(version-$*)=$(VERSION)' -o $(BIN)/$* $(package-$*)
 
 .PHONY: generate
 generate: ## Write the generated Go: messages and RPCs from the .proto files, deep copies of the API types
@@ -173,6 +190,22 @@ vulncheck: ## Say which known vulnerabilities the code reaches, with the Go of r
 .PHONY: image
 image: ## Renew proto/image.binpb, the contract that lint-proto compares with (wants an ADR line)
 	@$(TOOLS) "$$tools/buf" build --path proto/lxdprovisioner --exclude-source-info --output proto/image.binpb
+
+.PHONY: release
+release: ## Write what clusterctl fetches into dist/ (VERSION=v0.10.0 REGISTRY=ghcr.io/capmaas)
+	tools/release.sh '$(VERSION)' '$(REGISTRY)' '$(DIST)'
+
+# The time of everything in the images is that of the commit; the Go is the release's. Nothing else of the machine gets in.
+.PHONY: image-tarballs
+image-tarballs: ## Write the images into dist/images as OCI layouts, with an SBOM each (VERSION=v0.10.0 PLATFORMS=linux/arm64 IMAGES=manager)
+	@rm -rf '$(DIST)/programs'
+	@for platform in $(PLATFORMS); do for program in $(IMAGES); do \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} GOTOOLCHAIN=$(RELEASE_GO) GOFLAGS='-trimpath -buildvcs=false' \
+			$(MAKE) --no-print-directory build-$$program BIN='$(abspath $(DIST))/programs/'$$platform || exit 1; \
+	done; done
+	GOTOOLCHAIN=$(RELEASE_GO) GOWORK=off go build -C tools/images -o '$(CURDIR)/bin/images' .
+	bin/images --programs '$(DIST)/programs' --out '$(DIST)/images' --registry '$(REGISTRY)' --version '$(VERSION)' \
+		--revision "$$(git rev-parse HEAD)" --epoch "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(IMAGES)
 
 .PHONY: clean
 clean: ## Remove what was built into the tree; the cache outside of it stays (tools/README.md)
