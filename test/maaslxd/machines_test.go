@@ -37,6 +37,7 @@ type (
 	}
 	condition   struct{ Type, Status, Reason, WhatToDo string }
 	explanation struct {
+		Up                                       bool
 		Name, Mode, Machine, Cluster, ProviderID string
 		Verdict                                  *condition
 		Host                                     *struct{ Name, Zone string }
@@ -124,8 +125,12 @@ func TestMaaslxd_tells_of_a_cluster_from_its_hosts_to_its_machines(t *testing.T)
 		assert.Empty(t, decode[vmList](t, b, "vms", "--cluster", "beta").VMs)
 	})
 	t.Run("explain_follows_a_machine_that_is_up_to_MAAS", func(t *testing.T) {
-		e := decode[explanation](t, b, "explain", "cp-0")
-		assert.Nil(t, e.Verdict)
+		var e explanation
+		require.EventuallyWithT(t, func(c *assert.CollectT) {
+			e = decode[explanation](t, b, "explain", "cp-0")
+			assert.Nil(c, e.Verdict, "its address enters DNS some time after it is up")
+		}, patience, glance)
+		assert.True(t, e.Up)
 		assert.Nil(t, e.Trouble)
 		assert.Equal(t, clusterName, e.Cluster)
 		assert.Equal(t, "cp-0", e.Machine)

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// soon is how long before its end a certificate is worth a word: cert-manager renews well before.
-	soon = 7 * 24 * time.Hour
+	// late is which part of a certificate's time is left when it should long have been renewed: cert-manager does so at a third.
+	late = 4
 	// manager is the identity that may change things; a person's is the operator's.
 	manager = "capmaas-manager"
 )
@@ -41,12 +41,11 @@ func (d *Doctor) transport(n *notes, c *service.Client) {
 }
 
 func (d *Doctor) certificate(n *notes, which string, c *x509.Certificate) {
-	left := c.NotAfter.Sub(d.Clock())
-	if left < soon {
+	if left := c.NotAfter.Sub(d.Clock()); left < c.NotAfter.Sub(c.NotBefore)/late {
 		n.add(Warning, "see why it is not renewed: cert-manager's Certificate and its events", "%s (%s) ends on %s", which, names(c), c.NotAfter.UTC().Format(time.RFC3339))
 		return
 	}
-	n.ok("%s (%s) holds until %s", which, names(c), c.NotAfter.UTC().Format(time.DateOnly))
+	n.ok("%s (%s) holds until %s", which, names(c), c.NotAfter.UTC().Format(time.RFC3339))
 }
 
 // names are those for which a certificate stands, its common name first.

@@ -68,6 +68,8 @@ type Explanation struct {
 	Created    time.Time  `json:"created"`
 	Deleting   *time.Time `json:"deleting,omitempty"`
 	ProviderID string     `json:"providerID,omitempty"`
+	// Up says whether the machine is deployed and part of its cluster.
+	Up bool `json:"up"`
 	// Machine, Phase and FailureDomain are the Machine's, Cluster the Cluster's name.
 	Machine       string `json:"machine,omitempty"`
 	Phase         string `json:"phase,omitempty"`
@@ -100,7 +102,7 @@ func NewExplanation(s *cluster.Story) *Explanation {
 	m := s.Machine
 	e := &Explanation{
 		Namespace: m.Namespace, Name: m.Name, Mode: string(m.Spec.Mode()), Image: m.Spec.Image, Created: m.CreationTimestamp.Time,
-		ProviderID: ptr.Deref(m.Spec.ProviderID, ""), Conditions: toConditions(m.Status.Conditions, false),
+		ProviderID: ptr.Deref(m.Spec.ProviderID, ""), Up: m.Status.Ready, Conditions: toConditions(m.Status.Conditions, false),
 	}
 	if at := m.DeletionTimestamp; at != nil {
 		e.Deleting = &at.Time

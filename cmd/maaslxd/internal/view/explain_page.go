@@ -34,10 +34,14 @@ func (e *Explanation) writeVerdict(p *output.Page) {
 	switch {
 	case e.Deleting != nil:
 		state = p.Toned(output.Warning, "is being deleted")
-	case e.Verdict != nil:
-		state = p.Toned(output.Bad, "is not up: "+e.Verdict.Reason)
 	case len(e.Conditions) == 0:
 		state = p.Toned(output.Warning, "has not been looked at by the manager")
+	case e.Up && e.Verdict != nil:
+		state = p.Toned(output.Warning, "is up, but "+e.Verdict.Type+" does not hold: "+e.Verdict.Reason)
+	case !e.Up && e.Verdict != nil:
+		state = p.Toned(output.Bad, "is not up: "+e.Verdict.Reason)
+	case !e.Up:
+		state = p.Toned(output.Bad, "is not up")
 	}
 	p.Line("MaasMachine %s/%s %s", e.Namespace, e.Name, state)
 	if e.Paused {

@@ -220,7 +220,7 @@ func explanation(t *testing.T, up bool) *view.Explanation {
 		Spec: infrav1.MaasMachineSpec{
 			ProvisioningMode: infrav1.ModeLXD, MinCPU: new(int32(4)), MinMemory: new(int32(8192)), MinDiskSize: new(int32(60)), Image: "ubuntu/noble",
 		},
-		Status: infrav1.MaasMachineStatus{Conditions: []metav1.Condition{
+		Status: infrav1.MaasMachineStatus{Ready: true, Conditions: []metav1.Condition{
 			{Type: "Ready", Status: metav1.ConditionTrue, Reason: "Ready", LastTransitionTime: at(40 * time.Minute)},
 			{Type: "Paused", Status: metav1.ConditionFalse, Reason: "NotPaused", LastTransitionTime: at(time.Hour)},
 			{Type: infrav1.LXDHostSelectedCondition, Status: metav1.ConditionTrue, Reason: infrav1.LXDHostSelectedReason, LastTransitionTime: at(50 * time.Minute)},
@@ -247,6 +247,7 @@ func explanation(t *testing.T, up bool) *view.Explanation {
 		e.SetStatus(one.GetName(), one.GetSystemId(), one.GetZone(), one.GetStatus())
 		return e
 	}
+	m.Status.Ready = false
 	m.Status.Conditions = []metav1.Condition{
 		{
 			Type: infrav1.LXDHostSelectedCondition, Status: metav1.ConditionFalse, Reason: "INSUFFICIENT_RESOURCES", LastTransitionTime: at(5 * time.Minute),
