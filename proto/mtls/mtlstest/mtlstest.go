@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -44,6 +45,8 @@ type Subject struct {
 	CommonName string
 	DNSNames   []string
 	URIs       []string
+	// IPs are addresses at which a server is reached without a name.
+	IPs []net.IP
 	// Expired makes the certificate one that held until an hour ago.
 	Expired bool
 }
@@ -109,7 +112,7 @@ func (a *Authority) template(s Subject) (*x509.Certificate, error) {
 		from, until = from.Add(-lifetime), from
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: s.CommonName}, DNSNames: s.DNSNames, NotBefore: from, NotAfter: until,
+		SerialNumber: serial, Subject: pkix.Name{CommonName: s.CommonName}, DNSNames: s.DNSNames, IPAddresses: s.IPs, NotBefore: from, NotAfter: until,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
