@@ -33,6 +33,8 @@ DIST ?= dist
 REGISTRY ?= ghcr.io/capmaas
 PLATFORMS ?= linux/amd64 linux/arm64
 IMAGES ?= lxdprovisioner manager maassim
+REVISION ?= $(shell git rev-parse HEAD)
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
 
 # What a recipe starts with to have $$tools, $$plugins, $$lint or $$assets; it stops there when they can't be had.
 TOOLS := tools=$$(tools/ensure.sh) || exit 1;
@@ -205,7 +207,7 @@ image-tarballs: ## Write the images into dist/images as OCI layouts, with an SBO
 	done; done
 	GOTOOLCHAIN=$(RELEASE_GO) GOWORK=off go build -C tools/images -o '$(CURDIR)/bin/images' .
 	bin/images --programs '$(DIST)/programs' --out '$(DIST)/images' --registry '$(REGISTRY)' --version '$(VERSION)' \
-		--revision "$$(git rev-parse HEAD)" --epoch "$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(IMAGES)
+		--revision '$(REVISION)' --epoch '$(SOURCE_DATE_EPOCH)' $(IMAGES)
 
 .PHONY: clean
 clean: ## Remove what was built into the tree; the cache outside of it stays (tools/README.md)
