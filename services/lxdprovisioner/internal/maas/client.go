@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,9 +57,14 @@ type Config struct {
 	// Correlation gives the id of a request's context, which goes into the User-Agent and so into MAAS's access log; nil for
 	// none. It must give nothing but what may stand in a header.
 	Correlation func(context.Context) string
+	// Dial opens the connections to MAAS, as net.Dialer does; the usual way where it is nil.
+	Dial Dial
 	// Observe is told of each request after its end, sent or not; nil for nobody. It must not block.
 	Observe func(Observation)
 }
+
+// Dial opens a connection to an address, as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // Observation is one HTTP request as metrics see it.
 type Observation struct {
@@ -125,7 +131,7 @@ func New(cfg Config) (*Client, error) {
 	if err := checkKey(key); err != nil {
 		return nil, err
 	}
-	transport, err := newTransport(cfg.CAFile, cfg.Limits.withDefaults().sum())
+	transport, err := newTransport(cfg.CAFile, cfg.Limits.withDefaults().sum(), cfg.Dial)
 	if err != nil {
 		return nil, err
 	}

@@ -27,8 +27,9 @@ const (
 	lifeless = 10 * time.Second
 )
 
-// newTransport makes the one http.Transport of a client, which keeps up to idle connections.
-func newTransport(caFile string, idle int) (*http.Transport, error) {
+// newTransport makes the one http.Transport of a client, which keeps up to idle connections. dial opens them; the usual way
+// where it is nil.
+func newTransport(caFile string, idle int, dial Dial) (*http.Transport, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, fmt.Errorf("system certificates: %w", err)
@@ -46,9 +47,12 @@ func newTransport(caFile string, idle int) (*http.Transport, error) {
 		Timeout:         10 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: quiet, Interval: lifeless / 2, Count: 2},
 	}
+	if dial == nil {
+		dial = dialer.DialContext
+	}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialer.DialContext,
+		DialContext:         dial,
 		HTTP2:               &http.HTTP2Config{SendPingTimeout: quiet, PingTimeout: lifeless, WriteByteTimeout: quiet},
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: 10 * time.Second,

@@ -58,7 +58,7 @@ func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Netwo
 	if err != nil {
 		return VM{}, err
 	}
-	linked, err := l.nets.link(ctx, m, network)
+	m, linked, err := l.nets.link(ctx, m, network)
 	cause, known := errors.AsType[*fault.Error](err)
 	switch {
 	case known && (cause.Kind() == fault.Refused || cause.Kind() == fault.Invalid):
@@ -68,9 +68,6 @@ func (l *LXD) prepare(ctx context.Context, a Attempt, owner Owner, network Netwo
 	case linked > 0:
 		l.cfg.Logger.InfoContext(ctx, "Linked VM to its network", "vm", m.Hostname, "host", m.HostName, "zone", m.Zone.Name,
 			"systemID", m.SystemID, "links", linked, "attempt", a.Number, "maasMachine", owner.maasMachine())
-		if m, err = l.cfg.MAAS.Machine(ctx, m.SystemID); err != nil {
-			return VM{}, err
-		}
 	}
 	l.proofs.has(m, owner)
 	claimed := true
@@ -94,10 +91,9 @@ func (l *LXD) annotate(ctx context.Context, owner Owner, m inventory.Machine) (i
 
 // checkHost waits until the VM's host is within its limit. MAAS lets two compositions share the same
 // cores, so the youngest unclaimed VM yields and the others look again (docs/protocol-coverage.md 2.6).
-// Compositions that come one after the other share a reading; so short a delay is little of the minutes that a deployment takes.
+// Compositions that end one after the other share a reading; so short a delay is little of the minutes that a deployment takes.
 func (l *LXD) checkHost(ctx context.Context, req ComposeRequest, m inventory.Machine) error {
-	l.gate.composed(ctx, m.HostID, l.cfg.Timing.CheckGather)
-	host, err := l.hosts.read(ctx, m.HostID)
+	host, err := l.checks.do(ctx, string(m.HostID), func(ctx context.Context) (inventory.Host, error) { return l.hosts.read(ctx, m.HostID) })
 	for err == nil && host.OverLimit() {
 		var youngest inventory.Machine
 		if host, youngest, err = l.yielding(ctx, host, m.Hostname); err != nil {

@@ -99,9 +99,14 @@ func (l *LXD) composeHost(ctx context.Context, a Attempt) (inventory.Host, error
 }
 
 // presentHost reads the attempt's host: absence of a VM counts only together with the presence of
-// its host (docs/protocol-coverage.md 4.5). A host that is gone or renamed counts as unreachable.
+// its host (docs/protocol-coverage.md 4.5).
 func (l *LXD) presentHost(ctx context.Context, id inventory.HostID, name string) (inventory.Host, error) {
 	host, err := l.hosts.read(ctx, id)
+	return present(host, err, id, name)
+}
+
+// present judges the reading of a host. One that is gone or renamed counts as unreachable.
+func present(host inventory.Host, err error, id inventory.HostID, name string) (inventory.Host, error) {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return inventory.Host{}, err
 	}

@@ -97,10 +97,19 @@ func (c *hostCache) renew(ctx context.Context) error {
 				return res.Err
 			}
 		case <-ctx.Done():
-			return fault.Wrap(ctx.Err(), fault.Busy, fault.ReasonMAASBusy, "the hosts are being read").WithRetryAfter(retrySoon)
+			return beingRead(ctx)
 		}
 	}
-	return c.readOutdated(ctx)
+	err := c.readOutdated(ctx)
+	if err != nil && ctx.Err() != nil {
+		return beingRead(ctx)
+	}
+	return err
+}
+
+// beingRead is the error of a caller whose time is over.
+func beingRead(ctx context.Context) error {
+	return fault.Wrap(ctx.Err(), fault.Busy, fault.ReasonMAASBusy, "the hosts are being read").WithRetryAfter(retrySoon)
 }
 
 // show makes the snapshot the current one; c.mu is held.

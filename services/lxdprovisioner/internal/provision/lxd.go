@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
 // LXD are the use cases of LXD VMs. It is safe for concurrent use; make one a process, since calls
@@ -29,6 +30,12 @@ type LXD struct {
 	user      *userName
 	// alive shares the question whether a host answers; a turn gives the system id of the VM asked about.
 	alive *turns[string]
+	// checks share the reading of a host by which its new VMs are checked: it begins when no composition runs there any more,
+	// or some time (Timing.CheckGather) after the first VM that waits for it was made.
+	checks *turns[inventory.Host]
+	// proving shares the reading of a host on which deletions are about to be proved: it begins when no deletion runs there
+	// any more, or some time (Timing.RefreshGap) after the first that waits for it.
+	proving *turns[inventory.Host]
 	// answered are the hosts that were proved alive seconds ago.
 	answered *lately
 	// owed are the VMs whose composition or deployment outlived its caller, who comes back for the answer.
@@ -63,6 +70,13 @@ func NewLXD(cfg Config) *LXD {
 	l.names = newCollector(cfg)
 	// MAAS takes a minute to say that a host which is cut off does not answer: not the time of a read.
 	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger)
+	l.checks = newGatheringTurns[inventory.Host](func(ctx context.Context, host string) {
+		l.gate.composed(ctx, inventory.HostID(host), cfg.Timing.CheckGather)
+	}, cfg.Timing.ReadLimit, cfg.Logger)
+	l.proving = newGatheringTurns[inventory.Host](func(ctx context.Context, host string) {
+		l.gate.quiet(ctx, inventory.HostID(host), cfg.Timing.RefreshGap)
+		_ = pause(ctx, cfg.Timing.LookupWindow)
+	}, cfg.Timing.ReadLimit, cfg.Logger)
 	l.owed = newLately(cfg.Clock, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit)
 	l.answered = newLately(cfg.Clock, cfg.Timing.AliveFresh)
 	return l

@@ -19,6 +19,9 @@ type networks struct {
 	maas   MAAS
 	clock  func() time.Time
 	maxAge time.Duration
+	// listing and ranges share the reading of the subnets, and that of one subnet's reserved ranges.
+	listing *turns[[]inventory.Subnet]
+	ranges  *turns[[]AddressRange]
 
 	mu      sync.Mutex
 	subnets []inventory.Subnet
@@ -26,26 +29,50 @@ type networks struct {
 }
 
 func newNetworks(cfg Config) *networks {
-	return &networks{maas: cfg.MAAS, clock: cfg.Clock, maxAge: cfg.Timing.MachinesMaxAge}
+	return &networks{
+		maas: cfg.MAAS, clock: cfg.Clock, maxAge: cfg.Timing.MachinesMaxAge,
+		listing: newTurns[[]inventory.Subnet](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger),
+		ranges:  newTurns[[]AddressRange](cfg.Timing.LookupWindow, cfg.Timing.ReadLimit, cfg.Logger),
+	}
 }
 
 // all gives MAAS's subnets, no older than a minute.
 func (n *networks) all(ctx context.Context) ([]inventory.Subnet, error) {
-	n.mu.Lock()
-	subnets, readAt := n.subnets, n.readAt
-	n.mu.Unlock()
-	now := n.clock()
-	if !readAt.IsZero() && now.Sub(readAt) < n.maxAge {
+	if subnets, ok := n.known(); ok {
 		return subnets, nil
 	}
-	subnets, err := n.maas.Subnets(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list the subnets: %w", err)
-	}
+	return n.listing.do(ctx, "the subnets", func(ctx context.Context) ([]inventory.Subnet, error) {
+		if subnets, ok := n.known(); ok {
+			return subnets, nil
+		}
+		asked := n.clock()
+		subnets, err := n.maas.Subnets(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("list the subnets: %w", err)
+		}
+		n.mu.Lock()
+		n.subnets, n.readAt = subnets, asked
+		n.mu.Unlock()
+		return subnets, nil
+	})
+}
+
+// known gives the subnets where they were read less than a minute ago.
+func (n *networks) known() ([]inventory.Subnet, bool) {
 	n.mu.Lock()
-	n.subnets, n.readAt = subnets, now
-	n.mu.Unlock()
-	return subnets, nil
+	defer n.mu.Unlock()
+	return n.subnets, !n.readAt.IsZero() && n.clock().Sub(n.readAt) < n.maxAge
+}
+
+// reserved gives what MAAS does not give out of a subnet, read after the call.
+func (n *networks) reserved(ctx context.Context, s inventory.Subnet) ([]AddressRange, error) {
+	return n.ranges.do(ctx, strconv.Itoa(s.ID), func(ctx context.Context) ([]AddressRange, error) {
+		ranges, err := n.maas.ReservedRanges(ctx, s.ID)
+		if err != nil {
+			return nil, fmt.Errorf("read the reserved ranges of %s: %w", s.CIDR, err)
+		}
+		return ranges, nil
+	})
 }
 
 // nicSubnets are the subnets of one NIC, best first; must says that no other network will do.
@@ -153,33 +180,53 @@ func preferred(cidrs []netip.Prefix, subnets []inventory.Subnet) []inventory.Sub
 }
 
 // link compares the links of a claimed machine with what is wanted and puts the differences right.
-// It gives how many links were made; Refused where the network can't be had there.
-func (n *networks) link(ctx context.Context, m inventory.Machine, want Network) (int, error) {
+// It gives the machine as it is then, and how many links were made; Refused where the network can't be had there.
+func (n *networks) link(ctx context.Context, m inventory.Machine, want Network) (inventory.Machine, int, error) {
 	if !want.asks() {
-		return 0, nil
+		return m, 0, nil
 	}
 	subnets, err := n.all(ctx)
 	if err != nil {
-		return 0, err
+		return m, 0, err
 	}
 	made := 0
 	for i, nic := range want.nics() {
 		iface, ok := nicOf(m, i, nic.Name)
 		if !ok {
-			return made, fault.New(fault.Refused, fault.ReasonNetworkRefused, "%s has no NIC %s", m.Hostname, nic.Name)
+			return m, made, fault.New(fault.Refused, fault.ReasonNetworkRefused, "%s has no NIC %s", m.Hostname, nic.Name)
 		}
 		wanted, err := wantedLinks(iface, i, nic, want, subnets)
 		if err != nil {
-			return made, err
+			return m, made, err
 		}
 		for _, request := range differences(iface, wanted) {
-			if _, err := n.maas.LinkSubnet(ctx, m.SystemID, request); err != nil {
-				return made, linkError(m, iface, err)
+			linked, err := n.maas.LinkSubnet(ctx, m.SystemID, request)
+			if err != nil {
+				return m, made, linkError(m, iface, err)
 			}
+			m = withInterface(m, linked)
 			made++
 		}
 	}
-	return made, nil
+	return m, made, nil
+}
+
+// withInterface gives the machine with one of its interfaces as MAAS has just told it. Before a deployment its addresses are
+// those of its links.
+func withInterface(m inventory.Machine, changed inventory.Interface) inventory.Machine {
+	m.Interfaces = slices.Clone(m.Interfaces)
+	m.Addresses = nil
+	for i := range m.Interfaces {
+		if m.Interfaces[i].ID == changed.ID {
+			m.Interfaces[i] = changed
+		}
+		for _, l := range m.Interfaces[i].Links {
+			if l.Address.IsValid() {
+				m.Addresses = append(m.Addresses, l.Address)
+			}
+		}
+	}
+	return m
 }
 
 // linkError makes the host's fault of a link that MAAS refuses for another reason than the address.

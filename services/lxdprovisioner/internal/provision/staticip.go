@@ -39,9 +39,9 @@ func (n *networks) checkStatic(ctx context.Context, want Network) error {
 	if err := checkInSubnet(ip, subnet); err != nil {
 		return err
 	}
-	ranges, err := n.maas.ReservedRanges(ctx, subnet.ID)
+	ranges, err := n.reserved(ctx, subnet)
 	if err != nil {
-		return fmt.Errorf("read the reserved ranges of %s: %w", subnet.CIDR, err)
+		return err
 	}
 	mixed, err := checkRanges(ip.Address, subnet, ranges)
 	if err != nil || !mixed {

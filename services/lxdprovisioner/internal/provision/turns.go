@@ -10,10 +10,10 @@ import (
 // turns share calls by key so that each caller gets one that began after it asked: what a read saw
 // before a compose ended proves nothing about that compose.
 type turns[T any] struct {
-	// window is how long a run waits before it begins, so that those who come together share it;
-	// limit bounds the run.
-	window, limit time.Duration
-	log           *slog.Logger
+	// gather is what a run waits for before it begins, so that those who come meanwhile share it; limit bounds the run.
+	gather func(ctx context.Context, key string)
+	limit  time.Duration
+	log    *slog.Logger
 
 	mu   sync.Mutex
 	keys map[string]*turn[T]
@@ -30,8 +30,14 @@ type turn[T any] struct {
 	next *turn[T]
 }
 
+// newTurns makes turns that wait for a time before they run.
 func newTurns[T any](window, limit time.Duration, log *slog.Logger) *turns[T] {
-	return &turns[T]{window: window, limit: limit, log: log, keys: map[string]*turn[T]{}}
+	return newGatheringTurns[T](func(ctx context.Context, _ string) { _ = pause(ctx, window) }, limit, log)
+}
+
+// newGatheringTurns makes turns that run when gather has returned.
+func newGatheringTurns[T any](gather func(ctx context.Context, key string), limit time.Duration, log *slog.Logger) *turns[T] {
+	return &turns[T]{gather: gather, limit: limit, log: log, keys: map[string]*turn[T]{}}
 }
 
 // do gives the outcome of a run that began after the call.
@@ -65,7 +71,7 @@ func (t *turns[T]) do(ctx context.Context, key string, run func(context.Context)
 // take runs turn after turn until nobody waits.
 func (t *turns[T]) take(ctx context.Context, key string, current *turn[T]) {
 	for current != nil {
-		_ = pause(ctx, t.window)
+		t.gather(ctx, key)
 		t.mu.Lock()
 		current.begun = true
 		t.mu.Unlock()

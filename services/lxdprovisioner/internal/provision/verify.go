@@ -16,29 +16,22 @@ const NoRefreshTag = "capmaas-no-refresh"
 // allowed. Every other outcome is an error that says what is waited for. Who has to wait for the next
 // refresh anyway does not read the host for that.
 func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
-	due, proved := d.due(a)
-	if !proved && !due.After(d.cfg.Clock()) {
-		if err := d.refreshes.tooSoon(a.HostID, a.HostName); err != nil {
-			return 0, err
-		}
-		d.gate.quiet(ctx, a.HostID, d.cfg.Timing.RefreshGap/2)
-	}
-	host, err := d.presentHost(ctx, a.HostID, a.HostName)
+	host, err := d.hostToProveOn(ctx, a)
 	if err != nil {
 		return 0, err
 	}
 	if slices.Contains(host.Tags, NoRefreshTag) {
 		return d.proveUnverified(ctx, a)
 	}
-	if !proved {
+	if due, proved := d.due(a); !proved {
 		if wait := due.Sub(d.cfg.Clock()); wait > 0 {
 			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known at %s", a.Name, a.HostName, moment(due)).
 				WithRetryAfter(wait)
 		}
-		if err := d.refresh(ctx, host); err != nil {
+		if err := d.refresh(ctx, host); err != nil && !d.absenceProved(a) {
 			return 0, err
 		}
-		if _, proved = d.due(a); !proved {
+		if !d.absenceProved(a) {
 			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s needs another refresh of %s", a.Name, a.HostName).
 				WithRetryAfter(max(d.cfg.Timing.SettleGap, d.cfg.Timing.RefreshGap))
 		}
@@ -48,6 +41,26 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 	}
 	d.logProof(ctx, a, host, "refreshed")
 	return Refreshed, nil
+}
+
+// hostToProveOn reads the attempt's host. Where it has to be refreshed, the reading waits until nothing is being deleted
+// there any more, at most for as long as the next refresh would have to wait, and is shared by all who wait with it: one
+// refresh then proves all that they have deleted.
+func (d *deletion) hostToProveOn(ctx context.Context, a Attempt) (inventory.Host, error) {
+	if due, proved := d.due(a); proved || due.After(d.cfg.Clock()) {
+		return d.presentHost(ctx, a.HostID, a.HostName)
+	}
+	if err := d.refreshes.tooSoon(a.HostID, a.HostName); err != nil {
+		return inventory.Host{}, err
+	}
+	host, err := d.proving.do(ctx, string(a.HostID), func(ctx context.Context) (inventory.Host, error) { return d.hosts.read(ctx, a.HostID) })
+	return present(host, err, a.HostID, a.HostName)
+}
+
+// absenceProved says whether the refreshes so far prove the absence.
+func (d *deletion) absenceProved(a Attempt) bool {
+	_, proved := d.due(a)
+	return proved
 }
 
 // due says whether the refreshes so far prove the absence, and if not, when the next one may be. An

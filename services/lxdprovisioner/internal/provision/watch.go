@@ -93,6 +93,7 @@ func (s *vmStream) readPart(ctx context.Context, part []Attempt) error {
 		}
 		s.attempts[absentKey(a)], absent[absentKey(a)] = a, a
 	}
+	s.leaveToDeletions(absent)
 	return s.tellAbsent(ctx, absent)
 }
 
@@ -135,14 +136,9 @@ func (s *vmStream) tell(m inventory.Machine) error {
 }
 
 // miss looks for VMs whose record MAAS does not show any more, and tells which are gone. The keys are those of attempts. What
-// a deletion is taking away is left to it for a while: its caller is told, and asks MAAS for the same.
+// a deletion is taking away is left to it.
 func (s *vmStream) miss(ctx context.Context, lost map[string]Attempt) error {
-	for key, a := range lost {
-		if s.refreshes.going(a.HostID, a.Name, s.cfg.Timing.DetachedLimit) {
-			s.sub.again(key)
-			delete(lost, key)
-		}
-	}
+	s.leaveToDeletions(lost)
 	found := map[string]inventory.Machine{}
 	for part := range slices.Chunk(namesOf(slices.Collect(maps.Values(lost))), lookupMax) {
 		some, err := s.names.byNames(ctx, part)
@@ -165,6 +161,16 @@ func (s *vmStream) miss(ctx context.Context, lost map[string]Attempt) error {
 		}
 	}
 	return s.tellAbsent(ctx, lost)
+}
+
+// leaveToDeletions takes out what a deletion is taking away, for a while: its caller is told, and asks MAAS for the same.
+func (s *vmStream) leaveToDeletions(absent map[string]Attempt) {
+	for key, a := range absent {
+		if s.refreshes.going(a.HostID, a.Name, s.cfg.Timing.DetachedLimit) {
+			s.sub.again(key)
+			delete(absent, key)
+		}
+	}
 }
 
 // tellAbsent tells that VMs which MAAS has just not shown are gone once that is proved, with one reading of each host; where

@@ -35,6 +35,7 @@ type world struct {
 	sim    *maassim.Sim
 	web    *httptest.Server
 	url    string
+	dial   maas.Dial
 	clock  *clock
 	log    *journal
 	cfg    provision.Config
@@ -116,7 +117,7 @@ func start(t *testing.T, hosts, metal int, change ...func(*maassim.Config)) *wor
 func (w *world) connect() {
 	w.t.Helper()
 	logger := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(w.sim.APIKey()), Clock: w.clock.now, Logger: logger})
+	client, err := maas.New(maas.Config{URL: w.url, Credentials: maas.StaticKey(w.sim.APIKey()), Clock: w.clock.now, Logger: logger, Dial: w.dial})
 	require.NoError(w.t, err)
 	w.cfg = provision.Config{
 		Backend: maasvmhost.New(client, w.clock.now, logger), MAAS: maasregion.New(client, w.clock.now), Clock: w.clock.now, Logger: logger, Timing: timing(),
