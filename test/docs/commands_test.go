@@ -18,15 +18,16 @@ import (
 // marks are what may stand behind the language of a block whose commands can't be run here, and why they can't. What can be
 // checked of them is checked all the same.
 var marks = map[string]string{
-	"real-cluster": "it wants a cluster, and programs that a management cluster is made with",
-	"real-maas":    "it wants a MAAS and its own command line",
+	"real-cluster":  "it wants a cluster, and programs that a management cluster is made with",
+	"real-registry": "it wants a registry to push to",
+	"real-maas":     "it wants a MAAS and its own command line",
 }
 
 // helpers are what a shell has in itself or beside it on every machine.
 var helpers = []string{"break", "cat", "cd", "echo", "export", "false", "grep", "sed", "seq", "sleep", "true"}
 
 // outside are programs that are not ours and that no test has: blocks with them bear a mark.
-var outside = []string{"clusterctl", "docker", "envsubst", "helm", "kind", "ko", "maas", "sudo", "tilt"}
+var outside = []string{"clusterctl", "docker", "envsubst", "helm", "kind", "ko", "maas", "skopeo", "sudo", "tilt"}
 
 // checks say of a call what is wrong with it.
 type checks struct {
@@ -133,15 +134,21 @@ func (c *checks) make(args []string) error {
 	return nil
 }
 
-// goTool demands packages that there are, seen from the top of the repository or from the page.
+// goTool demands packages that there are, seen from the page, from the top of the repository or from where the block goes.
 func (c *checks) goTool(b block, args []string) error {
-	for _, arg := range args {
-		if !strings.HasPrefix(arg, ".") {
-			continue
+	from := []string{".", filepath.Dir(b.page)}
+	calls, err := b.commands()
+	if err != nil {
+		return err
+	}
+	for _, call := range calls {
+		if call.program == "cd" {
+			from = []string{call.args[0]}
 		}
-		path := strings.TrimSuffix(arg, "/...")
-		inModule := strings.Contains(b.text, "cd test") && c.exists(filepath.Join("test", path)) == nil
-		if !inModule && c.exists(path) != nil && c.exists(filepath.Join(filepath.Dir(b.page), path)) != nil {
+	}
+	for _, arg := range args {
+		path, local := strings.TrimSuffix(arg, "/..."), strings.HasPrefix(arg, ".")
+		if local && !slices.ContainsFunc(from, func(dir string) bool { return c.exists(filepath.Join(dir, path)) == nil }) {
 			return fmt.Errorf("there is no package %s", arg)
 		}
 	}
@@ -196,7 +203,7 @@ func TestCheck_of_commands_finds_what_is_wrong(t *testing.T) {
 	t.Parallel()
 	c := newChecks(t)
 	for _, text := range []string{
-		"make none", "make test NONE=1", "go run ./none", "nobody-knows-me", "tools/none.sh", "cd none", "clusterctl init",
+		"make none", "make test NONE=1", "go run ./none", "nobody-knows-me", "tools/none.sh", "cd none", "cd test && go test ./none", "clusterctl init",
 		"maaslxd none", "maaslxd hosts --none", "true && maaslxd vms --none | cat", "echo $(maaslxd none)",
 	} {
 		b := block{page: "README.md", language: "sh", text: text}
