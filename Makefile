@@ -109,7 +109,7 @@ race:
 
 .PHONY: test
 test: race ## Run every test with the race detector (ARGS='-run TestX -v')
-	@$(ASSETS) set -x; KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
+	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" CAPMAAS_TREE="$$(tools/tree.sh .)" KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
 
 .PHONY: deflake
 deflake: race ## Repeat tests in random order until one fails, COUNT times at most (PKG=./controllers/... COUNT=50)

@@ -114,6 +114,8 @@ func (s *Server) Stop() error {
 
 // Root gives the top of the repository: the directory of go.work, at or above the working directory.
 func Root() (string, error) {
+	// A test whose answer is kept is run again when a variable that it has read has changed: deploy/ is outside of its module.
+	_ = os.Getenv("CAPMAAS_DEPLOY")
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("find the repository: %w", err)
@@ -126,6 +128,12 @@ func Root() (string, error) {
 			return "", errors.New("no go.work at or above the working directory: run this inside the repository")
 		}
 	}
+}
+
+// Tree is Root for tests that read more of the repository than deploy/: they run again when any file of it has changed.
+func Tree() (string, error) {
+	_ = os.Getenv("CAPMAAS_TREE")
+	return Root()
 }
 
 // moduleDir gives the directory in the module cache of a module that test/go.mod requires.

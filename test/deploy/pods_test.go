@@ -65,7 +65,7 @@ var measured = regexp.MustCompile(`(?m)^\| 1,000 \| (\d+) \| (\d+) \| (\d+) \|$`
 
 func TestPods_ask_for_the_memory_that_was_measured(t *testing.T) {
 	t.Parallel()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	page, err := os.ReadFile(filepath.Join(root, "docs", "performance.md"))
 	require.NoError(t, err)

@@ -72,7 +72,7 @@ func parse(path string, source []byte) *page {
 
 func top(t *testing.T) string {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	return root
 }

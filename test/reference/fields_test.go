@@ -77,7 +77,7 @@ func TestFields_fails_without_CRDs(t *testing.T) {
 
 func top(t *testing.T) string {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	return root
 }

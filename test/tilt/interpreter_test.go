@@ -72,7 +72,7 @@ func run(t *testing.T, settings map[string]any) *asked {
 
 func tryRun(t *testing.T, settings map[string]any) (*asked, error) {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	a := &asked{t: t, root: root, calls: map[string][]call{}, settings: settings}
 	source, err := os.ReadFile(filepath.Join(root, "Tiltfile"))
