@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
+	"github.com/capmaas/capmaas/test/e2e/internal/pki"
 	"github.com/capmaas/capmaas/test/e2e/internal/process"
 )
 
@@ -60,7 +61,7 @@ func (c *Cluster) installed() []*manager {
 			render: c.renderOwn,
 			args: []string{
 				"--webhook-host", "127.0.0.1", "--metrics-bind-addr", fmt.Sprintf("127.0.0.1:%d", c.port(portFirstManager+30+portMetrics)),
-				"--provisioner-address", fmt.Sprintf("%s:%d", c.Service, c.port(portService)), "--provisioner-insecure",
+				"--provisioner-address", fmt.Sprintf("%s:%d", c.Service, c.port(portService)), "--provisioner-tls-dir", c.path(managerTLS),
 			},
 		},
 	}
@@ -166,6 +167,29 @@ func (c *Cluster) admit(ctx context.Context) error {
 	return nil
 }
 
+// The directories of the certificates by which manager and service know each other.
+const (
+	serviceTLS = "tls-service"
+	managerTLS = "tls-manager"
+)
+
+// introduce gives manager and service certificates of an authority that signs for nothing else.
+func (c *Cluster) introduce() error {
+	authority, err := pki.NewAuthority("capmaas", c.Now)
+	if err != nil {
+		return err
+	}
+	service, err := authority.Server("capmaas-lxdprovisioner", "capmaas-lxdprovisioner")
+	if err != nil {
+		return err
+	}
+	manager, err := authority.Client("capmaas-manager")
+	if err != nil {
+		return err
+	}
+	return errors.Join(service.WriteFor(c.path(serviceTLS), authority), manager.WriteFor(c.path(managerTLS), authority))
+}
+
 // startService starts the service's replicas, each at its own address, as behind a headless Service.
 func (c *Cluster) startService(ctx context.Context) error {
 	credentials := c.path("credentials")
@@ -177,11 +201,14 @@ func (c *Cluster) startService(ctx context.Context) error {
 			return fmt.Errorf("write the credentials: %w", err)
 		}
 	}
+	if err := c.introduce(); err != nil {
+		return err
+	}
 	var errs []error
 	for n, address := range c.Replicas {
 		errs = append(errs, c.run(fmt.Sprintf("lxdprovisioner-%d", n), filepath.Join(c.Own, "lxdprovisioner"), []string{"POD_IP=" + address},
 			"--listen", fmt.Sprintf("%s:%d", address, c.port(portService)), "--metrics-addr", fmt.Sprintf("%s:%d", address, c.port(portService)+1),
-			"--maas-credentials-dir", credentials, "--peers", c.Service))
+			"--maas-credentials-dir", credentials, "--peers", c.Service, "--tls-dir", c.path(serviceTLS)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

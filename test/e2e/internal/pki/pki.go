@@ -57,10 +57,10 @@ func NewAuthority(name string, now func() time.Time) (*Authority, error) {
 	return a, nil
 }
 
-// Server makes a certificate for servers on loopback.
-func (a *Authority) Server(name string) (Pair, error) {
+// Server makes a certificate for servers on loopback, which may have more names than localhost.
+func (a *Authority) Server(name string, names ...string) (Pair, error) {
 	template := a.template(pkix.Name{CommonName: name})
-	template.DNSNames, template.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	template.DNSNames, template.IPAddresses = append([]string{"localhost"}, names...), []net.IP{net.IPv4(127, 0, 0, 1)}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	return a.sign(template)
 }
@@ -105,7 +105,19 @@ func (p Pair) Write(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make %s: %w", dir, err)
 	}
-	for name, content := range map[string][]byte{"tls.crt": p.Certificate, "tls.key": p.Key} {
+	return write(dir, map[string][]byte{"tls.crt": p.Certificate, "tls.key": p.Key})
+}
+
+// WriteFor puts a pair into a directory as cert-manager puts it into a Secret: beside the authority that signs the other side's.
+func (p Pair) WriteFor(dir string, other *Authority) error {
+	if err := p.Write(dir); err != nil {
+		return err
+	}
+	return write(dir, map[string][]byte{"ca.crt": other.Certificate})
+}
+
+func write(dir string, files map[string][]byte) error {
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
