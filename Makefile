@@ -73,11 +73,12 @@ generate: ## Write the generated Go: messages and RPCs from the .proto files, de
 	@$(TOOLS) cd api && "$$tools/controller-gen" object paths=./...
 
 .PHONY: manifests
-manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/, and docs/reference/fields.md
+manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/, and fields.md and flags.md into docs/reference/
 	@$(TOOLS) cd api && "$$tools/controller-gen" crd paths=./... output:crd:dir=../deploy/crd/bases
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" rbac:roleName=capmaas-manager-role paths=./... output:rbac:dir=../deploy/rbac
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" webhook paths=./internal/webhooks/... output:webhook:dir=../deploy/webhook
 	@mkdir -p bin && go run ./test/reference/cmd/fields . >bin/fields.md && cp bin/fields.md docs/reference/fields.md
+	@go run ./test/reference/cmd/flags >bin/flags.md && cp bin/flags.md docs/reference/flags.md
 
 .PHONY: lint
 lint: lint-go lint-proto ## Run every linter
@@ -187,7 +188,7 @@ drift: ## Check that generated files and go.mod files are what their sources say
 
 .PHONY: vulncheck
 vulncheck: ## Say which known vulnerabilities the code reaches, with the Go of releases (VULNDB=latest, GOVULNDB=https://vuln.go.dev)
-	@GOTOOLCHAIN=$(RELEASE_GO) tools/vulncheck.sh $(filter-out test,$(MODULES))
+	@tools/vulncheck.sh $(RELEASE_GO) $(filter-out test,$(MODULES))
 
 .PHONY: image
 image: ## Renew proto/image.binpb, the contract that lint-proto compares with (wants an ADR line)
