@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	managerapp "github.com/capmaas/capmaas/controllers/app"
+	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/apiserver"
@@ -34,6 +35,8 @@ const (
 	glance   = 50 * time.Millisecond
 	// timeScale shortens the waits of the manager: everything in the simulated MAAS is done at once.
 	timeScale = 0.02
+	// connectionAge makes manager and service look at each other's certificates often.
+	connectionAge = 3 * time.Second
 )
 
 // stack is a MAAS, a service and a manager with a namespace of their own.
@@ -46,12 +49,15 @@ type stack struct {
 	sim       *maassim.Sim
 	logs      *logBuffer
 
-	maas        *httptest.Server
-	down        atomic.Bool
-	key         string
-	address     string
-	stopService func()
-	stopManager func()
+	maas    *httptest.Server
+	down    atomic.Bool
+	key     string
+	address string
+	// authority signs the certificates of both sides, which are in serviceTLS and managerTLS.
+	authority              *mtlstest.Authority
+	serviceTLS, managerTLS string
+	stopService            func()
+	stopManager            func()
 }
 
 type option func(*stack)
@@ -67,7 +73,8 @@ func newStack(t *testing.T, cfg maassim.Config, options ...option) *stack {
 	sim, err := maassim.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(sim.Close)
-	s := &stack{sim: sim, key: sim.APIKey(), logs: &logBuffer{}, server: api}
+	s := &stack{sim: sim, key: sim.APIKey(), logs: &logBuffer{}, server: api, serviceTLS: t.TempDir(), managerTLS: t.TempDir()}
+	s.issueCertificates(t)
 	for _, o := range options {
 		o(s)
 	}
@@ -116,6 +123,7 @@ func (s *stack) startService(t *testing.T) {
 	}
 	cfg.AddFlags(flag.NewFlagSet("lxdprovisioner", flag.PanicOnError))
 	cfg.Listen, cfg.MetricsAddr, cfg.CredentialsDir, cfg.LogLevel = cmp.Or(s.address, "127.0.0.1:0"), "127.0.0.1:0", dir, "debug"
+	cfg.TLSDir, cfg.ConnectionAge = s.serviceTLS, connectionAge
 	s.stopService = s.background(t, "service", func(ctx context.Context) error { return serviceapp.Run(ctx, cfg) })
 	select {
 	case a := <-bound:
@@ -158,7 +166,7 @@ func (s *stack) startManager(t *testing.T) {
 	if a := s.admission; a != nil {
 		options.WebhookHost, options.WebhookPort, options.WebhookCertDir = a.Host, a.Port, a.CertDir
 	}
-	options.ProvisionerAddress, options.ProvisionerInsecure = s.address, true
+	options.ProvisionerAddress, options.ProvisionerTLSDir = s.address, s.managerTLS
 	options.TimeScale, options.AnyControllerName = timeScale, true
 	options.MachineConcurrency = 8
 	s.stopManager = s.background(t, "manager", func(ctx context.Context) error {
