@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -48,6 +49,63 @@ func TestLXD_makes_and_deletes_a_hundred_at_once_within_the_budget(t *testing.T)
 			})
 		})
 	}
+}
+
+// addedBudget is by how much a hundred VMs at once may take longer than MAAS alone (design.md section 11).
+const addedBudget = 0.05
+
+func TestLXD_adds_little_to_the_time_that_MAAS_takes_for_a_hundred(t *testing.T) {
+	t.Parallel()
+	// When the last deployment ends between two looks is chance, so that one run says little.
+	const count, runs = 100, 3
+	var alone, provided time.Duration
+	inBubbleWithMAAS(t, usual(12), func(w *world) { alone = w.withoutProvisioner(count) })
+	for range runs {
+		inBubbleWithMAAS(t, usual(12), func(w *world) {
+			m := newManager(w, count, func(int) provision.Network { return provision.Network{} })
+			began := time.Now()
+			m.all("created", m.create)
+			m.awaitAll(inventory.StatusDeployed)
+			provided += time.Since(began) / runs
+			m.stop()
+		})
+	}
+	added := float64(provided-alone) / float64(alone)
+	t.Logf("MAAS alone %s, provided %s: %.1f %% added", alone, provided, 100*added)
+	assert.LessOrEqual(t, added, addedBudget)
+}
+
+// withoutProvisioner composes, claims and deploys VMs as soon as the limits of concurrency let it, asks for nothing else, and
+// gives the time until the last is Deployed.
+func (w *world) withoutProvisioner(count int) time.Duration {
+	snap, err := w.lxd.Snapshot(w.ctx())
+	require.NoError(w.t, err)
+	began := time.Now()
+	each(count, func(i int) {
+		spec := provision.VMSpec{
+			Name: fmt.Sprintf("w-%d", i), Host: snap.Hosts[i%len(snap.Hosts)], Size: ofTwo(), Architecture: "amd64/generic", SkipCommissioning: true,
+		}
+		id, err := w.cfg.Backend.Make(w.t.Context(), spec)
+		if !assert.NoError(w.t, err) {
+			return
+		}
+		_, err = w.cfg.MAAS.Claim(w.t.Context(), id, "alone/"+spec.Name)
+		assert.NoError(w.t, err)
+		_, err = w.cfg.MAAS.Deploy(w.t.Context(), id, provision.Deployment{Image: provision.Image{OS: "ubuntu", Series: "jammy"}, UserData: []byte(userData)})
+		assert.NoError(w.t, err)
+		for m, _ := w.sim.Machine(spec.Name); m.Status != "deployed"; m, _ = w.sim.Machine(spec.Name) {
+			<-time.After(glance)
+		}
+	})
+	return time.Since(began)
+}
+
+// glance is how often something is looked at that is waited for.
+const glance = 100 * time.Millisecond
+
+// ofTwo is a size of which a host takes ten and more.
+func ofTwo() inventory.VMSize {
+	return inventory.VMSize{Cores: 2, MemoryMiB: 4096, Disks: []inventory.Disk{{SizeGB: 40}}}
 }
 
 // fixedAddress is an address outside of what MAAS gives out by itself.
@@ -166,7 +224,7 @@ func (m *manager) create(i int) error {
 func (m *manager) choose(ctx context.Context, i int) error {
 	name := fmt.Sprintf("w-%d", i)
 	choice := selectRequest(name + "-a1b2c")
-	choice.Size = inventory.VMSize{Cores: 2, MemoryMiB: 4096, Disks: []inventory.Disk{{SizeGB: 40}}}
+	choice.Size = ofTwo()
 	choice.Network = m.network(i)
 	choice.Group = placement.Group{Key: "workers"}
 	selection, err := m.lxd.SelectHost(ctx, choice)
@@ -178,6 +236,20 @@ func (m *manager) choose(ctx context.Context, i int) error {
 		Owner:   owner(name), Size: choice.Size, Network: choice.Network, GroupKey: "workers",
 	}}
 	return nil
+}
+
+// awaitAll waits until the stream has told of every VM that it is in this state.
+func (m *manager) awaitAll(status inventory.Status) {
+	for there := 0; there < len(m.vms); <-time.After(glance) {
+		m.mu.Lock()
+		there = 0
+		for _, s := range m.followed {
+			if s == status {
+				there++
+			}
+		}
+		m.mu.Unlock()
+	}
 }
 
 func (m *manager) remove(i int) error {
