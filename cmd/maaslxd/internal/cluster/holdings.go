@@ -58,8 +58,13 @@ func (a *Access) ReadHoldings(ctx context.Context) (*Holdings, error) {
 	if err := a.Client.List(ctx, clusters); err != nil {
 		return nil, fmt.Errorf("list the Clusters: %w", err)
 	}
+	return NewHoldings(machines.Items, infras.Items, clusters.Items)
+}
+
+// NewHoldings sorts out what objects hold.
+func NewHoldings(machines []infrav1.MaasMachine, infras []infrav1.MaasCluster, clusters []clusterv1.Cluster) (*Holdings, error) {
 	h := &Holdings{
-		Clusters: infras.Items, Machines: machines.Items, byID: map[string][]*infrav1.MaasCluster{},
+		Clusters: infras, Machines: machines, byID: map[string][]*infrav1.MaasCluster{},
 		machines: map[machineKey]*infrav1.MaasMachine{}, names: map[string]bool{}, paused: map[*infrav1.MaasCluster]bool{},
 	}
 	for i := range h.Machines {
@@ -68,8 +73,8 @@ func (a *Access) ReadHoldings(ctx context.Context) (*Holdings, error) {
 		}
 	}
 	paused := map[client.ObjectKey]bool{}
-	for i := range clusters.Items {
-		c := &clusters.Items[i]
+	for i := range clusters {
+		c := &clusters[i]
 		paused[client.ObjectKeyFromObject(c)] = c.Spec.Paused != nil && *c.Spec.Paused
 	}
 	for i := range h.Clusters {

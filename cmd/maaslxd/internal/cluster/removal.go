@@ -13,6 +13,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -136,23 +137,25 @@ func (d Deletion) Is(name string) bool {
 	})
 }
 
-// change edits a MaasCluster, unless somebody else does so meanwhile.
+// change edits a MaasCluster as it is at that moment: where somebody else has written meanwhile, the edit is made anew.
 func (a *Access) change(ctx context.Context, key client.ObjectKey, edit func(*infrav1.MaasCluster) error) error {
-	c := &infrav1.MaasCluster{}
-	if err := a.Client.Get(ctx, key, c); err != nil {
-		return fmt.Errorf("read MaasCluster %s: %w", key, err)
-	}
-	before := c.DeepCopy()
-	if c.Annotations == nil {
-		c.Annotations = map[string]string{}
-	}
-	if err := edit(c); err != nil {
-		return err
-	}
-	if err := a.Client.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return fmt.Errorf("write the annotations of MaasCluster %s: %w", key, err)
-	}
-	return nil
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		c := &infrav1.MaasCluster{}
+		if err := a.Client.Get(ctx, key, c); err != nil {
+			return fmt.Errorf("read MaasCluster %s: %w", key, err)
+		}
+		before := c.DeepCopy()
+		if c.Annotations == nil {
+			c.Annotations = map[string]string{}
+		}
+		if err := edit(c); err != nil {
+			return err
+		}
+		if err := a.Client.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+			return fmt.Errorf("write the annotations of MaasCluster %s: %w", key, err)
+		}
+		return nil
+	})
 }
 
 func write[T any](c *infrav1.MaasCluster, annotation string, all []T) error {

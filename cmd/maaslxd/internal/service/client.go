@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/peer"
@@ -79,9 +78,6 @@ func (c *Client) Close() error {
 	c.stop()
 	return err
 }
-
-// Reached says whether a connection stands, whatever was answered over it.
-func (c *Client) Reached() bool { return c.conn.GetState() == connectivity.Ready }
 
 // ServerCertificate is what the service showed in the last call of GetRegion; nil before it and in the clear.
 func (c *Client) ServerCertificate() *tls.ConnectionState {
