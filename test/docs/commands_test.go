@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"os"
@@ -10,9 +11,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/cmd/maaslxd/app"
 )
 
 // marks are what may stand behind the language of a block whose commands can't be run here, and why they can't. What can be
@@ -34,8 +38,8 @@ type checks struct {
 	t        *testing.T
 	root     string
 	makefile string
-	// maaslxd and kubectl are paths of the programs, empty where there is none.
-	maaslxd, kubectl string
+	// kubectl is the path of the program, empty where there is none.
+	kubectl string
 }
 
 func TestCommands_of_every_page_are_known_and_right(t *testing.T) {
@@ -70,11 +74,6 @@ func newChecks(t *testing.T) *checks {
 	text, err := os.ReadFile(filepath.Join(c.root, "Makefile"))
 	require.NoError(t, err)
 	c.makefile = string(text)
-	c.maaslxd = filepath.Join(t.TempDir(), "maaslxd")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", c.maaslxd, ".")
-	build.Dir = filepath.Join(c.root, "cmd", "maaslxd")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
 	c.kubectl = filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
 	if _, err := os.Stat(c.kubectl); err != nil {
 		c.kubectl, err = exec.LookPath("kubectl")
@@ -95,9 +94,9 @@ func (c *checks) check(b block, call command) error {
 	case call.program == "grpcurl":
 		return nil // they are run: see grpcurl_test.go
 	case call.program == "maaslxd":
-		return parses(c.t, c.maaslxd, call.args)
+		return parses("maaslxd", call.args, c.runMaaslxd)
 	case call.program == "kubectl":
-		return parses(c.t, c.kubectl, call.args)
+		return parses("kubectl", call.args, c.runKubectl)
 	case call.program == "curl":
 		return nil // it asks the demo's simulator; services/maassim tests what that answers
 	case strings.HasPrefix(call.program, "$(tools/"):
@@ -164,23 +163,39 @@ func (c *checks) exists(path string) error {
 
 // parses asks a program for the help of a call: it then reads its flags and does nothing. An unknown flag is an error, and
 // for an unknown command the help is not that of any of the words.
-func parses(t *testing.T, binary string, args []string) error {
-	t.Helper()
-	if binary == "" {
-		return nil
-	}
+func parses(program string, args []string, run func(args []string) (string, error)) error {
 	if rest := slices.Index(args, "--"); rest >= 0 {
 		args = args[:rest]
 	}
-	out, err := exec.CommandContext(t.Context(), binary, append(slices.Clone(args), "--help")...).CombinedOutput()
+	out, err := run(append(slices.Clone(args), "--help"))
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	name := filepath.Base(binary)
-	if !slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(string(out), "Usage:\n  "+name+" "+arg) }) {
-		return fmt.Errorf("%s has no such command: %s", name, out)
+	if !slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(out, "Usage:\n  "+program+" "+arg) }) {
+		return fmt.Errorf("%s has no such command: %s", program, out)
 	}
 	return nil
+}
+
+// runMaaslxd runs the operator's command in this process.
+func (c *checks) runMaaslxd(args []string) (string, error) {
+	var out bytes.Buffer
+	code := app.Run(c.t.Context(), app.Invocation{
+		Program: "maaslxd", Args: args, In: strings.NewReader(""), Out: &out, Err: &out, Getenv: func(string) string { return "" }, Clock: time.Now,
+	})
+	if code != 0 {
+		return out.String(), fmt.Errorf("exit status %d", code)
+	}
+	return out.String(), nil
+}
+
+// runKubectl runs kubectl; where there is none, what would be asked of it counts as right.
+func (c *checks) runKubectl(args []string) (string, error) {
+	if c.kubectl == "" {
+		return "Usage:\n  kubectl " + args[0], nil
+	}
+	out, err := exec.CommandContext(c.t.Context(), c.kubectl, args...).CombinedOutput()
+	return string(out), err
 }
 
 // looksLikeCommands says whether a block that is not called sh begins a line with a program that this test knows.
