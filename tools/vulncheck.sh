@@ -1,5 +1,6 @@
 #!/bin/sh
-# Says which known vulnerabilities the code of the given modules reaches. Usage: tools/vulncheck.sh MODULE...
+# Says which known vulnerabilities the code of the given modules reaches when it is built with the given Go.
+# Usage: tools/vulncheck.sh GOVERSION MODULE..., for example `tools/vulncheck.sh go1.26.11 api`.
 # The database is, in this order:
 #   GOVULNDB   a URL of the protocol that govulncheck speaks, for example https://vuln.go.dev
 #   VULNDB     a version of the module golang.org/x/vulndb, which holds the entries of vuln.go.dev; "latest" is one
@@ -8,6 +9,8 @@
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 . "$here/cached.sh"
+toolchain=$1
+shift
 pinned=v0.0.0-20261105234957-e22db6528018
 
 # directory_of VERSION prints where the Go module cache has this version of the database.
@@ -22,12 +25,12 @@ if [ -z "$database" ]; then
 	database=file://$directory/data/osv
 fi
 bin=$("$here/ensure.sh" govulncheck)
-say "vulnerabilities as known to $database, standard library of $(go env GOVERSION)"
+say "vulnerabilities as known to $database, standard library of $toolchain"
 
 failed=
 for module in "$@"; do
 	echo "govulncheck $module"
-	report=$(cd "$module" && "$bin/govulncheck" -db "$database" ./... 2>&1) || failed="$failed $module"
+	report=$(cd "$module" && GOTOOLCHAIN=$toolchain "$bin/govulncheck" -db "$database" ./... 2>&1) || failed="$failed $module"
 	# A function of the standard library is reached in hundreds of ways; three of each show where to look.
 	echo "$report" | awk '/^ *#[0-9]+:/ {if (++shown > 3) next} /^Vulnerability/ {shown = 0} {print}'
 done
