@@ -74,11 +74,12 @@ generate: ## Write the generated Go: messages and RPCs from the .proto files, de
 	@$(TOOLS) cd api && "$$tools/controller-gen" object paths=./...
 
 .PHONY: manifests
-manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/, and fields.md and flags.md into docs/reference/
+manifests: ## Write the CRDs, the manager's role and the webhooks into deploy/, and three pages into docs/reference/
 	@$(TOOLS) cd api && "$$tools/controller-gen" crd paths=./... output:crd:dir=../deploy/crd/bases
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" rbac:roleName=capmaas-manager-role paths=./... output:rbac:dir=../deploy/rbac
 	@$(TOOLS) cd controllers && "$$tools/controller-gen" webhook paths=./internal/webhooks/... output:webhook:dir=../deploy/webhook
 	@mkdir -p bin && go run ./test/reference/cmd/fields . >bin/fields.md && cp bin/fields.md docs/reference/fields.md
+	@go run ./test/reference/cmd/reasons . >bin/reasons.md && cp bin/reasons.md docs/reference/reasons.md
 	@go run ./test/reference/cmd/flags >bin/flags.md && cp bin/flags.md docs/reference/flags.md
 
 .PHONY: lint

@@ -6,9 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"maps"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -42,7 +40,7 @@ func Events(dir string, constants map[string]string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look for events: %w", err)
 	}
-	return slices.Sorted(maps.Keys(found)), nil
+	return sortedKeys(found), nil
 }
 
 // reader collects the reasons of one file.

@@ -3,6 +3,7 @@ package reference
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,6 +207,9 @@ func valuesForNames(blocks []Block) *strings.Replacer {
 	}
 	return strings.NewReplacer(pairs...)
 }
+
+// sortedKeys gives the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // cell makes a text fit into a table and keeps Markdown from taking <words> for HTML.
 func cell(text string) string {

@@ -3,7 +3,6 @@ package reference
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ func rowsOf(parent *apiextensionsv1.JSONSchemaProps, shared func(*apiextensionsv
 
 func below(prefix string, parent *apiextensionsv1.JSONSchemaProps, shared func(*apiextensionsv1.JSONSchemaProps) string) ([]row, error) {
 	var rows []row
-	for _, name := range slices.Sorted(maps.Keys(parent.Properties)) {
+	for _, name := range sortedKeys(parent.Properties) {
 		schema := parent.Properties[name]
 		kind, err := kindOf(&schema)
 		if err != nil {
@@ -74,7 +73,7 @@ func meaningOf(name, description string) string {
 func sentence(text string) string {
 	text = strings.TrimPrefix(strings.TrimPrefix(text, "is "), "are ")
 	first, _, _ := strings.Cut(text, " ")
-	if first == "" || strings.ContainsAny(first, ":/<`") {
+	if first == "" || strings.ContainsAny(first, "/<`") {
 		return text
 	}
 	return strings.ToUpper(text[:1]) + text[1:]
