@@ -57,7 +57,7 @@ func (c *cluster) kubectl(ctx context.Context, s *screen, args ...string) error 
 
 // listHosts asks for the hosts through grpcurl, or through our own client where grpcurl is missing.
 func (c *cluster) listHosts(ctx context.Context, s *screen) ([]*lxdprovisionerv1.Host, error) {
-	args := []string{"-plaintext", c.Service, lxdprovisionerv1.LXDProvisioner_ServiceDesc.ServiceName + "/ListHosts"}
+	args := append(c.GRPCurl(), c.Service, lxdprovisionerv1.LXDProvisioner_ServiceDesc.ServiceName+"/ListHosts")
 	s.raw("\n$ grpcurl " + strings.Join(args, " ") + "   (by zone)")
 	out, err := exec.CommandContext(ctx, "grpcurl", args...).Output()
 	if errors.Is(err, exec.ErrNotFound) {

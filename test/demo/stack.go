@@ -20,12 +20,13 @@ type stack struct {
 
 // explain says how to reach what is left running.
 func (st *stack) explain(s *screen) {
+	grpcurl := "  grpcurl " + strings.Join(st.GRPCurl(), " ")
 	s.raw(strings.Join([]string{
 		"", "Everything keeps running until Ctrl-C. In another shell:",
 		"  export KUBECONFIG=" + st.Kubeconfig,
 		"  kubectl get maasmachines -o wide",
-		"  grpcurl -plaintext " + st.Service + " list",
-		"  grpcurl -plaintext -d '{\"vm_name\":\"probe\",\"dry_run\":true,\"resources\":{\"cores\":64,\"memory_mib\":4096,\"disks\":[{\"size_gb\":20}]}}' " + st.Service + " lxdprovisioner.v1.LXDProvisioner/SelectHost",
+		grpcurl + " " + st.Service + " list",
+		grpcurl + " -d '{\"vm_name\":\"probe\",\"dry_run\":true,\"resources\":{\"cores\":64,\"memory_mib\":4096,\"disks\":[{\"size_gb\":20}]}}' " + st.Service + " lxdprovisioner.v1.LXDProvisioner/SelectHost",
 		"  curl -s " + st.Simulator + "/_sim/lxd", "Logs are in " + st.Work + ".",
 	}, "\n"))
 }

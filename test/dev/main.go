@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -78,8 +79,8 @@ func run(ctx context.Context, work string, sample bool) (err error) {
 		}
 		sayf("applied %d objects of deploy/samples/demo", len(objects))
 	}
-	sayf("ready until Ctrl-C:\n  export KUBECONFIG=%s\n  kubectl get maasmachines -o wide\n  grpcurl -plaintext %s list\n  curl -s %s/_sim/lxd\n  tail -F %s/*.log",
-		p.Kubeconfig, p.Service, p.Simulator, work)
+	sayf("ready until Ctrl-C:\n  export KUBECONFIG=%s\n  kubectl get maasmachines -o wide\n  grpcurl %s %s list\n  curl -s %s/_sim/lxd\n  tail -F %s/*.log",
+		p.Kubeconfig, strings.Join(p.GRPCurl(), " "), p.Service, p.Simulator, work)
 	return inner(root, bin, p).Run(ctx)
 }
 

@@ -49,7 +49,8 @@ type Playground struct {
 	Client     client.Client
 	// Simulator is the URL of the simulated MAAS, below which are /MAAS and /_sim.
 	Simulator string
-	// Service is the address of the service, which speaks plaintext; Conn is a connection to it.
+	// Service is the address of the service, which knows its callers by their certificates; Conn is a connection to it with
+	// those of the manager.
 	Service string
 	Conn    *grpc.ClientConn
 

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/capmaas/capmaas/test/process"
@@ -51,13 +50,15 @@ func (p *Playground) startService(ctx context.Context) error {
 		return err
 	}
 	p.Service = address
-	p.Conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return fmt.Errorf("reach the service: %w", err)
+	if err := p.issueCertificates(); err != nil {
+		return err
+	}
+	if err := p.dial(address); err != nil {
+		return err
 	}
 	health := healthpb.NewHealthClient(p.Conn)
 	// What MAAS has been told of takes seconds here, so that a stop need not wait longer.
-	args := []string{"--insecure", "--listen", address, "--metrics-addr", metrics, "--maas-credentials-dir", credentials, "--drain-timeout", "10s"}
+	args := []string{"--tls-dir", p.path(serviceTLS), "--listen", address, "--metrics-addr", metrics, "--maas-credentials-dir", credentials, "--drain-timeout", "10s"}
 	return p.launch(ctx, "lxdprovisioner", nil, args, func(ctx context.Context) error {
 		answer, err := health.Check(ctx, &healthpb.HealthCheckRequest{Service: "maas"}, grpc.WaitForReady(false))
 		if err == nil && answer.GetStatus() != healthpb.HealthCheckResponse_SERVING {
@@ -74,7 +75,7 @@ func (p *Playground) startManager(ctx context.Context) error {
 	}
 	admission := p.api.Admission
 	return p.launch(ctx, "manager", []string{"KUBECONFIG=" + p.Kubeconfig}, []string{
-		"--provisioner-address", p.Service, "--provisioner-insecure",
+		"--provisioner-address", p.Service, "--provisioner-tls-dir", p.path(managerTLS),
 		"--health-addr", health, "--metrics-bind-addr", "0", "--namespace", Namespace,
 		"--webhook-host", admission.Host, "--webhook-port", strconv.Itoa(admission.Port), "--webhook-cert-dir", admission.CertDir,
 	}, func(ctx context.Context) error {
