@@ -161,7 +161,7 @@ func (s *StandIn) mirrorCluster(ctx context.Context, cluster *clusterv1.Cluster)
 }
 
 // mirrorMachine copies what the contract lets core copy from a MaasMachine. For a control plane it says
-// what KubeadmControlPlane would: that the API server on the machine is healthy.
+// what KubeadmControlPlane would: whether the API server on the machine is healthy. It is while the machine is on.
 func (s *StandIn) mirrorMachine(ctx context.Context, machine *clusterv1.Machine) error {
 	var maasMachine infrav1.MaasMachine
 	key := client.ObjectKey{Namespace: machine.Namespace, Name: machine.Spec.InfrastructureRef.Name}
@@ -182,10 +182,14 @@ func (s *StandIn) mirrorMachine(ctx context.Context, machine *clusterv1.Machine)
 	machine.Status.FailureDomain = maasMachine.Status.FailureDomain
 	machine.Status.Phase = string(clusterv1.MachinePhaseProvisioned)
 	if util.IsControlPlaneMachine(machine) {
-		conditions.Set(machine, metav1.Condition{
+		healthy := metav1.Condition{
 			Type: controlplanev1.KubeadmControlPlaneMachineAPIServerPodHealthyCondition, Status: metav1.ConditionTrue,
 			Reason: "Running", Message: "said by the stand-in: no API server runs on the machine",
-		})
+		}
+		if conditions.GetReason(&maasMachine, infrav1.MachineDeployedCondition) == infrav1.MachinePoweredOffReason {
+			healthy.Status, healthy.Reason = metav1.ConditionFalse, "PoweredOff"
+		}
+		conditions.Set(machine, healthy)
 	}
 	if err := s.Client.Status().Patch(ctx, machine, client.MergeFrom(before)); err != nil {
 		return fmt.Errorf("copy the status of %s: %w", machine.Name, err)
