@@ -20,7 +20,6 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	command "github.com/capmaas/capmaas/cmd/maaslxd/app"
-	managerapp "github.com/capmaas/capmaas/controllers/app"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/clusterapi"
@@ -86,18 +85,23 @@ func newBedWithKey(t *testing.T, cfg maassim.Config, key func(*maassim.Sim) stri
 	return b
 }
 
-// awake starts the manager and what stands in for Cluster API, and makes a cluster.
+// awake makes a cluster and starts the manager and what stands in for Cluster API.
 func (b *bed) awake(t *testing.T) {
 	t.Helper()
-	options := stack.ManagerOptions(api.Config, b.namespace, b.service.Address)
-	options.TimeScale, options.OrphanInterval = timeScale, 2*time.Minute
-	b.background(t, options)
+	b.makeCluster(t)
+	b.startManager(t)
+}
+
+func (b *bed) makeCluster(t *testing.T) {
+	t.Helper()
 	_, _, err := stack.MakeCluster(t.Context(), b.client, b.namespace, clusterName)
 	require.NoError(t, err)
 }
 
-func (b *bed) background(t *testing.T, options managerapp.Options) {
+func (b *bed) startManager(t *testing.T) {
 	t.Helper()
+	options := stack.ManagerOptions(api.Config, b.namespace, b.service.Address)
+	options.TimeScale, options.OrphanInterval = timeScale, 2*time.Minute
 	manager := stack.StartManager(t.Context(), options)
 	t.Cleanup(func() { assert.NoError(t, manager.Stop()) })
 	standIn := &clusterapi.StandIn{Client: b.client, Namespace: b.namespace}

@@ -10,6 +10,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/services/maassim"
+	"github.com/capmaas/capmaas/test/stack"
 )
 
 // What programs read of the answers.
@@ -144,7 +145,7 @@ func TestMaaslxd_tells_of_a_cluster_from_its_hosts_to_its_machines(t *testing.T)
 		vm := b.machine(t, "cp-0").Status.VMName
 		assert.Contains(t, b.run(t, "explain", vm).out, "MaasMachine "+b.namespace+"/cp-0 is up", "by the name of its VM, too")
 	})
-	t.Run("explain_says_why_a_machine_is_not_up_R7.1", func(t *testing.T) {
+	t.Run("explain_says_why_a_machine_is_not_up", func(t *testing.T) {
 		b.makeVM(t, "huge", 400, false, "")
 		require.EventuallyWithT(t, func(c *assert.CollectT) {
 			e := decode[explanation](t, b, "explain", "huge")
@@ -158,6 +159,30 @@ func TestMaaslxd_tells_of_a_cluster_from_its_hosts_to_its_machines(t *testing.T)
 		assert.Contains(t, got.out, "is not up: BAD_RESOURCES")
 		assert.Contains(t, got.out, "no host is large enough for 400 cores")
 		require.NoError(t, b.client.Delete(t.Context(), b.machine(t, "huge")))
+	})
+	t.Run("explain_tells_of_the_host_that_refused", func(t *testing.T) {
+		require.NoError(t, b.sim.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Preset: "host-down", Count: 1}))
+		b.makeVM(t, "twice", 2, false, "")
+		b.awaitUp(t, "twice")
+		e := decode[explanation](t, b, "explain", "twice")
+		require.Len(t, e.Attempts, 2)
+		assert.Contains(t, e.Attempts[0].Outcome, "given up")
+		assert.Equal(t, "in use", e.Attempts[1].Outcome)
+		assert.NotEqual(t, e.Attempts[0].Host, e.Attempts[1].Host)
+		assert.NotEqual(t, e.Attempts[0].Name, e.Attempts[1].Name)
+	})
+	t.Run("explain_follows_bare_metal_too", func(t *testing.T) {
+		require.NoError(t, stack.MakeMachine(t.Context(), b.client, stack.MachinePlan{
+			Namespace: b.namespace, Name: "metal", Cluster: clusterName,
+			Spec: infrav1.MaasMachineSpec{MinCPU: new(int32(2)), MinMemory: new(int32(2048)), Image: "ubuntu/jammy"},
+		}))
+		b.awaitUp(t, "metal")
+		e := decode[explanation](t, b, "explain", "metal")
+		assert.Equal(t, "bare-metal", e.Mode)
+		assert.Nil(t, e.Host)
+		assert.Nil(t, e.Trouble)
+		require.NotNil(t, e.MAAS)
+		assert.Equal(t, "Deployed", e.MAAS.State)
 	})
 	t.Run("explain_tells_what_Kubernetes_has_where_the_service_does_not_answer", func(t *testing.T) {
 		got := call(t, "", "explain", "cp-1", "--kubeconfig", b.kubeconfig, "-n", b.namespace, "--insecure", "--address", "127.0.0.1:1")

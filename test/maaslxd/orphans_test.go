@@ -104,7 +104,7 @@ func TestMaaslxd_orphans_are_told_apart_and_removed_by_the_manager_alone(t *test
 		assert.Contains(t, got.err, "other-0-aaaaa is not removed: it is unknown cluster")
 		assert.Empty(t, b.maasCluster(t).Annotations[infrav1.RemoveOrphansAnnotation])
 	})
-	t.Run("the_manager_removes_what_a_person_confirmed_R6.3", func(t *testing.T) {
+	t.Run("the_manager_removes_what_a_person_confirmed", func(t *testing.T) {
 		got := b.answering(t, "yes\n", "orphans", "--delete", "gone-0-aaaaa", "--wait", patience.String())
 		assert.Equal(t, 0, got.status, got.err)
 		assert.Contains(t, got.out, "taken up: they are deleted with proof")
@@ -118,13 +118,18 @@ func TestMaaslxd_orphans_are_told_apart_and_removed_by_the_manager_alone(t *test
 func TestMaaslxd_orphans_tells_that_the_manager_refused(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, maassim.DefaultConfig(2, 2, 0))
-	b.awake(t)
-	b.compose(t, "gone-0-aaaaa", b.clusterID(t), "gone-0")
-	// Its MaasMachine comes back between the look and the manager's: the manager looks for itself.
+	b.makeCluster(t)
+	c := b.maasCluster(t)
+	before := c.DeepCopy()
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.ClusterIDAnnotation, "id-of-alpha")
+	require.NoError(t, b.client.Patch(t.Context(), c, client.MergeFrom(before)))
+	b.compose(t, "gone-0-aaaaa", "id-of-alpha", "gone-0")
 	asked := make(chan answer, 1)
 	go func() { asked <- b.run(t, "orphans", "--delete", "gone-0-aaaaa", "--yes", "--wait", patience.String()) }()
 	require.Eventually(t, func() bool { return b.maasCluster(t).Annotations[infrav1.RemoveOrphansAnnotation] != "" }, patience, glance)
+	// Its MaasMachine comes back between the look and the manager's: the manager looks for itself.
 	b.makeVM(t, "gone-0", 2, false, "")
+	b.startManager(t)
 	got := <-asked
 	assert.Equal(t, 1, got.status, got.out)
 	assert.Contains(t, got.out, "refused: no orphans of this cluster: gone-0-aaaaa")

@@ -50,7 +50,7 @@ func TestMaaslxd_reaches_the_service_with_the_operator_s_certificate(t *testing.
 		assert.Equal(t, "ok", r.says(t, "the client certificate ("+operator+") holds until"), "%+v", r.Findings)
 	})
 	t.Run("of_single_files", func(t *testing.T) {
-		got := b.run(t, "plan", "--count", "2", "--cert", filepath.Join(own, mtls.CertificateFile), "--key", filepath.Join(own, mtls.KeyFile), "--ca", filepath.Join(own, mtls.AuthorityFile))
+		got := b.run(t, "plan", "--cert", filepath.Join(own, mtls.CertificateFile), "--key", filepath.Join(own, mtls.KeyFile), "--ca", filepath.Join(own, mtls.AuthorityFile))
 		assert.Equal(t, 0, got.status, got.err)
 	})
 	t.Run("of_the_Secret_in_the_cluster", func(t *testing.T) {

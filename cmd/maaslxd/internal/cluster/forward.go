@@ -9,11 +9,11 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/service"
@@ -38,7 +38,7 @@ func (a *Access) Forward(ctx context.Context, namespace string) (address string,
 		return "", nil, err
 	}
 	stopping, ready, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(int(port))}, stopping, ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"}, []string{"0:" + strconv.Itoa(int(port))}, stopping, ready, io.Discard, io.Discard)
 	if err != nil {
 		return "", nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	}
@@ -53,7 +53,7 @@ func (a *Access) Forward(ctx context.Context, namespace string) (address string,
 	}
 	stop = func() {
 		close(stopping)
-		<-ended
+		_ = <-ended // it ends because it was told to
 	}
 	ports, err := forwarder.GetPorts()
 	if err != nil {
@@ -112,7 +112,7 @@ func portOf(pod *corev1.Pod) int32 {
 }
 
 // dialer speaks over a web socket, and SPDY where the API server, or a proxy before it, knows no better.
-func (a *Access) dialer(namespace, pod string) (httpstream.Dialer, error) {
+func (a *Access) dialer(namespace, pod string) (httpstream.Dialer, error) { //nolint:ireturn // the library gives and takes the interface
 	config := rest.CopyConfig(a.config)
 	config.Timeout = 0 // a forwarded port stays open for as long as it is used
 	set, err := kubernetes.NewForConfig(config)
@@ -124,12 +124,12 @@ func (a *Access) dialer(namespace, pod string) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reach the Kubernetes API: %w", err)
 	}
-	fallback := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer(url, config)
+	fallback := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, config)
 	if err != nil {
 		return nil, fmt.Errorf("reach the Kubernetes API: %w", err)
 	}
-	return portforward.NewFallbackDialer(tunnel, fallback, func(err error) bool {
+	return portforward.NewFallbackDialerForStreaming(tunnel, fallback, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
 }

@@ -17,7 +17,7 @@ wrong.`,
 		Example: "  maaslxd doctor\n  maaslxd doctor --image ubuntu/noble --dns-domain maas -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			doctor := diagnosis.Doctor{
-				Version: s.Version, Clock: s.Clock, Wants: wants, Step: func(text string) { s.progress.Step("%s", text) },
+				Version: s.Version, Clock: s.Clock, Wants: wants, Step: func(text string) { s.progress.Stepf("%s", text) },
 				Connect: s.connect, Access: s.access,
 			}
 			report := doctor.Examine(cmd.Context())

@@ -66,7 +66,7 @@ func (s *session) drain(ctx context.Context, name string) error {
 		return err
 	}
 	defer end()
-	s.progress.Step("Listing the hosts")
+	s.progress.Stepf("Listing the hosts")
 	hosts, _, err := c.Hosts(ctx, "", "")
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *session) drain(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	s.progress.Step("Listing the VMs, which takes MAAS 30 ms each")
+	s.progress.Stepf("Listing the VMs, which takes MAAS 30 ms each")
 	vms, err := c.ListVMs(ctx, host.GetZone())
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (d *drain) plan(ctx context.Context, c *service.Client, vms []*lxdprovision
 	var holdings *cluster.Holdings
 	var err error
 	if d.access != nil {
-		d.progress.Step("Reading the objects")
+		d.progress.Stepf("Reading the objects")
 		if holdings, err = d.access.ReadHoldings(ctx); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (d *drain) plan(ctx context.Context, c *service.Client, vms []*lxdprovision
 		}
 		wants = append(wants, relocation.Want{VM: vm, Request: request})
 	}
-	d.progress.Step("Looking for a place for each of %d VMs", len(wants))
+	d.progress.Stepf("Looking for a place for each of %d VMs", len(wants))
 	within, cancel := c.Within(ctx)
 	defer cancel()
 	places, err := relocation.Plan(within, c.VMs, d.host.GetId(), d.hosts, wants)

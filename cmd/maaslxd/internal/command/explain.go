@@ -23,7 +23,7 @@ does not answer, what Kubernetes has is told alone.`,
 			if err != nil {
 				return err
 			}
-			s.progress.Step("Reading the objects")
+			s.progress.Stepf("Reading the objects")
 			story, err := access.Tell(cmd.Context(), args[0])
 			if err != nil {
 				return err
@@ -49,7 +49,7 @@ func (s *session) askMAAS(ctx context.Context, story *cluster.Story, e *view.Exp
 		return err
 	}
 	defer end()
-	s.progress.Step("Asking MAAS")
+	s.progress.Stepf("Asking MAAS")
 	ctx, cancel := c.Within(ctx)
 	defer cancel()
 	if attempt == nil {

@@ -17,7 +17,7 @@ func newHosts(s *session) *cobra.Command {
 				return err
 			}
 			defer end()
-			s.progress.Step("Listing the hosts")
+			s.progress.Stepf("Listing the hosts")
 			hosts, snapshot, err := c.Hosts(cmd.Context(), zone, pool)
 			if err != nil {
 				return err

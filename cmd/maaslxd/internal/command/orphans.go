@@ -113,11 +113,11 @@ func (o *orphanage) look(ctx context.Context) error {
 		return err
 	}
 	defer end()
-	o.progress.Step("Listing the VMs, which takes MAAS 30 ms each")
+	o.progress.Stepf("Listing the VMs, which takes MAAS 30 ms each")
 	if o.vms, err = c.ListVMs(ctx, ""); err != nil {
 		return err
 	}
-	o.progress.Step("Reading the objects")
+	o.progress.Stepf("Reading the objects")
 	if o.holdings, err = o.access.ReadHoldings(ctx); err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (o *orphanage) ask(ctx context.Context, chosen []view.Selection) error {
 }
 
 func (o *orphanage) await(ctx context.Context, removal *cluster.Removal, answer *view.Answer) error {
-	o.progress.Step("Waiting for the manager to take up the request to %s", answer.MaasCluster)
+	o.progress.Stepf("Waiting for the manager to take up the request to %s", answer.MaasCluster)
 	refusal, taken, err := removal.Wait(ctx, o.wait)
 	switch {
 	case err != nil:
@@ -211,7 +211,7 @@ func (o *orphanage) giveUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.progress.Note("Gave up %s.", strings.Join(vms, ", "))
+	o.progress.Notef("Gave up %s.", strings.Join(vms, ", "))
 	return nil
 }
 

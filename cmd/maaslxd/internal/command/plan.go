@@ -55,7 +55,7 @@ hosts that fit. The exit status is 1 when not all of them fit.`,
 				return err
 			}
 			defer end()
-			s.progress.Step("Planning")
+			s.progress.Stepf("Planning")
 			plan, err := w.ask(cmd.Context(), c)
 			if err != nil {
 				return err

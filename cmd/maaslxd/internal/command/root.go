@@ -26,7 +26,7 @@ const pluginPrefix = "kubectl-"
 // the command line is wrong.
 func Run(ctx context.Context, in Invocation) int {
 	s := newSession(in)
-	root := newRoot(s)
+	root := newRoot(s) //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(in.Args)
 	root.SetIn(in.In)
 	root.SetOut(in.Out)

@@ -68,7 +68,7 @@ func (s *session) print(result output.Result) error {
 
 // connect reaches the service; call the second value when done.
 func (s *session) connect(ctx context.Context) (*service.Client, func(), error) {
-	s.progress.Step("Reaching the service")
+	s.progress.Stepf("Reaching the service")
 	defer s.progress.Clear()
 	var through service.Cluster
 	access, err := s.access()
@@ -78,7 +78,7 @@ func (s *session) connect(ctx context.Context) (*service.Client, func(), error) 
 	case !errors.Is(err, cluster.ErrNone) && s.service.Address == "":
 		return nil, nil, err
 	}
-	c, err := service.Connect(ctx, s.service, through)
+	c, err := service.Connect(ctx, &s.service, through)
 	if err != nil {
 		return nil, nil, err
 	}

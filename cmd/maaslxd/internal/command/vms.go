@@ -30,7 +30,7 @@ func newVMs(s *session) *cobra.Command {
 				return err
 			}
 			defer end()
-			s.progress.Step("Listing the VMs, which takes MAAS 30 ms each")
+			s.progress.Stepf("Listing the VMs, which takes MAAS 30 ms each")
 			vms, err := c.ListVMs(cmd.Context(), filter.zone)
 			if err != nil {
 				return err

@@ -19,33 +19,33 @@ const (
 // transport looks at how the service is spoken to.
 func (d *Doctor) transport(n *notes, c *service.Client) {
 	if c.Insecure {
-		n.add(Warning, "give the service certificates and leave --insecure out: user data holds join tokens", "everything goes in the clear")
+		n.addf(Warning, "give the service certificates and leave --insecure out: user data holds join tokens", "everything goes in the clear")
 		return
 	}
 	if state := c.ServerCertificate(); state != nil && len(state.PeerCertificates) > 0 {
 		d.certificate(n, "the service's certificate", state.PeerCertificates[0])
 	}
 	if c.Own == nil {
-		n.add(Warning, "give --tls-dir a directory with the operator's certificate", "no client certificate: the service does not know who asks")
+		n.addf(Warning, "give --tls-dir a directory with the operator's certificate", "no client certificate: the service does not know who asks")
 		return
 	}
 	leaf, err := x509.ParseCertificate(c.Own.Certificate[0])
 	if err != nil {
-		n.add(Wrong, "have the certificate issued anew", "the client certificate can't be read: %s", err)
+		n.addf(Wrong, "have the certificate issued anew", "the client certificate can't be read: %s", err)
 		return
 	}
 	d.certificate(n, "the client certificate", leaf)
 	if names(leaf) == manager {
-		n.add(Warning, "use the operator's certificate, of the Secret "+service.OperatorSecret, "the client certificate is the manager's, which may change everything")
+		n.addf(Warning, "use the operator's certificate, of the Secret "+service.OperatorSecret, "the client certificate is the manager's, which may change everything")
 	}
 }
 
 func (d *Doctor) certificate(n *notes, which string, c *x509.Certificate) {
 	if left := c.NotAfter.Sub(d.Clock()); left < c.NotAfter.Sub(c.NotBefore)/late {
-		n.add(Warning, "see why it is not renewed: cert-manager's Certificate and its events", "%s (%s) ends on %s", which, names(c), c.NotAfter.UTC().Format(time.RFC3339))
+		n.addf(Warning, "see why it is not renewed: cert-manager's Certificate and its events", "%s (%s) ends on %s", which, names(c), c.NotAfter.UTC().Format(time.RFC3339))
 		return
 	}
-	n.ok("%s (%s) holds until %s", which, names(c), c.NotAfter.UTC().Format(time.RFC3339))
+	n.okf("%s (%s) holds until %s", which, names(c), c.NotAfter.UTC().Format(time.RFC3339))
 }
 
 // names are those for which a certificate stands, its common name first.
@@ -71,10 +71,10 @@ func without(all []string, one string) []string {
 func (d *Doctor) versions(n *notes, region *lxdprovisionerv1.GetRegionResponse) {
 	theirs := region.GetServiceVersion()
 	if isRelease(d.Version) && isRelease(theirs) && d.Version != theirs {
-		n.add(Warning, "use a maaslxd of the service's version", "maaslxd is %s, the service %s", d.Version, theirs)
+		n.addf(Warning, "use a maaslxd of the service's version", "maaslxd is %s, the service %s", d.Version, theirs)
 		return
 	}
-	n.ok("maaslxd %s, service %s", d.Version, theirs)
+	n.okf("maaslxd %s, service %s", d.Version, theirs)
 }
 
 // isRelease says whether a version is one of a tag.

@@ -61,7 +61,7 @@ func (d *Doctor) examineService(ctx context.Context, wants asked) []Finding {
 		failed(connection, "the service "+c.Way+" does not answer", err)
 		return connection.all
 	}
-	connection.ok("the service answers %s", c.Way)
+	connection.okf("the service answers %s", c.Way)
 	d.transport(connection, c)
 	d.versions(connection, region)
 	maas := &notes{area: "MAAS"}
@@ -80,7 +80,7 @@ func failed(n *notes, what string, err error) {
 	if f.Reason != "" {
 		what += " (" + f.Reason + ")"
 	}
-	n.add(Wrong, f.WhatToDo, "%s: %s", what, f.Message)
+	n.addf(Wrong, f.WhatToDo, "%s: %s", what, f.Message)
 }
 
 // examineCluster makes the checks that need the cluster alone, and reads what its objects ask for.
@@ -89,11 +89,11 @@ func (d *Doctor) examineCluster(ctx context.Context) ([]Finding, asked) {
 	wants := asked{images: map[string]string{}, domains: map[string]string{}}
 	access, err := d.Access()
 	if errors.Is(err, cluster.ErrNone) {
-		n.add(Skipped, "give --kubeconfig, or set KUBECONFIG, to have the management cluster checked", "no kubeconfig")
+		n.addf(Skipped, "give --kubeconfig, or set KUBECONFIG, to have the management cluster checked", "no kubeconfig")
 		return n.all, wants
 	}
 	if err != nil {
-		n.add(Wrong, "correct the kubeconfig, or name another with --kubeconfig and --context", "%s", err)
+		n.addf(Wrong, "correct the kubeconfig, or name another with --kubeconfig and --context", "%s", err)
 		return n.all, wants
 	}
 	d.Step("Reading the management cluster")

@@ -40,9 +40,9 @@ func checkHosts(ctx context.Context, c *service.Client) []Finding {
 		case r == nil:
 			usable[h.GetZone()]++
 		case broken[r.GetReason()]:
-			n.add(Wrong, advice.ForRejection(r.GetReason()), "host %s: %s", h.GetName(), r.GetMessage())
+			n.addf(Wrong, advice.ForRejection(r.GetReason()), "host %s: %s", h.GetName(), r.GetMessage())
 		default:
-			n.add(Warning, advice.ForRejection(r.GetReason()), "host %s: %s", h.GetName(), r.GetMessage())
+			n.addf(Warning, advice.ForRejection(r.GetReason()), "host %s: %s", h.GetName(), r.GetMessage())
 		}
 		switch h.GetProject() {
 		case defaultProject:
@@ -64,24 +64,24 @@ func countHosts(n *notes, all int, usable map[string]int) {
 	}
 	switch {
 	case all == 0:
-		n.add(Wrong, "add LXD VM hosts to MAAS; bare metal works without", "MAAS has no LXD host")
+		n.addf(Wrong, "add LXD VM hosts to MAAS; bare metal works without", "MAAS has no LXD host")
 	case sum == 0:
-		n.add(Wrong, "look at the reason of each: maaslxd hosts", "none of the %d hosts is usable", all)
+		n.addf(Wrong, "look at the reason of each: maaslxd hosts", "none of the %d hosts is usable", all)
 	default:
-		n.ok("%d of %d hosts are usable", sum, all)
+		n.okf("%d of %d hosts are usable", sum, all)
 	}
 }
 
 func checkProjects(n *notes, inDefault, unknown []string, all int) {
 	if len(inDefault) > 0 {
-		n.add(Wrong, "let MAAS track an LXD project of its own on each host: a refresh imports every VM of the project and restarts it",
+		n.addf(Wrong, "let MAAS track an LXD project of its own on each host: a refresh imports every VM of the project and restarts it",
 			"MAAS tracks LXD's project %q on %s", defaultProject, named(inDefault))
 	}
 	if len(unknown) > 0 {
-		n.add(Warning, "see in MAAS that each host has an LXD project of its own", "the LXD project is not known of %s", named(unknown))
+		n.addf(Warning, "see in MAAS that each host has an LXD project of its own", "the LXD project is not known of %s", named(unknown))
 	}
 	if all > 0 && len(inDefault)+len(unknown) == 0 {
-		n.ok("MAAS tracks an LXD project of its own on each host")
+		n.okf("MAAS tracks an LXD project of its own on each host")
 	}
 }
 
@@ -95,13 +95,13 @@ func checkZones(ctx context.Context, n *notes, c *service.Client, usable map[str
 	}
 	for _, z := range answer.GetZones() {
 		if z.GetHasLxdHosts() && usable[z.GetName()] == 0 {
-			n.add(Warning, "bring a host of the zone back, or leave the zone out of the clusters' failureDomains", "zone %s has LXD hosts, but none that is usable", z.GetName())
+			n.addf(Warning, "bring a host of the zone back, or leave the zone out of the clusters' failureDomains", "zone %s has LXD hosts, but none that is usable", z.GetName())
 		}
 	}
 	if zones := slices.Sorted(maps.Keys(usable)); len(zones) > 1 {
-		n.ok("usable hosts are in the zones %s", strings.Join(zones, ", "))
+		n.okf("usable hosts are in the zones %s", strings.Join(zones, ", "))
 	} else if len(zones) == 1 {
-		n.add(Warning, "put hosts into several zones in MAAS, so that a control plane outlives one", "all usable hosts are in zone %s", zones[0])
+		n.addf(Warning, "put hosts into several zones in MAAS, so that a control plane outlives one", "all usable hosts are in zone %s", zones[0])
 	}
 }
 
@@ -126,13 +126,13 @@ func checkVMs(ctx context.Context, c *service.Client) []Finding {
 		}
 	}
 	if len(nameless) > 0 {
-		n.add(Warning, "compare their MAC addresses in MAAS: two VMs with one may lose their interface, and a refresh then deletes them", "deployed without an address in MAAS: %s", named(nameless))
+		n.addf(Warning, "compare their MAC addresses in MAAS: two VMs with one may lose their interface, and a refresh then deletes them", "deployed without an address in MAAS: %s", named(nameless))
 	}
 	if len(bad) > 0 {
-		n.add(Warning, "look at their events in MAAS, and at maaslxd explain", "in trouble: %s", named(bad))
+		n.addf(Warning, "look at their events in MAAS, and at maaslxd explain", "in trouble: %s", named(bad))
 	}
 	if len(nameless)+len(bad) == 0 {
-		n.ok("%d VMs, none in trouble", len(vms))
+		n.okf("%d VMs, none in trouble", len(vms))
 	}
 	return n.all
 }

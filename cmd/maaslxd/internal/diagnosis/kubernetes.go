@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,10 +31,10 @@ func checkCluster(ctx context.Context, n *notes, a *cluster.Access, wants asked)
 	version := &apiextensionsv1.CustomResourceDefinition{}
 	err := a.Client.Get(ctx, client.ObjectKey{Name: kinds[0].name}, version)
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsForbidden(err) {
-		n.add(Wrong, "see that the kubeconfig's cluster is the management cluster and that it answers", "the Kubernetes API at %s: %s", a.Server, err)
+		n.addf(Wrong, "see that the kubeconfig's cluster is the management cluster and that it answers", "the Kubernetes API at %s: %s", a.Server, err)
 		return
 	}
-	n.ok("the Kubernetes API answers at %s", a.Server)
+	n.okf("the Kubernetes API answers at %s", a.Server)
 	if !checkKinds(ctx, n, a.Client) {
 		return
 	}
@@ -43,9 +44,7 @@ func checkCluster(ctx context.Context, n *notes, a *cluster.Access, wants asked)
 	if err != nil {
 		unread(n, err)
 	}
-	for image, by := range images {
-		wants.images[image] = by
-	}
+	maps.Copy(wants.images, images)
 }
 
 // checkKinds says whether all are there.
@@ -59,16 +58,16 @@ func checkKinds(ctx context.Context, n *notes, c client.Reader) bool {
 			unread(n, err)
 		case err != nil:
 			complete = false
-			n.add(Wrong, kind.whatToDo, "custom resource %s: %s", kind.name, err)
+			n.addf(Wrong, kind.whatToDo, "custom resource %s: %s", kind.name, err)
 		case !slices.ContainsFunc(crd.Spec.Versions, func(v apiextensionsv1.CustomResourceDefinitionVersion) bool {
 			return v.Name == kind.version && v.Served
 		}):
 			complete = false
-			n.add(Wrong, kind.whatToDo, "custom resource %s does not serve version %s", kind.name, kind.version)
+			n.addf(Wrong, kind.whatToDo, "custom resource %s does not serve version %s", kind.name, kind.version)
 		}
 	}
 	if complete {
-		n.ok("the custom resources are there")
+		n.okf("the custom resources are there")
 	}
 	return complete
 }
@@ -82,7 +81,7 @@ func checkDeployments(ctx context.Context, n *notes, c client.Reader) {
 			continue
 		}
 		if len(list.Items) == 0 {
-			n.add(Skipped, "", "no deployment of the %s is in this cluster", component)
+			n.addf(Skipped, "", "no deployment of the %s is in this cluster", component)
 		}
 		for i := range list.Items {
 			d := &list.Items[i]
@@ -91,11 +90,11 @@ func checkDeployments(ctx context.Context, n *notes, c client.Reader) {
 				wanted = *d.Spec.Replicas
 			}
 			if d.Status.AvailableReplicas < wanted {
-				n.add(Wrong, "look at its pods: kubectl describe pods -n "+d.Namespace+" -l app.kubernetes.io/component="+component,
+				n.addf(Wrong, "look at its pods: kubectl describe pods -n "+d.Namespace+" -l app.kubernetes.io/component="+component,
 					"deployment %s/%s has %d of %d replicas available", d.Namespace, d.Name, d.Status.AvailableReplicas, wanted)
 				continue
 			}
-			n.ok("deployment %s/%s has its %d replicas", d.Namespace, d.Name, wanted)
+			n.okf("deployment %s/%s has its %d replicas", d.Namespace, d.Name, wanted)
 		}
 	}
 }
@@ -124,18 +123,18 @@ func checkMaasClusters(ctx context.Context, n *notes, c client.Reader, wants ask
 			if serious[condition.Type] {
 				status = Wrong
 			}
-			n.add(status, advice.ForCondition(condition.Reason), "MaasCluster %s: %s is False, %s: %s", name, condition.Type, condition.Reason, condition.Message)
+			n.addf(status, advice.ForCondition(condition.Reason), "MaasCluster %s: %s is False, %s: %s", name, condition.Type, condition.Reason, condition.Message)
 		}
 		if fine {
 			good++
 		}
 	}
 	if good == len(list.Items) {
-		n.ok("%d MaasClusters, all of whose conditions hold", good)
+		n.okf("%d MaasClusters, all of whose conditions hold", good)
 	}
 }
 
 // unread notes what may not be read, which is nobody's fault.
 func unread(n *notes, err error) {
-	n.add(Skipped, "let an administrator of the cluster look", "not checked: %s", err)
+	n.addf(Skipped, "let an administrator of the cluster look", "not checked: %s", err)
 }

@@ -22,7 +22,7 @@ var shared = []string{"admin", "administrator", "root", "maas", "ubuntu"}
 // checkRegion looks at key, user, rights and version.
 func checkRegion(n *notes, region *lxdprovisionerv1.GetRegionResponse) {
 	if problem := region.GetProblem(); problem != "" {
-		n.add(Wrong, advice.ForReason(errorinfo.ReasonOf(region.GetProblemReason())), "%s: %s", region.GetProblemReason(), problem)
+		n.addf(Wrong, advice.ForReason(errorinfo.ReasonOf(region.GetProblemReason())), "%s: %s", region.GetProblemReason(), problem)
 	}
 	if region.GetMaasVersion() == "" {
 		return
@@ -37,10 +37,10 @@ func checkVersion(n *notes, version string) {
 	minor, _, _ := strings.Cut(rest, ".")
 	number, err := strconv.Atoi(minor)
 	if major != "3" || err != nil || number < oldestMinor || number > newestMinor {
-		n.add(Warning, "use MAAS 3.4 to 3.8: others have not been tried", "MAAS %s", version)
+		n.addf(Warning, "use MAAS 3.4 to 3.8: others have not been tried", "MAAS %s", version)
 		return
 	}
-	n.ok("MAAS %s", version)
+	n.okf("MAAS %s", version)
 }
 
 func checkUser(n *notes, region *lxdprovisionerv1.GetRegionResponse) {
@@ -49,12 +49,12 @@ func checkUser(n *notes, region *lxdprovisionerv1.GetRegionResponse) {
 	case user == "":
 		return // the problem says why
 	case slices.Contains(shared, strings.ToLower(user)):
-		n.add(Warning, "make a MAAS user for capmaas alone and use its key: what it owns counts as ours", "the key is of MAAS user %q, which others may use too", user)
+		n.addf(Warning, "make a MAAS user for capmaas alone and use its key: what it owns counts as ours", "the key is of MAAS user %q, which others may use too", user)
 	default:
-		n.ok("the key is of MAAS user %q", user)
+		n.okf("the key is of MAAS user %q", user)
 	}
 	if region.GetAdmin() {
-		n.ok("the user is an administrator")
+		n.okf("the user is an administrator")
 	}
 }
 
@@ -68,9 +68,9 @@ func checkCapabilities(n *notes, has []lxdprovisionerv1.Capability) {
 		{lxdprovisionerv1.Capability_CAPABILITY_DNS, "write DNS records"},
 	} {
 		if slices.Contains(has, one.capability) {
-			n.ok("the service may %s", one.what)
+			n.okf("the service may %s", one.what)
 			continue
 		}
-		n.add(Wrong, "make the key's MAAS user an administrator; VMs need a MAAS that has VM hosts (3.4 to 3.8), too", "the service can't %s", one.what)
+		n.addf(Wrong, "make the key's MAAS user an administrator; VMs need a MAAS that has VM hosts (3.4 to 3.8), too", "the service can't %s", one.what)
 	}
 }

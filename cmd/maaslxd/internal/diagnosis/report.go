@@ -41,18 +41,18 @@ func (r *Report) Write(p *output.Page) {
 	for i, f := range r.Findings {
 		if f.Area != area {
 			if i > 0 {
-				p.Line("")
+				p.Linef("")
 			}
-			p.Line("%s", f.Area)
+			p.Linef("%s", f.Area)
 			area = f.Area
 		}
 		counts[f.Status]++
-		p.Line("  %s  %s", p.Toned(tones[f.Status], fmt.Sprintf("%-7s", f.Status)), f.Message)
+		p.Linef("  %s  %s", p.Toned(tones[f.Status], fmt.Sprintf("%-7s", f.Status)), f.Message)
 		if f.WhatToDo != "" {
-			p.Line("           → %s", f.WhatToDo)
+			p.Linef("           → %s", f.WhatToDo)
 		}
 	}
-	p.Heading("%d ok, %d warnings, %d wrong, %d skipped", counts[OK], counts[Warning], counts[Wrong], counts[Skipped])
+	p.Headingf("%d ok, %d warnings, %d wrong, %d skipped", counts[OK], counts[Warning], counts[Wrong], counts[Skipped])
 }
 
 // notes gathers findings of one area.
@@ -61,8 +61,8 @@ type notes struct {
 	all  []Finding
 }
 
-func (n *notes) ok(format string, args ...any) { n.add(OK, "", format, args...) }
+func (n *notes) okf(format string, args ...any) { n.addf(OK, "", format, args...) }
 
-func (n *notes) add(status Status, whatToDo, format string, args ...any) {
+func (n *notes) addf(status Status, whatToDo, format string, args ...any) {
 	n.all = append(n.all, Finding{Area: n.area, Status: status, Message: fmt.Sprintf(format, args...), WhatToDo: whatToDo})
 }

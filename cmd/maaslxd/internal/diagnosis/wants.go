@@ -29,7 +29,7 @@ func checkImages(ctx context.Context, c *service.Client, wanted map[string]strin
 		has[image.GetName()] = true
 	}
 	if len(has) == 0 {
-		n.add(Wrong, "import images in MAAS", "MAAS has no image that can be deployed")
+		n.addf(Wrong, "import images in MAAS", "MAAS has no image that can be deployed")
 		return n.all
 	}
 	missing := 0
@@ -38,11 +38,11 @@ func checkImages(ctx context.Context, c *service.Client, wanted map[string]strin
 		system, series := spec.ImageParts()
 		if !has[system+"/"+series] {
 			missing++
-			n.add(Wrong, "import or upload it in MAAS, or ask for another: "+named(slices.Sorted(maps.Keys(has))), "MAAS has no image %s, which %s asks for", image, wanted[image])
+			n.addf(Wrong, "import or upload it in MAAS, or ask for another: "+named(slices.Sorted(maps.Keys(has))), "MAAS has no image %s, which %s asks for", image, wanted[image])
 		}
 	}
 	if missing == 0 {
-		n.ok("MAAS has %d images, and none that is asked for is missing", len(has))
+		n.okf("MAAS has %d images, and none that is asked for is missing", len(has))
 	}
 	return n.all
 }
@@ -51,7 +51,7 @@ func checkImages(ctx context.Context, c *service.Client, wanted map[string]strin
 func checkDomains(ctx context.Context, c *service.Client, wanted map[string]string) []Finding {
 	n := &notes{area: "DNS"}
 	if len(wanted) == 0 {
-		n.add(Skipped, "name one with --dns-domain", "no DNS domain is asked for")
+		n.addf(Skipped, "name one with --dns-domain", "no DNS domain is asked for")
 	}
 	ctx, cancel := c.Within(ctx)
 	defer cancel()
@@ -60,7 +60,7 @@ func checkDomains(ctx context.Context, c *service.Client, wanted map[string]stri
 		info, ours := errorinfo.From(err)
 		switch {
 		case err == nil, ours && info.Reason == lxdprovisionerv1.Reason_REASON_ENDPOINT_NOT_FOUND:
-			n.ok("MAAS has the domain %s", domain)
+			n.okf("MAAS has the domain %s", domain)
 		default:
 			failed(n, "domain "+domain+", which "+wanted[domain]+" asks for", err)
 		}

@@ -55,11 +55,11 @@ type Page struct {
 	style Style
 }
 
-// Line writes a line.
-func (p *Page) Line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
+// Linef writes a line.
+func (p *Page) Linef(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
-// Heading writes a line that begins a part, with an empty line before it.
-func (p *Page) Heading(format string, args ...any) { p.Line("\n"+format, args...) }
+// Headingf writes a line that begins a part, with an empty line before it.
+func (p *Page) Headingf(format string, args ...any) { p.Linef("\n"+format, args...) }
 
 // Toned gives a text in a tone, where there are colours.
 func (p *Page) Toned(tone Tone, text string) string {

@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-// Progress tells a waiting person what is being done. Where nobody sits at a terminal it keeps still, but for what Note says.
+// Progress tells a waiting person what is being done. Where nobody sits at a terminal it keeps still, but for what Notef says.
 type Progress struct {
 	Out io.Writer
 	// Terminal says whether lines may be written over.
@@ -14,8 +14,8 @@ type Progress struct {
 	shown bool
 }
 
-// Step says what is being done now, in place of what it said before.
-func (p *Progress) Step(format string, args ...any) {
+// Stepf says what is being done now, in place of what it said before.
+func (p *Progress) Stepf(format string, args ...any) {
 	if !p.Terminal {
 		return
 	}
@@ -24,8 +24,8 @@ func (p *Progress) Step(format string, args ...any) {
 	p.shown = true
 }
 
-// Note writes a line that stays, to a terminal or not.
-func (p *Progress) Note(format string, args ...any) {
+// Notef writes a line that stays, to a terminal or not.
+func (p *Progress) Notef(format string, args ...any) {
 	p.Clear()
 	fmt.Fprintf(p.Out, format+"\n", args...)
 }

@@ -53,7 +53,7 @@ func Plan(ctx context.Context, service Selector, drained string, hosts []*lxdpro
 	for _, w := range wants {
 		request, _ := proto.Clone(w.Request).(*lxdprovisionerv1.SelectHostRequest) // of the type that it had
 		request.DryRun = true
-		if request.Placement == nil {
+		if request.GetPlacement() == nil {
 			request.Placement = &lxdprovisionerv1.Placement{}
 		}
 		request.Placement.ExcludedHosts = append(request.Placement.ExcludedHosts, drained)

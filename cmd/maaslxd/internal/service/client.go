@@ -47,7 +47,7 @@ type Client struct {
 
 // Connect prepares the connection. A cluster, which may be nil, is asked where the options name no address or no
 // certificates. Nothing is sent to the service before the first call.
-func Connect(ctx context.Context, o Options, cluster Cluster) (*Client, error) {
+func Connect(ctx context.Context, o *Options, cluster Cluster) (*Client, error) {
 	c := &Client{Insecure: o.Insecure, Address: o.Address, Way: "at " + o.Address, stop: func() {}, noted: &peer.Peer{}, budget: o.Timeout}
 	if o.Address == "" && cluster == nil {
 		return nil, fmt.Errorf("no way to the service: give --address (or $%s), or a kubeconfig through which it is reached", AddressVariable)
@@ -94,7 +94,7 @@ func (c *Client) GetRegion(ctx context.Context) (*lxdprovisionerv1.GetRegionResp
 	return c.Region.GetRegion(ctx, &lxdprovisionerv1.GetRegionRequest{}, grpc.Peer(c.noted))
 }
 
-func (c *Client) credentials(ctx context.Context, o Options, cluster Cluster) (credentials.TransportCredentials, error) {
+func (c *Client) credentials(ctx context.Context, o *Options, cluster Cluster) (credentials.TransportCredentials, error) { //nolint:ireturn // gRPC's interface
 	if o.Insecure {
 		return insecure.NewCredentials(), nil
 	}
@@ -118,7 +118,7 @@ func (c *Client) credentials(ctx context.Context, o Options, cluster Cluster) (c
 }
 
 // fromCluster reads the operator's certificate from its Secret.
-func fromCluster(ctx context.Context, o Options, cluster Cluster) (*Certificates, error) {
+func fromCluster(ctx context.Context, o *Options, cluster Cluster) (*Certificates, error) {
 	if cluster == nil {
 		return nil, errors.New("no certificates: give --tls-dir, or --cert, --key and --ca, or --insecure for a service that speaks in the clear")
 	}

@@ -23,7 +23,7 @@ type Certificates struct {
 }
 
 // files reads the certificates that the options name; nil where they name none.
-func (o Options) files() (*Certificates, error) {
+func (o *Options) files() (*Certificates, error) {
 	cert, key, ca := o.Cert, o.Key, o.CA
 	if o.TLSDir != "" {
 		cert = cmp.Or(cert, filepath.Join(o.TLSDir, mtls.CertificateFile))

@@ -65,23 +65,23 @@ func (d *Drain) Add(p relocation.Place, machine, maasMachine string, controlPlan
 // Write writes the host, its VMs with their places, and how to go about it.
 func (d *Drain) Write(p *output.Page) {
 	h := d.Host
-	p.Line("Host %s (%s), zone %s, pool %s: %d VMs that are ours or look like it", h.Name, h.ID, h.Zone, h.ResourcePool, len(d.Moves))
+	p.Linef("Host %s (%s), zone %s, pool %s: %d VMs that are ours or look like it", h.Name, h.ID, h.Zone, h.ResourcePool, len(d.Moves))
 	if !d.Informed {
-		p.Line("Without a kubeconfig the VMs' own zones and sizes are all that is known: tags, pools and anti-affinity may say otherwise.")
+		p.Linef("Without a kubeconfig the VMs' own zones and sizes are all that is known: tags, pools and anti-affinity may say otherwise.")
 	}
 	if len(d.Moves) == 0 {
 		return
 	}
-	p.Line("")
+	p.Linef("")
 	rows := make([][]output.Cell, 0, len(d.Moves))
 	for _, m := range d.Moves {
 		rows = append(rows, m.row())
 	}
 	p.Table([]string{"VM", "SIZE", "MACHINE", "ROLE", "ZONE", "COULD GO TO", "NOTE"}, rows)
 	if d.Fits {
-		p.Heading("%s", p.Toned(output.Good, "All of them have a place."))
+		p.Headingf("%s", p.Toned(output.Good, "All of them have a place."))
 	} else {
-		p.Heading("%s", p.Toned(output.Bad, "Not all of them have a place."))
+		p.Headingf("%s", p.Toned(output.Bad, "Not all of them have a place."))
 	}
 	d.writeSteps(p)
 }
@@ -117,15 +117,15 @@ func (m Move) row() []output.Cell {
 }
 
 func (d *Drain) writeSteps(p *output.Page) {
-	p.Heading("To drain it:")
-	p.Line("  1. Tag the VM host or its machine %q in MAAS: nothing new is placed there.", maintenanceTag)
-	p.Line("  2. Delete the Machines one after the other and wait for each replacement, control planes above all:")
+	p.Headingf("To drain it:")
+	p.Linef("  1. Tag the VM host or its machine %q in MAAS: nothing new is placed there.", maintenanceTag)
+	p.Linef("  2. Delete the Machines one after the other and wait for each replacement, control planes above all:")
 	for _, m := range d.Moves {
 		if m.Machine != "" {
-			p.Line("       kubectl delete machine -n %s", spaced(m.Machine))
+			p.Linef("       kubectl delete machine -n %s", spaced(m.Machine))
 		}
 	}
-	p.Line("  3. When maaslxd vms --host %s lists none, do the work; remove the tag afterwards.", d.Host.Name)
+	p.Linef("  3. When maaslxd vms --host %s lists none, do the work; remove the tag afterwards.", d.Host.Name)
 }
 
 // spaced writes namespace/name as kubectl takes it.

@@ -84,14 +84,14 @@ func plain(err error) string {
 
 // Write writes the error, its reason and what to do.
 func (f *Failure) Write(p *output.Page) {
-	p.Line("%s %s", p.Toned(output.Bad, "error:"), f.Message)
+	p.Linef("%s %s", p.Toned(output.Bad, "error:"), f.Message)
 	reason := f.Reason
 	if f.Kind != "" {
 		reason += " (" + f.Kind + ")"
 	}
 	p.Fields([2]string{"reason", reason}, [2]string{"what to do", f.WhatToDo})
 	for _, field := range f.fields {
-		p.Line("  %s", field)
+		p.Linef("  %s", field)
 	}
 	writeRejections(p, f.rejections)
 }

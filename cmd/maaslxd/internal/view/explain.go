@@ -138,7 +138,7 @@ func NewExplanation(s *cluster.Story) *Explanation {
 func (e *Explanation) SetStatus(name, systemID, zone string, status *lxdprovisionerv1.MachineStatus) {
 	e.MAAS = &InMAAS{
 		Name: name, SystemID: systemID, Zone: zone, State: status.GetMaasStatus(), Message: status.GetMessage(), Power: power(status.GetPower()),
-		Locked: status.GetLocked(), Claimed: status.Claimed, FQDN: status.GetFqdn(), Addresses: addresses(status), //nolint:protogetter // unset is not false
+		Locked: status.GetLocked(), Claimed: status.Claimed, FQDN: status.GetFqdn(), Addresses: addresses(status),
 	}
 	if at := status.GetObservedAt(); at != nil {
 		e.MAAS.ObservedAt = at.AsTime()

@@ -16,13 +16,13 @@ func (e *Explanation) Write(p *output.Page) {
 	e.writeVerdict(p)
 	e.writePath(p)
 	if e.Trouble != nil {
-		p.Line("")
+		p.Linef("")
 		e.Trouble.Write(p)
 	}
-	p.Heading("Conditions:")
+	p.Headingf("Conditions:")
 	writeConditions(p, e.Conditions)
 	if len(e.ClusterConditions) > 0 {
-		p.Heading("Conditions of the MaasCluster that do not hold:")
+		p.Headingf("Conditions of the MaasCluster that do not hold:")
 		writeConditions(p, e.ClusterConditions)
 	}
 	e.writeAttempts(p)
@@ -43,9 +43,9 @@ func (e *Explanation) writeVerdict(p *output.Page) {
 	case !e.Up:
 		state = p.Toned(output.Bad, "is not up")
 	}
-	p.Line("MaasMachine %s/%s %s", e.Namespace, e.Name, state)
+	p.Linef("MaasMachine %s/%s %s", e.Namespace, e.Name, state)
 	if e.Paused {
-		p.Line("  The Cluster is paused: nothing is done.")
+		p.Linef("  The Cluster is paused: nothing is done.")
 	}
 	if v := e.Verdict; v != nil {
 		p.Fields([2]string{"why", v.Message}, [2]string{"what to do", v.WhatToDo}, [2]string{"since", p.Age(v.Since)})
@@ -53,7 +53,7 @@ func (e *Explanation) writeVerdict(p *output.Page) {
 }
 
 func (e *Explanation) writePath(p *output.Page) {
-	p.Heading("The way:")
+	p.Headingf("The way:")
 	machine := join(e.Machine, e.Phase)
 	if e.FailureDomain != "" {
 		machine += ", failure domain " + e.FailureDomain
@@ -111,7 +111,7 @@ func (e *Explanation) writeAttempts(p *output.Page) {
 	if len(e.Attempts) == 0 {
 		return
 	}
-	p.Heading("Attempts to make the VM:")
+	p.Headingf("Attempts to make the VM:")
 	rows := make([][]output.Cell, 0, len(e.Attempts))
 	for _, a := range e.Attempts {
 		sent := ""
@@ -129,7 +129,7 @@ func (e *Explanation) writeEvents(p *output.Page) {
 	if len(e.Events) == 0 {
 		return
 	}
-	p.Heading("Events, latest first:")
+	p.Headingf("Events, latest first:")
 	rows := make([][]output.Cell, 0, mostEvents)
 	for _, ev := range e.Events[:min(len(e.Events), mostEvents)] {
 		tone := output.Plain

@@ -131,12 +131,13 @@ func (z *Zone) add(h Host) {
 // Write writes a table of the hosts, the sum of each zone under its hosts, and then why hosts are unusable.
 func (l *HostList) Write(p *output.Page) {
 	if len(l.Hosts) == 0 {
-		p.Line("No hosts.")
+		p.Linef("No hosts.")
 		return
 	}
 	var rows [][]output.Cell
 	at := 0
-	for _, z := range l.Zones {
+	for i := range l.Zones {
+		z := &l.Zones[i]
 		for _, h := range l.Hosts[at : at+z.Hosts] {
 			rows = append(rows, h.row(p))
 		}
@@ -156,7 +157,7 @@ func (h Host) row(p *output.Page) []output.Cell {
 		append(bars(p, h.Cores, h.MemoryMiB, h.DiskGB), output.C(h.LXDVersion), output.C(h.Project), state)...)
 }
 
-func (z Zone) row(p *output.Page) []output.Cell {
+func (z *Zone) row(p *output.Page) []output.Cell {
 	count := strconv.Itoa(z.Usable) + "/" + strconv.Itoa(z.Hosts) + " usable"
 	tone := output.Faint
 	if z.Usable < z.Hosts {
@@ -180,7 +181,7 @@ func (l *HostList) writeUnusable(p *output.Page) {
 		}
 	}
 	if len(rows) > 0 {
-		p.Heading("Unusable:")
+		p.Headingf("Unusable:")
 		p.Table([]string{"HOST", "WHY", "WHAT TO DO"}, rows)
 	}
 }

@@ -116,7 +116,7 @@ func nameOf(c *infrav1.MaasCluster) string { return c.Namespace + "/" + c.Name }
 // Write writes what has no owner, what is still to be deleted, and what was given up.
 func (l *OrphanList) Write(p *output.Page) {
 	if len(l.Orphans) == 0 {
-		p.Line("No VM without a MaasMachine.")
+		p.Linef("No VM without a MaasMachine.")
 	} else {
 		rows := make([][]output.Cell, 0, len(l.Orphans))
 		for _, o := range l.Orphans {
@@ -132,7 +132,7 @@ func (l *OrphanList) Write(p *output.Page) {
 		p.Table([]string{"VM", "HOST", "ZONE", "STATE", "SYSTEM ID", "MAASCLUSTER", "MACHINE", "KIND", "WHAT TO DO"}, rows)
 	}
 	if len(l.Pending) > 0 {
-		p.Heading("Still to be deleted, from hosts that did not answer (give up: maaslxd orphans --forget MACHINE):")
+		p.Headingf("Still to be deleted, from hosts that did not answer (give up: maaslxd orphans --forget MACHINE):")
 		rows := make([][]output.Cell, 0, len(l.Pending))
 		for _, d := range l.Pending {
 			rows = append(rows, []output.Cell{output.C(d.MaasCluster), output.C(d.Machine), output.C(strings.Join(d.VMs, ", ")), output.C(p.Age(d.Since))})
@@ -140,7 +140,7 @@ func (l *OrphanList) Write(p *output.Page) {
 		p.Table([]string{"MAASCLUSTER", "MACHINE", "VMS", "SINCE"}, rows)
 	}
 	if len(l.GivenUp) > 0 {
-		p.Heading("Given up:")
+		p.Headingf("Given up:")
 		rows := make([][]output.Cell, 0, len(l.GivenUp))
 		for _, g := range l.GivenUp {
 			rows = append(rows, []output.Cell{output.C(g.MaasCluster), output.C(g.Machine), output.C(strings.Join(g.VMs, ", ")), output.C(g.Reason), output.C(p.Age(g.At))})
@@ -156,7 +156,7 @@ func (l *OrphanList) writeAnswers(p *output.Page) {
 		if a.Refused {
 			tone = output.Bad
 		}
-		p.Heading("%s: %s", a.MaasCluster, p.Toned(tone, a.Outcome))
+		p.Headingf("%s: %s", a.MaasCluster, p.Toned(tone, a.Outcome))
 		p.Fields([2]string{"VMs", strings.Join(a.VMs, ", ")})
 	}
 }

@@ -111,7 +111,7 @@ func (l *Plan) Write(p *output.Page) {
 	case !l.Even:
 		verdict = p.Toned(output.Warning, "fits, unevenly")
 	}
-	p.Line("%d × %s: %s. %s", l.Wanted, l.Size, verdict, l.Summary)
+	p.Linef("%d × %s: %s. %s", l.Wanted, l.Size, verdict, l.Summary)
 	if l.Reason != "" {
 		p.Fields([2]string{"reason", l.Reason}, [2]string{"what to do", l.WhatToDo})
 	}
@@ -124,13 +124,13 @@ func (l *Plan) writePlaces(p *output.Page) {
 	if len(l.VMs) == 0 {
 		return
 	}
-	p.Line("")
+	p.Linef("")
 	rows := make([][]output.Cell, 0, len(l.VMs))
 	for _, vm := range l.VMs {
 		rows = append(rows, []output.Cell{output.C(strconv.Itoa(int(vm.Index) + 1)), output.C(vm.Zone), output.C(vm.Host)})
 	}
 	p.Table([]string{"VM", "ZONE", "HOST"}, rows)
-	p.Line("")
+	p.Linef("")
 	rows = nil
 	for _, z := range l.Zones {
 		rows = append(rows, []output.Cell{output.C(z.Zone), output.Cf("%d", z.Planned), output.C(z.Explanation)})
@@ -142,7 +142,7 @@ func (l *Plan) writeCandidates(p *output.Page) {
 	if len(l.Candidates) == 0 {
 		return
 	}
-	p.Heading("Hosts that fit, best first:")
+	p.Headingf("Hosts that fit, best first:")
 	rows := make([][]output.Cell, 0, len(l.Candidates))
 	for _, c := range l.Candidates[:min(len(l.Candidates), mostRejections)] {
 		rows = append(rows, []output.Cell{output.C(c.Host), output.C(c.Zone), output.C(c.Pool), output.Cf("%.3f", c.Score)})
@@ -156,7 +156,7 @@ func writeRejections(p *output.Page, rejections []Rejection) {
 	if len(rejections) == 0 {
 		return
 	}
-	p.Heading("Hosts that are out:")
+	p.Headingf("Hosts that are out:")
 	rows := make([][]output.Cell, 0, len(rejections))
 	for _, r := range rejections[:min(len(rejections), mostRejections)] {
 		rows = append(rows, []output.Cell{output.C(r.Host), output.C(r.Zone), output.C(r.Message), output.C(r.WhatToDo)})
@@ -168,6 +168,6 @@ func writeRejections(p *output.Page, rejections []Rejection) {
 // more says that a table is shorter than what it shows.
 func more(p *output.Page, all int) {
 	if all > mostRejections {
-		p.Line("and %d more; -o json has all", all-mostRejections)
+		p.Linef("and %d more; -o json has all", all-mostRejections)
 	}
 }

@@ -15,11 +15,11 @@ type Version struct {
 
 // Write writes a line for each.
 func (v *Version) Write(p *output.Page) {
-	p.Line("maaslxd %s (%s, %s)", v.Client, v.Go, v.Platform)
+	p.Linef("maaslxd %s (%s, %s)", v.Client, v.Go, v.Platform)
 	if v.Service != "" {
-		p.Line("service %s", v.Service)
+		p.Linef("service %s", v.Service)
 	}
 	if v.MAAS != "" {
-		p.Line("MAAS    %s", v.MAAS)
+		p.Linef("MAAS    %s", v.MAAS)
 	}
 }

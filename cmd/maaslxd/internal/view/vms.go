@@ -113,7 +113,7 @@ func NewVMList(vms []*lxdprovisionerv1.VM) *VMList {
 // Write writes a table.
 func (l *VMList) Write(p *output.Page) {
 	if len(l.VMs) == 0 {
-		p.Line("No VMs.")
+		p.Linef("No VMs.")
 		return
 	}
 	rows := make([][]output.Cell, 0, len(l.VMs))
