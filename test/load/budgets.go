@@ -83,5 +83,8 @@ func (r Run) Exceeded() []string {
 			most("MiB of memory", float64(m.Both())/(1<<20), MemoryBudget>>20)
 		}
 	}
+	for _, o := range r.Outage {
+		out = append(out, o.exceeded()...)
+	}
 	return out
 }

@@ -84,6 +84,28 @@ func (f *Fleet) Outlive(ctx context.Context) (Outage, error) {
 	return o, nil
 }
 
+// exceeded names what must not happen in an outage and did.
+func (o Outage) exceeded() []string {
+	var out []string
+	most := func(what string, value, limit int) {
+		if value > limit {
+			out = append(out, fmt.Sprintf("%s with %d machines while MAAS was away or after it: %d, at most %d", what, o.Machines, value, limit))
+		}
+	}
+	most("finalizers gone without a proof", o.DroppedEarly, 0)
+	most("machines said to be missing", o.MissedWrongly, 0)
+	most("requests at a time", o.Concurrent, AtOnce)
+	most("requests in a window while MAAS is away", o.Down, o.Working)
+	most("requests in a window once MAAS is back", o.Back, o.Working)
+	if o.Waiting == 0 {
+		out = append(out, "none of the machines waited for its deployment when MAAS went")
+	}
+	if o.VMs != o.Machines {
+		out = append(out, fmt.Sprintf("VMs for %d machines after the outage: %d", o.Machines, o.VMs))
+	}
+	return out
+}
+
 // more adds machines to the last cluster.
 func (f *Fleet) more(ctx context.Context, kind string, count int) ([]string, error) {
 	names := make([]string, count)

@@ -37,3 +37,26 @@ func TestMAAS_that_was_away_is_not_stormed_and_nothing_is_given_up(t *testing.T)
 	assert.LessOrEqual(t, o.Down, o.Working, "X7.5: asking a MAAS that is away is not more work than making the fleet")
 	assert.LessOrEqual(t, o.Back, o.Working, "X7.5: no storm when MAAS is back")
 }
+
+func TestRun_exceeds_its_budgets_with_a_bad_outage(t *testing.T) {
+	t.Parallel()
+	good := load.Outage{Machines: 10, Waiting: 1, Working: 20, Down: 20, Back: 20, Concurrent: load.AtOnce, VMs: 10}
+	assert.Empty(t, load.Run{Outage: []load.Outage{good}}.Exceeded())
+	for name, spoil := range map[string]func(*load.Outage){
+		"a_finalizer_gone":           func(o *load.Outage) { o.DroppedEarly = 1 },
+		"a_machine_said_missing":     func(o *load.Outage) { o.MissedWrongly = 1 },
+		"too_many_requests_at_once":  func(o *load.Outage) { o.Concurrent++ },
+		"a_MAAS_that_is_away_asked":  func(o *load.Outage) { o.Down++ },
+		"a_storm":                    func(o *load.Outage) { o.Back++ },
+		"nobody_who_waited":          func(o *load.Outage) { o.Waiting = 0 },
+		"a_VM_left":                  func(o *load.Outage) { o.VMs++ },
+		"a_VM_that_was_not_made_too": func(o *load.Outage) { o.VMs-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bad := good
+			spoil(&bad)
+			assert.Len(t, load.Run{Outage: []load.Outage{bad}}.Exceeded(), 1)
+		})
+	}
+}
