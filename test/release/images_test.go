@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -121,9 +122,7 @@ func assertImage(t *testing.T, layout archive) string {
 	for _, layer := range image.Layers {
 		unpacked, err := gzip.NewReader(bytes.NewReader(layout[blobPath(layer)]))
 		require.NoError(t, err)
-		for name, content := range untar(t, unpacked) {
-			files[name] = content
-		}
+		maps.Copy(files, untar(t, unpacked))
 	}
 	assert.Contains(t, string(files["etc/passwd"]), "nonroot:x:65532:65532:")
 	assert.Contains(t, files, "tmp/")
@@ -135,7 +134,7 @@ func assertImage(t *testing.T, layout archive) string {
 	assert.Contains(t, config.Config.Env, "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt")
 
 	program := filepath.Join(t.TempDir(), "maassim")
-	require.NoError(t, os.WriteFile(program, files["maassim"], 0o700)) //nolint:gosec // a program must be executable
+	require.NoError(t, os.WriteFile(program, files["maassim"], 0o700))
 	if runtime.GOOS == "linux" {
 		assert.Equal(t, version, strings.TrimSpace(run(t, "", nil, program, "--version")))
 	}

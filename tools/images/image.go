@@ -27,7 +27,7 @@ func (r *release) pack(name string) error {
 	if err != nil {
 		return err
 	}
-	index := v1.ImageIndex(mutate.IndexMediaType(empty.Index, types.OCIImageIndex))
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, b := range builds {
 		image, err := r.image(b)
 		if err != nil {
@@ -52,8 +52,8 @@ func (r *release) pack(name string) error {
 	if err := r.writeLayout(file, index, reference); err != nil {
 		return err
 	}
-	fmt.Printf("%s@%s %s\n", reference, digest, file)
-	return nil
+	_, err = fmt.Fprintf(r.log, "%s@%s %s\n", reference, digest, file)
+	return err
 }
 
 // image puts a program onto the base.

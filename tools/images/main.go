@@ -8,6 +8,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,17 +24,19 @@ type release struct {
 	version, revision string
 	// created is the time that every file and image gets: that of the commit, not of the build.
 	created time.Time
+	// log gets a line for each image.
+	log io.Writer
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
-	var r release
+func run(args []string, log io.Writer) error {
+	r := release{log: log}
 	var epoch int64
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
 	flags.StringVar(&r.programs, "programs", "", "`directory` with linux/amd64/NAME and so on")
@@ -49,7 +52,7 @@ func run(args []string) error {
 		return fmt.Errorf("name --programs, --out, --version and the programs to pack")
 	}
 	r.created = time.Unix(epoch, 0).UTC()
-	if err := os.MkdirAll(r.out, 0o755); err != nil {
+	if err := os.MkdirAll(r.out, 0o750); err != nil {
 		return err
 	}
 	for _, name := range flags.Args() {
