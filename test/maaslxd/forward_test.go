@@ -39,7 +39,11 @@ func (k kubelet) PortForward(ctx context.Context, _, _ string, _ int32, stream i
 		back <- err
 	}()
 	_, err = io.Copy(conn, stream)
-	return errors.Join(err, conn.Close(), <-back)
+	err = errors.Join(err, conn.Close(), <-back)
+	if errors.Is(err, net.ErrClosed) {
+		return nil // the caller hung up
+	}
+	return err
 }
 
 // runPod makes a node of this process's kubelet and, on it, a pod of the service.

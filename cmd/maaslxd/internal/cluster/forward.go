@@ -42,7 +42,10 @@ func (a *Access) Forward(ctx context.Context, namespace string) (address string,
 	if err != nil {
 		return "", nil, fmt.Errorf("forward a port to pod %s/%s: %w", namespace, pod, err)
 	}
-	go func() { ended <- forwarder.ForwardPorts() }()
+	go func() {
+		defer close(ended)
+		ended <- forwarder.ForwardPorts()
+	}()
 	select {
 	case <-ready:
 	case err := <-ended:
@@ -53,7 +56,8 @@ func (a *Access) Forward(ctx context.Context, namespace string) (address string,
 	}
 	stop = func() {
 		close(stopping)
-		_ = <-ended // it ends because it was told to
+		for range ended { // until it has ended, because it was told to
+		}
 	}
 	ports, err := forwarder.GetPorts()
 	if err != nil {

@@ -73,8 +73,16 @@ func TestRun_calls_itself_as_it_was_called(t *testing.T) {
 
 func TestRun_ends_with_2_where_the_command_line_is_wrong(t *testing.T) {
 	for _, args := range [][]string{
-		{"bogus"}, {"hosts", "lxd-1"}, {"hosts", "--bogus"}, {"hosts", "-o", "xml"}, {"plan", "--memory", "5XB"}, {"plan", "--policy", "random"},
-		{"explain"}, {"drain", "lxd-1"}, {"orphans", "--delete", "--forget", "x"}, {"orphans", "x"},
+		{"bogus"},
+		{"hosts", "lxd-1"},
+		{"hosts", "--bogus"},
+		{"hosts", "-o", "xml"},
+		{"plan", "--memory", "5XB"},
+		{"plan", "--policy", "random"},
+		{"explain"},
+		{"drain", "lxd-1"},
+		{"orphans", "--delete", "--forget", "x"},
+		{"orphans", "x"},
 	} {
 		got := caller{}.run(t, args...)
 		assert.Equal(t, 2, got.status, args)
