@@ -3,7 +3,7 @@
 MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
 # Modules outside of go.work that are ours all the same: checked as the others are, each on its own.
-ALONE := test/e2e
+ALONE := test/e2e test/observability/rules
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -113,6 +113,7 @@ race:
 .PHONY: test
 test: race ## Run every test with the race detector (ARGS='-run TestX -v')
 	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" CAPMAAS_TREE="$$(tools/tree.sh .)" KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
+	GOWORK=off go test -C test/observability/rules -count=1 ./...
 
 .PHONY: deflake
 deflake: race ## Repeat tests in random order until one fails, COUNT times at most (PKG=./controllers/... COUNT=50)
