@@ -23,7 +23,7 @@ import (
 	"github.com/capmaas/capmaas/test/scheme"
 )
 
-// template is one of the three flavors, with the variables that the existing provider's template of the name has.
+// template is a flavor, with the variables that the existing provider's template of the name has; it has no mixed one.
 type template struct {
 	file      string
 	variables map[string]string
@@ -55,6 +55,10 @@ var templates = []template{
 	{file: "cluster-template-hcp.yaml", machines: 2, variables: sized(map[string]string{
 		"CLUSTER_NAME": "hcp", "LXD_STORAGE_SIZE": "50", "WORKER_MACHINE_MINSTORAGE": "100",
 	})},
+	{file: "cluster-template-mixed.yaml", machines: 3, vms: 2, variables: map[string]string{
+		"CLUSTER_NAME": "mix", "KUBERNETES_VERSION": "v1.34.1", "CONTROL_PLANE_MACHINE_COUNT": "1", "DNS_DOMAIN": "maas",
+		"MACHINE_IMAGE": "ubuntu/jammy", "WORKER_MACHINE_IMAGE": "ubuntu/jammy",
+	}},
 }
 
 // variable is one of clusterctl's, with a default or without; the existing provider writes some with blanks.
@@ -97,9 +101,9 @@ func (s *stack) applyTemplate(t *testing.T, tp template) {
 		require.NoError(t, err, tp.file)
 		switch o := object.(type) {
 		case *controlplanev1.KubeadmControlPlane:
-			groups["cp"] = machineGroup{count: ptr.Deref(o.Spec.Replicas, 0), template: o.Spec.MachineTemplate.Spec.InfrastructureRef.Name, controlPlane: true}
+			groups[o.Name] = machineGroup{count: ptr.Deref(o.Spec.Replicas, 0), template: o.Spec.MachineTemplate.Spec.InfrastructureRef.Name, controlPlane: true}
 		case *clusterv1.MachineDeployment:
-			groups["md"] = machineGroup{
+			groups[o.Name] = machineGroup{
 				count: ptr.Deref(o.Spec.Replicas, 0), template: o.Spec.Template.Spec.InfrastructureRef.Name, zone: o.Spec.Template.Spec.FailureDomain,
 			}
 		case client.Object:
@@ -112,9 +116,9 @@ func (s *stack) applyTemplate(t *testing.T, tp template) {
 			})
 		}
 	}
-	require.Len(t, groups, 2)
-	for suffix, group := range groups {
-		s.makeGroup(t, name, name+"-"+suffix, group)
+	require.GreaterOrEqual(t, len(groups), 2, "a control plane and workers")
+	for prefix, group := range groups {
+		s.makeGroup(t, name, prefix, group)
 	}
 	s.eventually(t, func(c *assert.CollectT) {
 		cluster := &infrav1.MaasCluster{}
