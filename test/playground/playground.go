@@ -14,8 +14,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-logr/logr"
 	"google.golang.org/grpc"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/capmaas/capmaas/test/apiserver"
 	"github.com/capmaas/capmaas/test/clusterapi"
@@ -68,6 +70,7 @@ type program struct {
 
 // Start starts all parts, each when the one before answers. What it gives back is to be stopped even where it fails.
 func Start(ctx context.Context, o Options) (*Playground, error) {
+	ctrllog.SetLogger(logr.Discard()) // what envtest and the stand-in log is not for the screen
 	p := &Playground{Options: o, endStandIn: func() {}}
 	if err := os.MkdirAll(o.Work, 0o755); err != nil {
 		return p, fmt.Errorf("make %s: %w", o.Work, err)

@@ -62,8 +62,7 @@ var extensions = map[string][]string{
 func run(t *testing.T, settings map[string]any) *asked {
 	t.Helper()
 	a, err := tryRun(t, settings)
-	var failure *starlark.EvalError
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*starlark.EvalError](err); ok {
 		t.Fatal(failure.Backtrace())
 	}
 	require.NoError(t, err)
@@ -250,7 +249,7 @@ func encodeStream(value any) (any, error) {
 }
 
 // starlarkValue turns what JSON can say into Starlark, by JSON.
-func starlarkValue(value any) (starlark.Value, error) { //nolint:ireturn // Starlark's values are this interface
+func starlarkValue(value any) (starlark.Value, error) {
 	text, err := yaml.Marshal(value)
 	if err != nil {
 		return nil, err

@@ -219,7 +219,7 @@ func TestTiltfile_has_buttons_for_every_template_with_all_its_variables(t *testi
 	buttons := map[string]call{}
 	for _, b := range a.calls["cmd_button"] {
 		buttons[b["name"].(string)] = b
-		for _, word := range strings.Fields(strings.Join(texts(b["argv"]), " ")) {
+		for word := range strings.FieldsSeq(strings.Join(texts(b["argv"]), " ")) {
 			if strings.HasPrefix(word, "deploy/") {
 				assert.True(t, a.exists(word), word)
 			}
