@@ -40,7 +40,7 @@ var credentials = map[string]string{"MAAS_ENDPOINT": "http://maas.example.com:52
 
 func TestClusterctl_is_of_the_release_of_Cluster_API_that_the_manager_is_built_with(t *testing.T) {
 	t.Parallel()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	versions := map[string]string{}
 	for _, module := range []string{"controllers", "tools/clusterctl", "tools/realcluster/managers"} {
@@ -96,7 +96,7 @@ func TestClusterctl_installs_into_any_namespace(t *testing.T) {
 }
 
 func tool(module string) (string, error) {
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	if err != nil {
 		return "", err
 	}

@@ -63,7 +63,7 @@ type archive map[string][]byte
 // are has a chance to show.
 func packed(t *testing.T, copyAt string) string {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	for _, dir := range []string{"services/maassim", "tools/images"} {
 		require.NoError(t, os.CopyFS(filepath.Join(copyAt, dir), os.DirFS(filepath.Join(root, dir))))

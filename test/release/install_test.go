@@ -23,7 +23,7 @@ const simulator = "github.com/capmaas/capmaas/services/maassim"
 // is taken from the module cache, and from the proxy in use where it is missing there.
 func TestInstall_of_the_simulator_works_by_its_version_alone(t *testing.T) {
 	t.Parallel()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	proxy := t.TempDir()
 	served := filepath.Join(proxy, filepath.FromSlash(simulator), "@v")

@@ -43,7 +43,7 @@ func runTests(m *testing.M) int {
 
 // installForeign installs, once, the custom resources that the release refers to beside core's.
 var installForeign = sync.OnceValue(func() error {
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func modules(root, dir, module string) (string, error) {
 
 // made makes the release once for all tests.
 var made = sync.OnceValues(func() (string, error) {
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	if err != nil {
 		return "", err
 	}

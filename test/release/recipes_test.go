@@ -85,14 +85,14 @@ func TestRecipes_of_images_make_those_that_the_release_runs(t *testing.T) {
 // makeRuns gives the commands that make would run.
 func makeRuns(t *testing.T, args ...string) string {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	return run(t, "", nil, "make", append([]string{"--directory", root, "--no-print-directory", "--dry-run"}, args...)...)
 }
 
 func read(t *testing.T, name string) string {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, name))
 	require.NoError(t, err)

@@ -60,7 +60,7 @@ var row = regexp.MustCompile("(?m)^\\| `([A-Z0-9_]+)` \\|([^|]*)\\| `([^|]*)` \\
 // table gives the variables that the documentation tells of.
 func table(t *testing.T) map[string]documented {
 	t.Helper()
-	root, err := apiserver.Root()
+	root, err := apiserver.Tree()
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, "docs", "releasing.md"))
 	require.NoError(t, err)
