@@ -38,12 +38,12 @@ func (h *handler) Handle(ctx context.Context, line slog.Record) error {
 }
 
 // WithAttrs gives a handler that adds the attributes to each line.
-func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler { //nolint:ireturn // slog's interface
+func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &handler{h.Handler.WithAttrs(attrs)}
 }
 
 // WithGroup gives a handler that opens a group.
-func (h *handler) WithGroup(name string) slog.Handler { //nolint:ireturn // slog's interface
+func (h *handler) WithGroup(name string) slog.Handler {
 	return &handler{h.Handler.WithGroup(name)}
 }
 

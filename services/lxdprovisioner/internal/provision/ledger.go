@@ -99,7 +99,7 @@ func (l *ledger) pending() []placement.Reservation {
 	return all
 }
 
-// counts counts the entries that count.
+// counts tells how many entries count, by how far they are.
 func (l *ledger) counts() LedgerCounts {
 	l.mu.Lock()
 	defer l.mu.Unlock()

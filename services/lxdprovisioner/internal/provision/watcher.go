@@ -198,7 +198,7 @@ func (w *watcher) seen(systemID string) (inventory.Machine, bool) {
 	return m, w.clock().Sub(r.confirmed) < 2*w.interval(m.Status)
 }
 
-// counts counts the callers, and the machines that at least one of them waits for.
+// counts tells how many callers there are, and how many machines that at least one of them waits for.
 func (w *watcher) counts() WatchCounts {
 	w.mu.Lock()
 	defer w.mu.Unlock()
