@@ -14,6 +14,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2/textlogger"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/capmaas/capmaas/controllers/app"
@@ -64,7 +65,7 @@ func TestDiagnostics_are_for_whoever_may_read_them(t *testing.T) {
 	t.Parallel()
 	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
 	options := bed.Options()
-	options.DiagnosticsAddress = "127.0.0.1:0"
+	options.DiagnosticsAddress, options.LogLevel = "127.0.0.1:0", textlogger.NewConfig().Verbosity()
 	get := serveDiagnostics(t, options)
 	token := func(name string) string {
 		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: bed.Namespace, Name: name}}
@@ -97,6 +98,7 @@ func TestDiagnostics_are_for_whoever_may_read_them(t *testing.T) {
 		"somebody_without_the_right":   {"/metrics", stranger, http.StatusForbidden},
 		"profiles_are_a_right_apart":   {"/debug/pprof/cmdline", reader, http.StatusForbidden},
 		"profiles_are_for_nobody_else": {"/debug/pprof/heap", "", http.StatusUnauthorized},
+		"so_is_the_log_level":          {"/debug/flags/v", reader, http.StatusForbidden},
 	} {
 		status, _ := get(row.path, row.token)
 		assert.Equal(t, row.want, status, name)
