@@ -11,8 +11,12 @@ import (
 	"strings"
 )
 
-// eventMethod is the name of the functions by which the controllers record events: (object, type, reason, note, …).
-const eventMethod = "event"
+const (
+	// eventMethod is the name of the functions by which the controllers record events: (object, type, reason, note, …).
+	eventMethod = "event"
+	// recorderMethod is what these functions alone call.
+	recorderMethod = "Eventf"
+)
 
 // listOfReasons is the variable that lists the reasons of a condition which become events.
 const listOfReasons = "troubled"
@@ -33,7 +37,7 @@ func Events(dir string, constants map[string]string) ([]string, error) {
 		r := reader{constants: constants, found: found}
 		ast.Inspect(file, r.look)
 		if r.unread != nil {
-			return fmt.Errorf("%s: the reason of this event is neither a word nor a constant", fset.Position(r.unread.Pos()))
+			return fmt.Errorf("%s: the reason of this event is neither a word nor a constant given to %s", fset.Position(r.unread.Pos()), eventMethod)
 		}
 		return nil
 	})
@@ -52,8 +56,14 @@ type reader struct {
 
 func (r *reader) look(n ast.Node) bool {
 	switch n := n.(type) {
+	case *ast.FuncDecl:
+		return n.Name.Name != eventMethod
 	case *ast.CallExpr:
-		if f, ok := n.Fun.(*ast.SelectorExpr); ok && f.Sel.Name == eventMethod && len(n.Args) >= 4 {
+		f, ok := n.Fun.(*ast.SelectorExpr)
+		switch {
+		case ok && f.Sel.Name == recorderMethod:
+			r.unread = n
+		case ok && f.Sel.Name == eventMethod && len(n.Args) >= 4:
 			r.add(n.Args[2])
 		}
 	case *ast.ValueSpec:

@@ -1,0 +1,43 @@
+package reference_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/capmaas/capmaas/test/reference"
+)
+
+func TestEvents_are_read_from_the_source(t *testing.T) {
+	t.Parallel()
+	constants := map[string]string{"HostLostReason": "HostLost"}
+	for name, row := range map[string]struct {
+		body string
+		want []string
+		err  string
+	}{
+		"a word":                           {body: `func f() { r.event(s, normal, "Composed", "VM %s", name) }`, want: []string{"Composed"}},
+		"a constant":                       {body: `func f() { r.event(s, normal, infrav1.HostLostReason, "gone") }`, want: []string{"HostLost"}},
+		"a list of reasons of a condition": {body: `var troubled = []string{infrav1.HostLostReason}`, want: []string{"HostLost"}},
+		"a reason that is computed":        {body: `func f() { r.event(s, normal, reasonOf(s), "gone") }`, err: "neither a word nor a constant"},
+		"an unknown constant":              {body: `func f() { r.event(s, normal, infrav1.OtherReason, "gone") }`, err: "neither a word nor a constant"},
+		"an event past the function":       {body: `func f() { r.Recorder.Eventf(o, nil, normal, "Composed", "Composed", "VM") }`, err: "given to event"},
+		"the function itself":              {body: `func (r *R) event(reason string) { r.Recorder.Eventf(o, nil, normal, reason, reason, "") }`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "x.go"), []byte("package x\n"+row.body+"\n"), 0o600))
+			got, err := reference.Events(dir, constants)
+			if row.err != "" {
+				assert.ErrorContains(t, err, row.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, row.want, got)
+		})
+	}
+}
