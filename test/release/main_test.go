@@ -11,9 +11,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/capmaas/capmaas/test/apiserver"
+	"github.com/capmaas/capmaas/test/scheme"
 )
 
 // The release that the tests make.
@@ -55,13 +60,38 @@ var installForeign = sync.OnceValue(func() error {
 	if err != nil {
 		return err
 	}
-	_, err = envtest.InstallCRDs(server.Config, envtest.CRDInstallOptions{ErrorIfPathMissing: true, Paths: []string{
+	crds, err := envtest.InstallCRDs(server.Config, envtest.CRDInstallOptions{ErrorIfPathMissing: true, Paths: []string{
 		filepath.Join(core, "bootstrap", "kubeadm", "config", "crd", "bases"),
 		filepath.Join(core, "controlplane", "kubeadm", "config", "crd", "bases"),
 		filepath.Join(certManager, "deploy", "crds"),
 	}})
-	return err
+	if err != nil {
+		return err
+	}
+	return labelContract(crds)
 })
+
+// labelContract says of Cluster API's kinds which contract they keep, as its installation does.
+func labelContract(crds []*apiextensionsv1.CustomResourceDefinition) error {
+	api, err := client.New(server.Config, client.Options{Scheme: scheme.New()})
+	if err != nil {
+		return err
+	}
+	label := []byte(`{"metadata":{"labels":{"cluster.x-k8s.io/v1beta2":"v1beta2"}}}`)
+	for _, crd := range crds {
+		if !strings.HasSuffix(crd.Spec.Group, "cluster.x-k8s.io") {
+			continue
+		}
+		// A kind that the client need not know.
+		object := &metav1.PartialObjectMetadata{}
+		object.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+		object.SetName(crd.Name)
+		if err := api.Patch(context.Background(), object, client.RawPatch(types.MergePatchType, label)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // modules gives the directory of a module that the go.mod in dir requires; Go fetches it where it is not there yet.
 func modules(root, dir, module string) (string, error) {
