@@ -88,7 +88,7 @@ func (c *Credentials) current() *material {
 
 // ClientHandshake implements credentials.TransportCredentials. The name of the server is the
 // configured one, whatever address leads there.
-func (c *Credentials) ClientHandshake(ctx context.Context, _ string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (c *Credentials) ClientHandshake(ctx context.Context, _ string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) { //nolint:ireturn // gRPC's interface
 	now := c.current()
 	conn, info, err := credentials.NewTLS(&tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: protocols,
@@ -99,7 +99,7 @@ func (c *Credentials) ClientHandshake(ctx context.Context, _ string, raw net.Con
 
 // ServerHandshake implements credentials.TransportCredentials. No session is resumed: each connection
 // is judged by the authorities of its own time.
-func (c *Credentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (c *Credentials) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) { //nolint:ireturn // gRPC's interface
 	now := c.current()
 	conn, info, err := credentials.NewTLS(&tls.Config{
 		MinVersion: tls.VersionTLS13, NextProtos: protocols, SessionTicketsDisabled: true,
@@ -117,7 +117,7 @@ func (c *Credentials) told(raw net.Conn, err error) error {
 
 // Info implements credentials.TransportCredentials.
 func (c *Credentials) Info() credentials.ProtocolInfo {
-	return credentials.ProtocolInfo{SecurityProtocol: "tls", ServerName: c.cfg.ServerName}
+	return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 }
 
 // Clone implements credentials.TransportCredentials.

@@ -53,17 +53,17 @@ func prune(file *descriptorpb.FileDescriptorProto, names []string) (pruned int) 
 		return found
 	}
 	for _, s := range file.GetService() {
-		s.Method = slices.DeleteFunc(s.Method, func(m *descriptorpb.MethodDescriptorProto) bool { return gone(s.GetName(), m.GetName()) })
+		s.Method = slices.DeleteFunc(s.GetMethod(), func(m *descriptorpb.MethodDescriptorProto) bool { return gone(s.GetName(), m.GetName()) })
 	}
 	for _, m := range file.GetMessageType() {
-		m.Field = slices.DeleteFunc(m.Field, func(f *descriptorpb.FieldDescriptorProto) bool { return gone(m.GetName(), f.GetName()) })
+		m.Field = slices.DeleteFunc(m.GetField(), func(f *descriptorpb.FieldDescriptorProto) bool { return gone(m.GetName(), f.GetName()) })
 	}
 	return pruned
 }
 
 // Skewed is a connection between two sides of which one knows only the contract of another time: fields that it does not
 // know are lost both ways, and calls that it does not know are answered as a server does that has never heard of them.
-func Skewed(conn grpc.ClientConnInterface, contract *protoregistry.Files) grpc.ClientConnInterface {
+func Skewed(conn grpc.ClientConnInterface, contract *protoregistry.Files) grpc.ClientConnInterface { //nolint:ireturn // generated clients take any
 	return &skewed{conn: conn, contract: contract}
 }
 
@@ -106,7 +106,7 @@ func (s *skewed) method(name string) (protoreflect.MethodDescriptor, error) { //
 	found, err := s.contract.FindDescriptorByName(protoreflect.FullName(service + "." + method))
 	known, ok := found.(protoreflect.MethodDescriptor)
 	if err != nil || !ok {
-		return nil, status.Errorf(codes.Unimplemented, "unknown method %s for service %s", method, service)
+		return nil, status.Newf(codes.Unimplemented, "unknown method %s for service %s", method, service).Err()
 	}
 	return known, nil
 }
@@ -149,14 +149,14 @@ func transfer(from, to any) error {
 	source, ok := from.(proto.Message)
 	target, also := to.(proto.Message)
 	if !ok || !also {
-		return status.Errorf(codes.Internal, "%T and %T are not both messages", from, to)
+		return status.Newf(codes.Internal, "%T and %T are not both messages", from, to).Err()
 	}
 	content, err := proto.Marshal(source)
 	if err != nil {
-		return status.Errorf(codes.Internal, "write %T: %v", from, err)
+		return status.Newf(codes.Internal, "write %T: %v", from, err).Err()
 	}
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(content, target); err != nil {
-		return status.Errorf(codes.Internal, "read %T: %v", to, err)
+		return status.Newf(codes.Internal, "read %T: %v", to, err).Err()
 	}
 	return nil
 }

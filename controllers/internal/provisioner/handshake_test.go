@@ -89,7 +89,7 @@ func TestDial_tells_why_the_two_sides_do_not_accept_each_other(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var transport credentials.TransportCredentials = insecure.NewCredentials()
+			transport := insecure.NewCredentials()
 			if c.server != "" {
 				var err error
 				transport, err = mtls.Server(mtls.Config{Dir: c.server})

@@ -63,7 +63,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("check the configuration:\n%w", err)
 	}
-	s, err := wire(ctx, cfg, found) //nolint:contextcheck // the interceptors take each call's own context
+	s, err := wire(ctx, cfg, found)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func wire(ctx context.Context, cfg Config, found settings) (*service, error) {
 	s.metrics.WatchStreams(s.lxd.Watched, s.metal.Watched)
 	useCases.Snapshot = s.lxd.Snapshot
 	s.region = provision.NewMAASRegion(useCases)
-	return s, s.buildServer()
+	return s, s.buildServer() //nolint:contextcheck // the interceptors take each call's own context
 }
 
 // newPeers gives the group of replicas that the service belongs to; nil where it is alone.

@@ -85,8 +85,10 @@ func TestRun_demands_certificates_or_the_clear_said_aloud(t *testing.T) {
 		"both":            {func(c *app.Config) { c.TLSDir = good }, []string{"--insecure: contradicts --tls-dir"}},
 		"no_files":        {func(c *app.Config) { c.Insecure, c.TLSDir = false, t.TempDir() }, []string{"--tls-dir", "tls.crt", "tls.key", "ca.crt"}},
 		"files_that_tear": {func(c *app.Config) { c.Insecure, c.TLSDir = false, torn }, []string{"private key does not match", "ca.crt"}},
-		"one_name_two_ways": {func(c *app.Config) { c.Insecure, c.TLSDir, c.OperatorIdentities = false, good, c.ManagerIdentities },
-			[]string{"--operator-identity", "capmaas-manager"}},
+		"one_name_two_ways": {
+			func(c *app.Config) { c.Insecure, c.TLSDir, c.OperatorIdentities = false, good, c.ManagerIdentities },
+			[]string{"--operator-identity", "capmaas-manager"},
+		},
 		"health_nowhere": {func(c *app.Config) { c.HealthAddr = "nowhere" }, []string{"--health-addr"}},
 	} {
 		t.Run(name, func(t *testing.T) {

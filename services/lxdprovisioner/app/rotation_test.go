@@ -189,8 +189,8 @@ func (k *keys) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		k.mu.Lock()
 		k.used[key]++
 		k.mu.Unlock()
-		real := strings.Split(k.region.APIKey(), ":")
-		request.Header.Set("Authorization", strings.NewReplacer(parts[0], real[0], parts[1], real[1], parts[2], real[2]).Replace(auth))
+		its := strings.Split(k.region.APIKey(), ":")
+		request.Header.Set("Authorization", strings.NewReplacer(parts[0], its[0], parts[1], its[1], parts[2], its[2]).Replace(auth))
 		break
 	}
 	k.region.ServeHTTP(w, request)
