@@ -25,7 +25,7 @@ func TestEvents_are_read_from_the_source(t *testing.T) {
 		"a reason that is computed":        {body: `func f() { r.event(s, normal, reasonOf(s), "gone") }`, err: "neither a word nor a constant"},
 		"an unknown constant":              {body: `func f() { r.event(s, normal, infrav1.OtherReason, "gone") }`, err: "neither a word nor a constant"},
 		"an event past the function":       {body: `func f() { r.Recorder.Eventf(o, nil, normal, "Composed", "Composed", "VM") }`, err: "given to event"},
-		"the function itself":              {body: `func (r *R) event(reason string) { r.Recorder.Eventf(o, nil, normal, reason, reason, "") }`},
+		"the function itself":              {body: `func (r *R) event(why string) { r.Recorder.Eventf(o, nil, normal, why, "", "") }`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
