@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -71,8 +72,13 @@ func TestSecret_of_MAAS_reaches_the_service_alone(t *testing.T) {
 	}
 }
 
+// kustomizing keeps builds apart: kustomize has one schema for a process, which it fills while it builds.
+var kustomizing sync.Mutex
+
 func build(t *testing.T, overlay string) resmap.ResMap {
 	t.Helper()
+	kustomizing.Lock()
+	defer kustomizing.Unlock()
 	root, err := apiserver.Root()
 	require.NoError(t, err)
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, "deploy", overlay))
