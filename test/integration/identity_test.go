@@ -68,11 +68,15 @@ func TestIdentity_what_is_wrong_with_the_certificates_is_told_on_the_cluster(t *
 			infrav1.ProvisionerUnreachableReason, "ca.crt in --provisioner-tls-dir",
 		},
 		{
-			"the service's certificate has expired", s.serviceTLS, nil, mtlstest.Subject{DNSNames: service.DNSNames, Expired: true}, nil,
+			"the service's certificate has expired", s.serviceTLS, nil,
+			mtlstest.Subject{DNSNames: service.DNSNames, Expired: true},
+			nil,
 			infrav1.ProvisionerUnreachableReason, "has expired",
 		},
 		{
-			"the service's certificate has another name", s.serviceTLS, nil, mtlstest.Subject{DNSNames: []string{"elsewhere"}}, nil,
+			"the service's certificate has another name", s.serviceTLS, nil,
+			mtlstest.Subject{DNSNames: []string{"elsewhere"}},
+			nil,
 			infrav1.ProvisionerUnreachableReason, "--provisioner-server-name",
 		},
 		{"the manager's certificate names somebody", s.managerTLS, nil, mtlstest.Subject{CommonName: "somebody"}, nil, "CALLER_NOT_ALLOWED", "--manager-identity"},
