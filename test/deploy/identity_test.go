@@ -1,9 +1,11 @@
 package deploy_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -12,6 +14,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/kustomize/api/resmap"
+
+	maaslxd "github.com/capmaas/capmaas/cmd/maaslxd/app"
 )
 
 // certificate is what is read of a cert-manager Certificate; test/release holds all of it against cert-manager's schema.
@@ -69,6 +73,11 @@ func TestIdentity_each_side_shows_the_certificate_that_the_other_asks_for(t *tes
 	assert.Equal(t, []string{"digital signature", "client auth"}, manager.Spec.Usages)
 
 	operator := certificateOf(t, all, "capmaas-operator-tls")
+	var help bytes.Buffer
+	require.Zero(t, maaslxd.Run(t.Context(), maaslxd.Invocation{
+		Program: "maaslxd", Args: []string{"hosts", "--help"}, Out: &help, Err: &help, Getenv: func(string) string { return "" }, Clock: time.Now,
+	}))
+	assert.Contains(t, help.String(), "the Secret "+operator.Spec.SecretName+" is read", "the operator's command finds it")
 	assert.Equal(t, []string{operator.Spec.CommonName}, told.OperatorIdentities)
 	assert.Equal(t, []string{"digital signature", "client auth"}, operator.Spec.Usages)
 	assert.False(t, told.OperatorsMayWrite)

@@ -56,7 +56,7 @@ func TestMaaslxd_reaches_the_service_with_the_operator_s_certificate(t *testing.
 	t.Run("of_the_Secret_in_the_cluster", func(t *testing.T) {
 		got := b.run(t, "hosts", "--service-namespace", b.namespace)
 		assert.Equal(t, 1, got.status)
-		assert.Contains(t, got.err, `secrets "capmaas-operator-cert" not found`)
+		assert.Contains(t, got.err, `secrets "capmaas-operator-tls" not found`)
 		data := map[string][]byte{}
 		for _, name := range []string{mtls.CertificateFile, mtls.KeyFile, mtls.AuthorityFile} {
 			text, err := os.ReadFile(filepath.Join(own, name))
@@ -64,7 +64,7 @@ func TestMaaslxd_reaches_the_service_with_the_operator_s_certificate(t *testing.
 			data[name] = text
 		}
 		require.NoError(t, b.client.Create(t.Context(), &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "capmaas-operator-cert"}, Data: data, Type: corev1.SecretTypeTLS,
+			ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "capmaas-operator-tls"}, Data: data, Type: corev1.SecretTypeTLS,
 		}))
 		got = b.run(t, "hosts", "--service-namespace", b.namespace)
 		assert.Equal(t, 0, got.status, got.err)

@@ -39,7 +39,7 @@ var reasons = map[lxdprovisionerv1.Reason]string{
 	lxdprovisionerv1.Reason_REASON_NOT_READY:               "wait: MAAS moves the machine on by itself; the message says where it does not",
 	lxdprovisionerv1.Reason_REASON_MACHINE_LOCKED:          "unlock the machine in MAAS when you are done with it",
 	lxdprovisionerv1.Reason_REASON_MAAS_BUSY:               "wait; if it lasts, see whether MAAS has a rack controller connected and how busy its region is",
-	lxdprovisionerv1.Reason_REASON_MAAS_LOST_MACHINES:      "deployed VMs of the host are missing in MAAS, after a restored backup for example: bring them back, or abandon them one by one",
+	lxdprovisionerv1.Reason_REASON_MAAS_LOST_MACHINES:      "deployed VMs of the host are missing in MAAS, after a restored backup for example: bring them back, or delete the Machines of those that are lost",
 	lxdprovisionerv1.Reason_REASON_TOO_MANY_IN_FLIGHT:      "wait: others of this host or cluster come first",
 	lxdprovisionerv1.Reason_REASON_ALLOCATION_IN_PROGRESS:  "wait: MAAS allocates the machine",
 

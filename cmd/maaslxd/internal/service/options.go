@@ -13,7 +13,7 @@ const (
 	// DefaultNamespace holds the manager and the service.
 	DefaultNamespace = "capmaas-system"
 	// OperatorSecret holds the operator's certificate, which may read and change nothing.
-	OperatorSecret = "capmaas-operator-cert"
+	OperatorSecret = "capmaas-operator-tls"
 )
 
 // The environment variables that stand for flags which are not given.
