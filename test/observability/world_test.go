@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -204,11 +203,11 @@ func (w *world) makeMachine(t *testing.T, name string, cores int32, mode infrav1
 	userData := fmt.Sprintf("#cloud-config\nruncmd: [kubeadm join --token %s]\n", joinToken)
 	require.NoError(t, w.client.Create(t.Context(), clusterapi.Bootstrap(w.namespace, name+"-bootstrap", clusterName, []byte(userData))))
 	require.NoError(t, w.client.Create(t.Context(), &clusterv1.Machine{ObjectMeta: meta(), Spec: clusterv1.MachineSpec{
-		ClusterName: clusterName, Bootstrap: clusterv1.Bootstrap{DataSecretName: ptr.To(name + "-bootstrap")},
+		ClusterName: clusterName, Bootstrap: clusterv1.Bootstrap{DataSecretName: new(name + "-bootstrap")},
 		InfrastructureRef: clusterv1.ContractVersionedObjectReference{APIGroup: infrav1.GroupVersion.Group, Kind: "MaasMachine", Name: name},
 	}}))
 	require.NoError(t, w.client.Create(t.Context(), &infrav1.MaasMachine{ObjectMeta: meta(), Spec: infrav1.MaasMachineSpec{
-		ProvisioningMode: mode, MinCPU: &cores, MinMemory: ptr.To(int32(8192)), MinDiskSize: ptr.To(int32(40)), Image: "ubuntu/jammy",
+		ProvisioningMode: mode, MinCPU: &cores, MinMemory: new(int32(8192)), MinDiskSize: new(int32(40)), Image: "ubuntu/jammy",
 	}}))
 }
 
