@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/stretchr/testify/assert"
@@ -171,7 +170,7 @@ func documented(t *testing.T) map[string][]string {
 }
 
 // ofTarget are the labels that Prometheus adds.
-var ofTarget = []string{"namespace", "pod", "job", "instance", "le", labels.MetricName}
+var ofTarget = []string{"namespace", "pod", "job", "instance", "le", model.MetricNameLabel}
 
 func TestExpressions_use_metrics_and_labels_that_exist(t *testing.T) {
 	t.Parallel()
