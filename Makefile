@@ -89,7 +89,7 @@ lint: lint-go lint-proto ## Run every linter
 lint-go: ## Run golangci-lint in each module
 	@$(LINT) failed=; for module in $(MODULES) $(ALONE); do \
 		echo "golangci-lint $$module"; \
-		(cd $$module && $(WORKSPACE) "$$lint/golangci-lint" run --config "$(CURDIR)/.golangci.yml" ./...) || failed="$$failed $$module"; \
+		(cd $$module && $(WORKSPACE) "$$lint/golangci-lint" run --allow-serial-runners --config "$(CURDIR)/.golangci.yml" ./...) || failed="$$failed $$module"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "golangci-lint complains about:$$failed"; exit 1; fi
 
