@@ -46,6 +46,7 @@ func TestTiltProvider_lets_Cluster_APIs_Tiltfile_build_and_apply_everything(t *t
 		for _, dep := range p.Config.LiveReloadDeps {
 			assert.True(t, a.exists(filepath.Join(p.Config.Context, dep)), "%s reloads by %s", p.Name, dep)
 		}
+		assert.Subset(t, p.Config.LiveReloadDeps, a.sources(p.Config.Context), "%s: a whole context can't be named, since .tiltbuild is in it", p.Name)
 		if p.Config.ApplyProviderYAML == nil || *p.Config.ApplyProviderYAML {
 			assert.Empty(t, applied, "one entry applies what all run in")
 			applied = filepath.Join(p.Config.Context, p.Config.KustomizeFolder)
@@ -79,4 +80,18 @@ func TestTiltProvider_lets_Cluster_APIs_Tiltfile_build_and_apply_everything(t *t
 	}
 	assert.Equal(t, "capmaas-controller-manager", first, "the first Deployment of the provider becomes its resource")
 	assert.Empty(t, images, "entries whose image nothing runs")
+}
+
+// sources are the Go files of a directory that are compiled into a program.
+func (a *asked) sources(dir string) []string {
+	a.t.Helper()
+	files, err := filepath.Glob(filepath.Join(a.root, dir, "*.go"))
+	require.NoError(a.t, err)
+	var names []string
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			names = append(names, filepath.Base(file))
+		}
+	}
+	return names
 }
