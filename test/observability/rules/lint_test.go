@@ -62,18 +62,6 @@ func TestAlerts_say_what_is_wrong_and_where_to_read_on(t *testing.T) {
 	}
 }
 
-func TestAlerts_have_a_section_in_the_runbook(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile(filepath.Join(root, "docs", "runbook.md"))
-	if os.IsNotExist(err) {
-		t.Skip("docs/runbook.md is not there")
-	}
-	require.NoError(t, err)
-	for name := range alerts(t) {
-		assert.Contains(t, string(text), "\n## "+name+"\n")
-	}
-}
-
 // expressions are those of every alert and every panel, by where they stand.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
