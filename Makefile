@@ -3,7 +3,7 @@
 MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
 # Modules outside of go.work that are ours all the same: checked as the others are, each on its own.
-ALONE := test/e2e test/observability/rules
+ALONE := test/e2e test/observability/rules tools/images
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -20,7 +19,7 @@ const bundlePath = "etc/ssl/certs/ca-certificates.crt"
 
 // baseLayer holds the little that the programs need beside themselves: who they are, a place for temporary files, and the
 // authorities that sign the certificate of a MAAS on the Internet.
-func (r *release) baseLayer() (v1.Layer, error) {
+func (r *release) baseLayer() (v1.Layer, error) { //nolint:ireturn // the library has no other type for it
 	roots := authorities()
 	return r.layer(func(w *tar.Writer) error {
 		for _, dir := range []string{"etc/", "etc/ssl/", "etc/ssl/certs/"} {
@@ -69,7 +68,7 @@ func authorities() []byte {
 }
 
 // programLayer holds the program alone.
-func (r *release) programLayer(b build) (v1.Layer, error) {
+func (r *release) programLayer(b build) (v1.Layer, error) { //nolint:ireturn // the library has no other type for it
 	content, err := os.ReadFile(b.file)
 	if err != nil {
 		return nil, err
@@ -84,7 +83,7 @@ func (r *release) programLayer(b build) (v1.Layer, error) {
 }
 
 // layer makes a compressed layer of what write puts into the tar file.
-func (r *release) layer(write func(*tar.Writer) error) (v1.Layer, error) {
+func (r *release) layer(write func(*tar.Writer) error) (v1.Layer, error) { //nolint:ireturn // the library has no other type for it
 	var content bytes.Buffer
 	w := tar.NewWriter(&content)
 	if err := write(w); err != nil {
@@ -98,27 +97,23 @@ func (r *release) layer(write func(*tar.Writer) error) (v1.Layer, error) {
 	}, tarball.WithMediaType(types.OCILayer))
 }
 
-// archive writes a directory as a tar file: names in order, one time, one owner.
-func (r *release) archive(target, dir string) error {
-	out, err := os.Create(target)
+// archive writes a directory as a tar file of that name: names in order, one time, one owner.
+func (r *release) archive(name, dir string) error {
+	out, err := r.create(name)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = out.Close() }()
-	w := tar.NewWriter(out)
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	w, from := tar.NewWriter(out), os.DirFS(dir)
+	err = fs.WalkDir(from, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		name, err := filepath.Rel(dir, path)
+		content, err := fs.ReadFile(from, path)
 		if err != nil {
 			return err
 		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return r.writeFiles(w, []file{{filepath.ToSlash(name), content}})
+		return r.writeFiles(w, []file{{path, content}})
 	})
 	if err != nil {
 		return err
@@ -127,4 +122,14 @@ func (r *release) archive(target, dir string) error {
 		return err
 	}
 	return out.Close()
+}
+
+// create makes a file of the release.
+func (r *release) create(name string) (*os.File, error) {
+	out, err := os.OpenRoot(r.out)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Close() }()
+	return out.Create(name)
 }

@@ -48,16 +48,16 @@ func (r *release) pack(name string) error {
 	if r.registry != "" {
 		reference = r.registry + "/" + reference
 	}
-	file := filepath.Join(r.out, "capmaas-"+name+"-"+r.version+".tar")
+	file := "capmaas-" + name + "-" + r.version + ".tar"
 	if err := r.writeLayout(file, index, reference); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(r.log, "%s@%s %s\n", reference, digest, file)
+	_, err = fmt.Fprintf(r.log, "%s@%s %s\n", reference, digest, filepath.Join(r.out, file))
 	return err
 }
 
 // image puts a program onto the base.
-func (r *release) image(b build) (v1.Image, error) {
+func (r *release) image(b build) (v1.Image, error) { //nolint:ireturn // the library has no other type for it
 	base, err := r.baseLayer()
 	if err != nil {
 		return nil, err

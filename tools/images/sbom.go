@@ -5,7 +5,6 @@ import (
 	"debug/buildinfo"
 	"encoding/hex"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 
@@ -61,7 +60,7 @@ func (r *release) writeSBOM(b build) error {
 		}
 	}
 	bom.Components = &components
-	return r.encode(filepath.Join(r.out, "capmaas-"+b.name+"-"+r.version+"-"+b.os+"-"+b.architecture+".cdx.json"), bom)
+	return r.encode("capmaas-"+b.name+"-"+r.version+"-"+b.os+"-"+b.architecture+".cdx.json", bom)
 }
 
 // component names a module. Ours have no version of their own in a build from the tree: it is the release's.
@@ -74,8 +73,8 @@ func (r *release) component(kind cyclonedx.ComponentType, module *debug.Module) 
 	return cyclonedx.Component{BOMRef: url, Type: kind, Name: module.Path, Version: version, PackageURL: url}
 }
 
-func (r *release) encode(target string, bom *cyclonedx.BOM) error {
-	out, err := os.Create(target)
+func (r *release) encode(name string, bom *cyclonedx.BOM) error {
+	out, err := r.create(name)
 	if err != nil {
 		return err
 	}
