@@ -110,8 +110,6 @@ const (
 	LXDVMDeployStartedReason = "LXDVMDeployStarted"
 	// LXDVMDeployFailedReason stands where deploying failed.
 	LXDVMDeployFailedReason = "LXDVMDeployFailed"
-	// LXDVMStartFailedReason stands where the VM could not be powered on.
-	LXDVMStartFailedReason = "LXDVMStartFailed"
 	// LXDVMDeletionFailedReason stands where the VM could not be deleted.
 	LXDVMDeletionFailedReason = "LXDVMDeletionFailed"
 )
@@ -130,11 +128,11 @@ const (
 	APIServerAvailableReason = "APIServerAvailable"
 	// APIServerNotReadyReason stands where it does not.
 	APIServerNotReadyReason = "APIServerNotReady"
-	// LXDReadyReason stands where the machines are set up as LXD hosts.
+	// LXDReadyReason is never set: objects that the existing provider has looked after may hold it.
 	LXDReadyReason = "LXDReady"
-	// LXDFailedReason stands where setting them up failed.
+	// LXDFailedReason is never set, as LXDReadyReason.
 	LXDFailedReason = "LXDFailed"
-	// LXDSetupPendingReason stands where it is not done.
+	// LXDSetupPendingReason stands where machines are to be set up as LXD hosts, which nobody does.
 	LXDSetupPendingReason = "LXDSetupPending"
 	// FailureDomainsCompleteReason stands where every zone is among the failure domains.
 	FailureDomainsCompleteReason = "FailureDomainsComplete"
