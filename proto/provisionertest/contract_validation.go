@@ -27,6 +27,9 @@ func (s *suite) validation() {
 	_, errs["page_size"] = s.lxd.ListVMs(ctx, &lxdprovisionerv1.ListVMsRequest{PageSize: &pages})
 	_, errs["page_token"] = s.lxd.ListHosts(ctx, &lxdprovisionerv1.ListHostsRequest{PageToken: "never-given"})
 	_, errs["attempts"] = s.lxd.DeleteVM(ctx, &lxdprovisionerv1.DeleteVMRequest{Owner: ownerOf("x")})
+	unknown := s.deleteRequest(s.sent(&lxdprovisionerv1.Attempt{Number: 1, Name: "x", HostId: "vmhost/1", HostName: "lxd-01"}))
+	unknown.Hosts = nil
+	_, errs["hosts"] = s.lxd.DeleteVM(ctx, unknown)
 	_, errs["owner"] = s.metal.AllocateMachine(ctx, &lxdprovisionerv1.AllocateMachineRequest{Machine: s.machineRef("x")})
 	_, errs["image"] = s.metal.DeployMachine(ctx, &lxdprovisionerv1.DeployMachineRequest{Machine: s.machineRef("x"), Owner: ownerOf("x"), UserData: []byte("x")})
 	_, errs["machine"] = s.metal.GetMachine(ctx, &lxdprovisionerv1.GetMachineRequest{})

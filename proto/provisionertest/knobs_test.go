@@ -103,7 +103,10 @@ func TestFake_X1_5_believes_absence_only_after_the_settling_time(t *testing.T) {
 	attempt := request.GetAttempt()
 	attempt.SentAt = timestamppb.New(start)
 	remove := func() error {
-		_, err := lxd.DeleteVM(t.Context(), &lxdprovisionerv1.DeleteVMRequest{Attempts: []*lxdprovisionerv1.Attempt{attempt}, Owner: request.GetOwner()})
+		_, err := lxd.DeleteVM(t.Context(), &lxdprovisionerv1.DeleteVMRequest{
+			Attempts: []*lxdprovisionerv1.Attempt{attempt}, Owner: request.GetOwner(),
+			Hosts: []*lxdprovisionerv1.HostExpectation{{HostId: attempt.GetHostId()}},
+		})
 		return err
 	}
 	wantReason(t, remove(), lxdprovisionerv1.Reason_REASON_DELETION_IN_PROGRESS)

@@ -231,6 +231,9 @@ func (f *Fake) ListVMs(_ context.Context, request *lxdprovisionerv1.ListVMsReque
 // DeleteVM deletes what the attempts made.
 func (f *Fake) DeleteVM(_ context.Context, request *lxdprovisionerv1.DeleteVMRequest) (*lxdprovisionerv1.DeleteVMResponse, error) {
 	return answer(f, "DeleteVM", request, func(request *lxdprovisionerv1.DeleteVMRequest) (*lxdprovisionerv1.DeleteVMResponse, error) {
+		if err := provable(request); err != nil {
+			return nil, err
+		}
 		response := &lxdprovisionerv1.DeleteVMResponse{}
 		var waits error
 		for _, attempt := range request.GetAttempts() {
@@ -243,6 +246,17 @@ func (f *Fake) DeleteVM(_ context.Context, request *lxdprovisionerv1.DeleteVMReq
 		}
 		return response, waits
 	})
+}
+
+// provable refuses a deletion that does not say what is known of the host of an attempt that was sent.
+func provable(request *lxdprovisionerv1.DeleteVMRequest) error {
+	for _, attempt := range request.GetAttempts() {
+		known := slices.ContainsFunc(request.GetHosts(), func(h *lxdprovisionerv1.HostExpectation) bool { return h.GetHostId() == attempt.GetHostId() })
+		if attempt.GetSentAt() != nil && !known {
+			return invalid(lxdprovisionerv1.Reason_REASON_BAD_REQUEST, "hosts", "the request does not say what is known of host %s", attempt.GetHostId())
+		}
+	}
+	return nil
 }
 
 // remove deletes the attempt's VM and proves its absence, or says what it waits for.

@@ -1281,7 +1281,8 @@ type DeleteVMRequest struct {
 	Attempts []*Attempt `protobuf:"bytes,1,rep,name=attempts,proto3" json:"attempts,omitempty"`
 	// Required. For whom they were made.
 	Owner *Owner `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
-	// Required where a refresh may be needed. What the caller knows of each host of the attempts.
+	// Required. What the caller knows of the host of each attempt that was sent: nothing is deleted where
+	// it does not say, since no refresh could prove it.
 	Hosts         []*HostExpectation `protobuf:"bytes,3,rep,name=hosts,proto3" json:"hosts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

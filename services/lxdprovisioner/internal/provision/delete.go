@@ -19,12 +19,31 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 	if len(req.Attempts) == 0 {
 		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "no attempt is named").WithField("attempts")
 	}
+	if err := l.provable(req); err != nil {
+		return nil, err
+	}
 	key := deletionKey(req.Attempts)
 	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, req) })
 	if errors.Is(err, errRunsOn) {
 		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
 	}
 	return absences, unproved(err)
+}
+
+// provable refuses what could be deleted and never be proved: nothing is done then.
+func (l *LXD) provable(req DeleteRequest) error {
+	if !l.cfg.Backend.Capabilities().RefreshIsHarmful {
+		return nil
+	}
+	for _, a := range req.Attempts {
+		if !a.Sent() && !l.composing.runs(a.Name) {
+			continue
+		}
+		if _, err := req.expectation(a.HostID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // deletionKey names a deletion by all its attempts: one that names fewer does not answer for the rest.

@@ -223,6 +223,7 @@ func TestDeleteVM_holds_a_refresh_back(t *testing.T) {
 		del.Hosts = nil
 		_, err := w.lxd.DeleteVM(w.ctx(), del)
 		requireFault(t, err, fault.Invalid, fault.ReasonBadRequest)
+		assert.True(t, w.inLXD(req.Attempt.Name), "what can't be proved is not begun")
 	})
 }
 

@@ -94,11 +94,10 @@ func (d *deletion) refresh(ctx context.Context, host inventory.Host) error {
 
 // mayRefresh holds a refresh back that would import a VM in the making or delete one that is alive.
 func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
-	i := slices.IndexFunc(d.req.Hosts, func(h HostExpectation) bool { return h.HostID == host.ID })
-	if i < 0 {
-		return fault.New(fault.Invalid, fault.ReasonBadRequest, "the request does not say what is known of host %s", host.ID).WithField("hosts")
+	known, err := d.req.expectation(host.ID)
+	if err != nil {
+		return err
 	}
-	known := d.req.Hosts[i]
 	if err := d.gate.busy(host); err != nil {
 		return err
 	}
