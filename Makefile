@@ -10,9 +10,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 # The Go that the delivered programs are built with: the newest patch release, whatever a developer has.
 RELEASE_GO := go1.26.11
 
-# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and e2e, REAL to demo, SAMPLE to dev,
-# SCENARIOS to e2e, SEED and LIFECYCLES to faults,
-# MUTANTS, ONLY and RESULTS to requirements, BIN to build, DIST and REGISTRY to release and image-tarballs, PLATFORMS and IMAGES to the latter.
+# Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and
+# e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SEED and LIFECYCLES to faults, MUTANTS, ONLY and RESULTS to requirements,
+# ONLY, MACHINES and WRITE to load, BIN to build, VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two,
+# PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH to image-tarballs.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
