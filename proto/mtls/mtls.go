@@ -14,8 +14,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/credentials"
 )
@@ -76,15 +78,21 @@ func (c *Credentials) current() *material {
 		// The files may have been exchanged between the first and the last of them.
 		now, err = read(c.cfg.Dir)
 	}
+	if err != nil && c.cfg.Unreadable != nil {
+		c.cfg.Unreadable(fmt.Errorf("read the certificates anew: %w", err))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
 		c.last = now
-	} else if c.cfg.Unreadable != nil {
-		c.cfg.Unreadable(fmt.Errorf("read the certificates anew: %w", err))
 	}
 	return c.last
 }
+
+// Ends tells, by the names of the files, until when the next handshake can use what they hold: CertificateFile until the first
+// of the certificate and what leads from it to the authority ends, AuthorityFile until the last of its authorities does. The
+// files are read for it, so what was renewed counts without a handshake.
+func (c *Credentials) Ends() map[string]time.Time { return maps.Clone(c.current().ends) }
 
 // ClientHandshake implements credentials.TransportCredentials. The name of the server is the
 // configured one, whatever address leads there.

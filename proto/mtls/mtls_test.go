@@ -86,6 +86,56 @@ func TestCredentials_count_from_the_next_handshake_on(t *testing.T) {
 	}
 }
 
+func TestCredentials_tell_until_when_the_files_serve(t *testing.T) {
+	t.Parallel()
+	now := time.Now().Truncate(time.Second)
+	clock := func() time.Time { return now }
+	old, err := mtlstest.NewAuthority("old", func() time.Time { return now.Add(-time.Hour) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := mtlstest.NewAuthority("next", clock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	issue := func(s mtlstest.Subject, chain ...*mtlstest.Authority) {
+		t.Helper()
+		pair, err := next.Issue(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range chain {
+			pair.Certificate = append(pair.Certificate, a.PEM...)
+		}
+		if err := mtlstest.Mount(dir, pair, old, next, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issue(mtlstest.Subject{CommonName: "caller", Lifetime: time.Hour})
+	server, err := mtls.Server(mtls.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	day := 24 * time.Hour
+	wantEnds := func(what string, certificate time.Time) {
+		t.Helper()
+		ends := server.Ends()
+		if !ends[mtls.CertificateFile].Equal(certificate) || !ends[mtls.AuthorityFile].Equal(now.Add(day)) || len(ends) != 2 {
+			t.Errorf("%s: %v, want %s and %s", what, ends, certificate, now.Add(day))
+		}
+	}
+	wantEnds("the certificate ends before the last authority", now.Add(time.Hour))
+	issue(mtlstest.Subject{CommonName: "caller", Lifetime: 2 * day})
+	wantEnds("it was renewed, and nobody has connected since", now.Add(2*day))
+	issue(mtlstest.Subject{CommonName: "caller", Lifetime: 2 * day}, old)
+	wantEnds("what leads to the authority ends first", now.Add(day-time.Hour))
+	if err := mtlstest.MountFiles(dir, map[string][]byte{mtls.CertificateFile: nil, mtls.KeyFile: nil, mtls.AuthorityFile: nil}); err != nil {
+		t.Fatal(err)
+	}
+	wantEnds("what can't be read does not count", now.Add(day-time.Hour))
+}
+
 func TestCredentials_say_which_file_is_missing(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "absent")

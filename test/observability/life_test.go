@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -19,6 +18,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/proto/mtls"
 	"github.com/capmaas/capmaas/services/maassim"
 )
 
@@ -101,7 +101,9 @@ func (w *world) makeStray(t *testing.T) {
 	t.Helper()
 	cluster := &infrav1.MaasCluster{}
 	require.NoError(t, w.client.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: clusterName}, cluster))
-	conn, err := grpc.NewClient(w.addresses().GRPC.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	transport, err := mtls.Client(mtls.Config{Dir: w.managerTLS, ServerName: mtls.ServerName})
+	require.NoError(t, err)
+	conn, err := grpc.NewClient(w.addresses().GRPC.String(), grpc.WithTransportCredentials(transport))
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, conn.Close()) }()
 	vms := lxdprovisionerv1.NewLXDProvisionerClient(conn)

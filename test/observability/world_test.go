@@ -21,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/proto/mtls"
+	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 	serviceapp "github.com/capmaas/capmaas/services/lxdprovisioner/app"
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/clusterapi"
@@ -52,6 +54,8 @@ type world struct {
 	// manager is where the manager serves its metrics.
 	manager string
 	logs    *book
+	// serviceTLS and managerTLS are the directories of their certificates.
+	serviceTLS, managerTLS string
 
 	mu sync.Mutex
 	// requests is MAAS's access log: a line a request.
@@ -79,8 +83,19 @@ func newWorld(t *testing.T) *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "obs-"}}
 	require.NoError(t, w.client.Create(t.Context(), namespace))
 	w.namespace = namespace.Name
+	w.mountTLS(t)
 	w.start(t)
 	return w
+}
+
+// mountTLS lays out the certificates of service and manager.
+func (w *world) mountTLS(t *testing.T) {
+	t.Helper()
+	authority, err := mtlstest.NewAuthority("capmaas", time.Now)
+	require.NoError(t, err)
+	w.serviceTLS, w.managerTLS = t.TempDir(), t.TempDir()
+	require.NoError(t, authority.Mount(w.serviceTLS, mtlstest.Subject{DNSNames: []string{mtls.ServerName}}))
+	require.NoError(t, authority.Mount(w.managerTLS, mtlstest.Subject{CommonName: "capmaas-manager"}))
 }
 
 // serveMAAS is MAAS behind nginx, which logs each request, or a MAAS that breaks every connection.
@@ -121,6 +136,7 @@ func (w *world) startService(t *testing.T, listen string) {
 	service, err := stack.StartService(t.Context(), stack.ServiceOptions{
 		Dir: t.TempDir(), MAAS: w.maas.URL + "/MAAS", Key: w.sim.APIKey(), Logs: w.logs, Timing: timing(), Listen: listen,
 		Configure: func(c *serviceapp.Config) {
+			c.Insecure, c.TLSDir = false, w.serviceTLS
 			c.LogLevel, c.DebugAddr, c.CheckInterval = "debug", "127.0.0.1:0", 200*time.Millisecond
 			c.Peers, c.PeersInterval = "replicas", 200*time.Millisecond
 			c.Resolve = func(context.Context, string, string) ([]netip.Addr, error) {
@@ -157,6 +173,7 @@ func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.startService(t, "")
 	options := stack.ManagerOptions(api.Config, w.namespace, w.service.Address)
+	options.ProvisionerInsecure, options.ProvisionerTLSDir = false, w.managerTLS
 	options.TimeScale, options.OrphanInterval = timeScale, 50*time.Second
 	w.manager = free(t)
 	options.MetricsAddress = w.manager

@@ -43,6 +43,8 @@ type Client struct {
 	Region lxdprovisionerv1.RegionProvisionerClient
 
 	conn *grpc.ClientConn
+	// unwatch ends the metrics of the certificates.
+	unwatch func()
 }
 
 // DialOptions say how the provisioner is reached.
@@ -89,6 +91,8 @@ func Dial(options DialOptions) (*Client, error) {
 		Metal:  lxdprovisionerv1.NewBareMetalProvisionerClient(conn),
 		Region: lxdprovisionerv1.NewRegionProvisionerClient(conn),
 		conn:   conn,
+
+		unwatch: watched(transport),
 	}, nil
 }
 
@@ -105,10 +109,21 @@ func (o DialOptions) transport() (credentials.TransportCredentials, error) { //n
 	}
 }
 
+// watched tells of certificates, where there are any, until the function that it gives is called.
+func watched(transport credentials.TransportCredentials) (stop func()) {
+	if own, ok := transport.(*mtls.Credentials); ok {
+		return certificateEnds.watch(own)
+	}
+	return func() {}
+}
+
 func (o DialOptions) serverName() string { return cmp.Or(o.ServerName, mtls.ServerName) }
 
 // Close ends the connection.
-func (c *Client) Close() error { return c.conn.Close() }
+func (c *Client) Close() error {
+	c.unwatch()
+	return c.conn.Close()
+}
 
 // Target gives the gRPC target of an address: names go through DNS, so that every replica behind a headless Service is
 // known; a literal IP and anything that names its scheme stay as they are.

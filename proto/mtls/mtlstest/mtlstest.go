@@ -3,6 +3,7 @@
 package mtlstest
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -49,6 +50,8 @@ type Subject struct {
 	IPs []net.IP
 	// Expired makes the certificate one that held until an hour ago.
 	Expired bool
+	// Lifetime is for how long the certificate holds from now on; a day where zero.
+	Lifetime time.Duration
 }
 
 // Pair is a certificate and its key, as PEM.
@@ -107,7 +110,7 @@ func (a *Authority) template(s Subject) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("draw a serial number: %w", err)
 	}
-	from, until := a.clock().Add(-backdated), a.clock().Add(lifetime)
+	from, until := a.clock().Add(-backdated), a.clock().Add(cmp.Or(s.Lifetime, lifetime))
 	if s.Expired {
 		from, until = from.Add(-lifetime), from
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -80,22 +79,27 @@ func (c *Config) access() *interceptor.Access {
 	return &interceptor.Access{Managers: c.ManagerIdentities, Operators: c.OperatorIdentities, OperatorsMayWrite: c.OperatorsMayWrite}
 }
 
-// transport gives the credentials of the gRPC server.
-func (c *Config) transport(logger *slog.Logger) (credentials.TransportCredentials, error) { //nolint:ireturn // gRPC's interface
-	if c.Insecure {
-		logger.Warn("Letting everybody call in the clear, user data with their join tokens too: --insecure is for development")
+// transport gives the credentials of the gRPC server, and tells of them as metrics.
+func (s *service) transport() (credentials.TransportCredentials, error) { //nolint:ireturn // gRPC's interface
+	if s.cfg.Insecure {
+		s.logger.Warn("Letting everybody call in the clear, user data with their join tokens too: --insecure is for development")
 		return insecure.NewCredentials(), nil
 	}
-	return mtls.Server(mtls.Config{
-		Dir:        c.TLSDir,
-		Unreadable: func(err error) { logger.Warn("Keeping the certificates that were read before", "error", err) },
+	own, err := mtls.Server(mtls.Config{
+		Dir:        s.cfg.TLSDir,
+		Unreadable: func(err error) { s.logger.Warn("Keeping the certificates that were read before", "error", err) },
 		Refused: func(with net.Addr, err error) {
 			// Who connects and says nothing is a probe of the port.
 			if !errors.Is(err, io.EOF) {
-				logger.Info("Refused a connection", "peer", with.String(), "error", err)
+				s.logger.Info("Refused a connection", "peer", with.String(), "error", err)
 			}
 		},
 	})
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.WatchCertificates(own.Ends)
+	return own, nil
 }
 
 // healthServer serves health and nothing else, in the clear, for probes: a kubelet has no certificate.

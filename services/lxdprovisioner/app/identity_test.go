@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"net"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,6 +169,29 @@ func TestService_an_operator_reads_and_deletes_nothing(t *testing.T) {
 	assert.True(t, logged(s, `"logger":"audit"`, `"caller":"capmaas-operator"`, `"method":"lxdprovisioner.v1.LXDProvisioner/DeleteVM"`, `"vm":"cp-0"`,
 		`"host":"lxd-1"`, `"maasMachine":"default/cp-0"`, `"code":"PermissionDenied"`, `"reason":"CALLER_NOT_ALLOWED"`), "the record does not depend on the log level: %s", s.logs.String())
 	assert.True(t, logged(s, `"logger":"audit"`, `"caller":"capmaas-manager"`, `ComposeVM`, `"code":"OK"`, `"systemID"`), s.logs.String())
+}
+
+func TestService_tells_until_when_its_certificates_serve(t *testing.T) {
+	t.Parallel()
+	r, authority := newRegion(t, nil), newAuthority(t)
+	dir := mountTLS(t, authority, mtlstest.Subject{DNSNames: []string{mtls.ServerName}, Lifetime: time.Hour})
+	s := r.start(t, func(c *app.Config) { c.Insecure, c.TLSDir = false, dir })
+	ends := func(file string) time.Time {
+		const name = "lxdprovisioner_certificate_end_timestamp_seconds"
+		for line := range strings.Lines(s.scrape(t)) {
+			if value, told := strings.CutPrefix(line, name+`{file="`+file+`"} `); told {
+				seconds, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+				require.NoError(t, err)
+				return time.Unix(int64(seconds), 0)
+			}
+		}
+		require.Fail(t, "nothing is told of "+file)
+		return time.Time{}
+	}
+	assert.WithinDuration(t, time.Now().Add(time.Hour), ends(mtls.CertificateFile), time.Minute)
+	assert.WithinDuration(t, time.Now().Add(24*time.Hour), ends(mtls.AuthorityFile), time.Minute)
+	require.NoError(t, authority.Mount(dir, mtlstest.Subject{DNSNames: []string{mtls.ServerName}, Lifetime: 2 * time.Hour}))
+	assert.WithinDuration(t, time.Now().Add(2*time.Hour), ends(mtls.CertificateFile), time.Minute, "a renewed one counts before anybody connects")
 }
 
 func TestService_serves_health_and_nothing_else_to_probes(t *testing.T) {

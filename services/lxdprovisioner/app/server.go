@@ -37,7 +37,7 @@ func (s *service) buildServer() error {
 	if err != nil {
 		return err
 	}
-	transport, err := s.cfg.transport(s.logger)
+	transport, err := s.transport()
 	if err != nil {
 		return fmt.Errorf("--tls-dir: %w", err)
 	}
