@@ -77,11 +77,16 @@ var kustomizing sync.Mutex
 
 func build(t *testing.T, overlay string) resmap.ResMap {
 	t.Helper()
-	kustomizing.Lock()
-	defer kustomizing.Unlock()
 	root, err := apiserver.Root()
 	require.NoError(t, err)
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, "deploy", overlay))
+	return buildDir(t, filepath.Join(root, "deploy", overlay))
+}
+
+func buildDir(t *testing.T, dir string) resmap.ResMap {
+	t.Helper()
+	kustomizing.Lock()
+	defer kustomizing.Unlock()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	require.NoError(t, err)
 	return built
 }
