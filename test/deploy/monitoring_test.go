@@ -32,7 +32,10 @@ type endpoint struct {
 	TLSConfig   struct {
 		InsecureSkipVerify bool `json:"insecureSkipVerify"`
 	} `json:"tlsConfig"`
-	BearerTokenSecret corev1.SecretKeySelector `json:"bearerTokenSecret"`
+	Authorization struct {
+		Type        string                   `json:"type"`
+		Credentials corev1.SecretKeySelector `json:"credentials"`
+	} `json:"authorization"`
 }
 
 func TestMonitoring_scrapes_a_port_of_each_program(t *testing.T) {
@@ -71,7 +74,9 @@ func TestMonitoring_scrapes_a_port_of_each_program(t *testing.T) {
 func TestMonitoring_token_is_that_of_an_account_that_may_read_metrics(t *testing.T) {
 	t.Parallel()
 	monitoring, provider := build(t, "monitoring"), build(t, "default")
-	token := decode[monitor](t, monitoring, "PodMonitor")[0].Spec.PodMetricsEndpoints[0].BearerTokenSecret
+	shown := decode[monitor](t, monitoring, "PodMonitor")[0].Spec.PodMetricsEndpoints[0].Authorization
+	assert.Equal(t, "Bearer", shown.Type)
+	token := shown.Credentials
 	secrets := decode[corev1.Secret](t, monitoring, "Secret")
 	require.Len(t, secrets, 1)
 	assert.Equal(t, token.Name, secrets[0].Name)

@@ -19,13 +19,13 @@ func TestEvents_are_read_from_the_source(t *testing.T) {
 		want []string
 		err  string
 	}{
-		"a word":                           {body: `func f() { r.event(s, normal, "Composed", "VM %s", name) }`, want: []string{"Composed"}},
-		"a constant":                       {body: `func f() { r.event(s, normal, infrav1.HostLostReason, "gone") }`, want: []string{"HostLost"}},
-		"a list of reasons of a condition": {body: `var troubled = []string{infrav1.HostLostReason}`, want: []string{"HostLost"}},
-		"a reason that is computed":        {body: `func f() { r.event(s, normal, reasonOf(s), "gone") }`, err: "neither a word nor a constant"},
-		"an unknown constant":              {body: `func f() { r.event(s, normal, infrav1.OtherReason, "gone") }`, err: "neither a word nor a constant"},
-		"an event past the function":       {body: `func f() { r.Recorder.Eventf(o, nil, normal, "Composed", "Composed", "VM") }`, err: "given to event"},
-		"the function itself":              {body: `func (r *R) event(why string) { r.Recorder.Eventf(o, nil, normal, why, "", "") }`},
+		"a_word":                           {body: `func f() { r.event(s, normal, "Composed", "VM %s", name) }`, want: []string{"Composed"}},
+		"a_constant":                       {body: `func f() { r.event(s, normal, infrav1.HostLostReason, "gone") }`, want: []string{"HostLost"}},
+		"a_list_of_reasons_of_a_condition": {body: `var troubled = []string{infrav1.HostLostReason}`, want: []string{"HostLost"}},
+		"a_reason_that_is_computed":        {body: `func f() { r.event(s, normal, reasonOf(s), "gone") }`, err: "neither a word nor a constant"},
+		"an_unknown_constant":              {body: `func f() { r.event(s, normal, infrav1.OtherReason, "gone") }`, err: "neither a word nor a constant"},
+		"an_event_past_the_function":       {body: `func f() { r.Recorder.Eventf(o, nil, normal, "Composed", "Composed", "VM") }`, err: "given to event"},
+		"the_function_itself":              {body: `func (r *R) event(why string) { r.Recorder.Eventf(o, nil, normal, why, "", "") }`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
