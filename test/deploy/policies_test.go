@@ -16,7 +16,7 @@ import (
 // maasPorts are those at which a MAAS itself listens.
 var maasPorts = []int{5240, 5443}
 
-func TestPolicies_select_pods_and_name_ports_that_exist(t *testing.T) {
+func TestPolicies_select_pods_and_ports_that_exist(t *testing.T) {
 	t.Parallel()
 	for _, overlay := range overlays {
 		t.Run(overlay, func(t *testing.T) {
@@ -63,7 +63,7 @@ func TestPolicies_let_the_manager_alone_reach_the_service_and_the_service_alone_
 		for _, rule := range policy.Spec.Ingress {
 			require.NotEmpty(t, rule.Ports, "%s lets everything in", policy.Name)
 			for _, port := range rule.Ports {
-				if component != "lxdprovisioner" || port.Port.StrVal != "grpc" {
+				if component != "lxdprovisioner" || named(selected(pods, &policy.Spec.PodSelector), port) != "grpc" {
 					continue
 				}
 				require.Len(t, rule.From, 1)
@@ -81,10 +81,12 @@ func TestPolicies_let_the_manager_alone_reach_the_service_and_the_service_alone_
 func TestPolicies_let_labelled_namespaces_alone_read_metrics(t *testing.T) {
 	t.Parallel()
 	found := 0
-	for _, policy := range decode[networkingv1.NetworkPolicy](t, build(t, "release"), "NetworkPolicy") {
+	all := build(t, "release")
+	pods := templates(decode[appsv1.Deployment](t, all, "Deployment"))
+	for _, policy := range decode[networkingv1.NetworkPolicy](t, all, "NetworkPolicy") {
 		for _, rule := range policy.Spec.Ingress {
 			for _, port := range rule.Ports {
-				if port.Port.StrVal != "metrics" && port.Port.StrVal != "diagnostics" {
+				if name := named(selected(pods, &policy.Spec.PodSelector), port); name != "metrics" && name != "diagnostics" {
 					continue
 				}
 				found++
@@ -125,19 +127,23 @@ func assertPeers(t *testing.T, pods []corev1.PodTemplateSpec, peers []networking
 	}
 }
 
-// assertPorts looks for each named port; numbers are somebody else's.
+// assertPorts looks for each port at pods of ours.
 func assertPorts(t *testing.T, pods []corev1.PodTemplateSpec, ports []networkingv1.NetworkPolicyPort) {
 	t.Helper()
 	for _, port := range ports {
-		if port.Port.Type != intstr.String {
-			continue
-		}
-		for _, pod := range pods {
-			var names []string
-			for _, p := range pod.Spec.Containers[0].Ports {
-				names = append(names, p.Name)
+		assert.Equal(t, intstr.Int, port.Port.Type, "%s: OVN-Kubernetes knows no names of ports", port.Port)
+		assert.NotEmpty(t, named(pods, port), "no pod has the port %s", port.Port)
+	}
+}
+
+// named gives the name that the first of the pods with the port has for it; empty where none has it.
+func named(pods []corev1.PodTemplateSpec, port networkingv1.NetworkPolicyPort) string {
+	for _, pod := range pods {
+		for _, p := range pod.Spec.Containers[0].Ports {
+			if p.ContainerPort == port.Port.IntVal {
+				return p.Name
 			}
-			assert.Contains(t, names, port.Port.StrVal)
 		}
 	}
+	return ""
 }
