@@ -10,9 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/endpoint"
-	"github.com/capmaas/capmaas/controllers/internal/pending"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -33,7 +33,7 @@ func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (ctrl.Result
 		s.waiting = fmt.Sprintf("waiting for %d MaasMachines to be gone", left)
 		return ctrl.Result{RequeueAfter: r.Delays.Working}, r.patchStatus(ctx, helper, s)
 	}
-	if deletions, err := pending.Deletions(s.infra); err != nil {
+	if deletions, err := records.Deletions(s.infra); err != nil {
 		return ctrl.Result{}, err
 	} else if len(deletions) > 0 {
 		s.waiting = waitingForHosts(deletions)

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/cluster-api/util/patch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/pending"
 )
@@ -61,7 +62,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, helper *patch.Helper, s *s
 	if s.recorded && s.failureDomainsKnown && s.infra.Spec.ControlPlaneEndpoint.IsValid() {
 		status.Ready, status.Initialization.Provisioned = true, new(true)
 	}
-	deletions, err := pending.Deletions(s.infra)
+	deletions, err := records.Deletions(s.infra)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (s *scope) apiServerAvailable() metav1.Condition {
 
 // deletionsComplete says whether VMs are left on hosts that did not answer. They keep nothing but the cluster's own
 // deletion from going on.
-func deletionsComplete(all []pending.Deletion) metav1.Condition {
+func deletionsComplete(all []records.Deletion) metav1.Condition {
 	name := infrav1.DeletionsCompleteCondition
 	if len(all) == 0 {
 		return condition(name, metav1.ConditionTrue, infrav1.DeletionsCompleteReason, "")
@@ -149,7 +150,7 @@ func deletionsComplete(all []pending.Deletion) metav1.Condition {
 	return condition(name, metav1.ConditionFalse, infrav1.DeletionsPendingReason, waitingForHosts(all))
 }
 
-func waitingForHosts(all []pending.Deletion) string {
+func waitingForHosts(all []records.Deletion) string {
 	return fmt.Sprintf("waiting for hosts that do not answer, to delete %s; bring them back, or remove entries of VMs that are given up from the annotation %s",
 		pending.Describe(all), infrav1.PendingDeletionsAnnotation)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,11 +11,11 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
@@ -34,25 +33,8 @@ const (
 	longestLabel = 57
 )
 
-// attempt is one stored try to make the VM; the JSON form is the annotation's.
-type attempt struct {
-	Number   int32        `json:"attempt"`
-	Name     string       `json:"name"`
-	HostID   string       `json:"hostID"`
-	HostName string       `json:"hostName"`
-	SystemID string       `json:"systemID,omitempty"`
-	SentAt   *metav1.Time `json:"sentAt,omitempty"`
-	Settled  bool         `json:"settled,omitempty"`
-	// GivenUp says that nothing is sent for the attempt any more. A VM of it is deleted before the next attempt is opened;
-	// where none was ever seen its name is checked when the machine is deleted.
-	GivenUp bool `json:"givenUp,omitempty"`
-	// LastHost says that no other host was left for the VM when this one was chosen, and that its group shares none.
-	LastHost bool `json:"lastHost,omitempty"`
-	// Yielded says that its VM gave way to others on a host over its limit, which is nobody's failure.
-	Yielded bool `json:"yielded,omitempty"`
-	// Resent is how often it was sent again after the first time.
-	Resent int `json:"resent,omitempty"`
-}
+// attempt is one stored try to make the VM.
+type attempt records.Attempt
 
 // leftBehind says whether a VM of the attempt was seen, or may be there unseen, and has to be removed with proof. A refusal
 // speaks of one sending alone: what came of an earlier one may still appear.
@@ -79,31 +61,24 @@ type attempts []attempt
 
 // attemptsOf reads the attempts of an object.
 func attemptsOf(m *infrav1.MaasMachine) (attempts, error) {
-	text := m.Annotations[infrav1.ComposeAttemptsAnnotation]
-	if text == "" {
-		return nil, nil
+	stored, err := records.Attempts(m)
+	if err != nil || len(stored) == 0 {
+		return nil, err
 	}
-	var all attempts
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return nil, fmt.Errorf("decode annotation %s of %s/%s: %w", infrav1.ComposeAttemptsAnnotation, m.Namespace, m.Name, err)
+	all := make(attempts, 0, len(stored))
+	for i := range stored {
+		all = append(all, attempt(stored[i]))
 	}
 	return all, nil
 }
 
-// VMNames gives the names of all VMs that were or may be made for the object, the existing provider's included.
-func VMNames(m *infrav1.MaasMachine) ([]string, error) {
-	all, err := attemptsOf(m)
-	if err != nil {
-		return nil, err
+// stored are the attempts as they are kept.
+func (a attempts) stored() []records.Attempt {
+	all := make([]records.Attempt, 0, len(a))
+	for i := range a {
+		all = append(all, records.Attempt(a[i]))
 	}
-	var names []string
-	for i := range all {
-		names = append(names, all[i].Name)
-	}
-	if first := m.Annotations[infrav1.VMNameAnnotation]; first != "" {
-		names = append(names, first)
-	}
-	return names, nil
+	return all
 }
 
 // current is the attempt that counts: the last one. It is nil where there is none.
@@ -237,12 +212,12 @@ func (r *Reconciler) readRecord(ctx context.Context, key client.ObjectKey) (*rec
 // store writes the attempts by a patch of their own, with optimistic lock: a new leader with a stale cache would choose a
 // second host otherwise. A conflict is returned as an error, which ends the reconcile before anything was sent.
 func (r *Reconciler) store(ctx context.Context, rec *record, all attempts, clusterID string) error {
-	text, err := json.Marshal(all)
+	text, err := records.EncodeAttempts(all.stored())
 	if err != nil {
-		return fmt.Errorf("encode the attempts of %s/%s: %w", rec.object.Namespace, rec.object.Name, err)
+		return err
 	}
 	return r.annotate(ctx, rec, func(annotations map[string]string) {
-		annotations[infrav1.ComposeAttemptsAnnotation] = string(text)
+		annotations[infrav1.ComposeAttemptsAnnotation] = text
 		annotations[infrav1.ClusterIDAnnotation] = clusterID
 		if annotations[infrav1.VMNameAnnotation] == "" && len(all) > 0 {
 			annotations[infrav1.VMNameAnnotation] = all[0].Name

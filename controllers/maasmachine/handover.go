@@ -10,6 +10,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/pending"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
@@ -107,7 +108,7 @@ func (r *Reconciler) abandon(ctx context.Context, s *scope, reason string) error
 		names = append(names, "the machine of "+agent)
 	}
 	if s.infra != nil {
-		entry := pending.Abandoned{Machine: s.machine.Name, VMs: names, Reason: reason, At: *now(r.Clock)}
+		entry := records.Abandoned{Machine: s.machine.Name, VMs: names, Reason: reason, At: *now(r.Clock)}
 		if err := r.lists().Abandon(ctx, client.ObjectKeyFromObject(s.infra), entry); err != nil {
 			return err
 		}

@@ -10,9 +10,9 @@ import (
 	"sigs.k8s.io/cluster-api/util/conditions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
-	"github.com/capmaas/capmaas/controllers/internal/pending"
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 	"github.com/capmaas/capmaas/proto/provisionertest"
@@ -42,7 +42,7 @@ func TestDelete_X4_6_a_lost_host_hands_the_deletion_over_to_the_cluster(t *testi
 	bed.WaitGone(t, "cp-0")
 	require.Len(t, bed.Fake.VMs(), 1, "the VM is there still")
 
-	list, err := pending.Deletions(bed.Cluster(t))
+	list, err := records.Deletions(bed.Cluster(t))
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	assert.Equal(t, []string{vm + " on " + host}, list[0].VMs)
@@ -85,7 +85,7 @@ func TestDelete_X4_6_a_cluster_may_rather_wait_for_its_lost_hosts(t *testing.T) 
 	require.True(t, bed.Fake.SetHostOnline(host, true))
 	bed.WaitGone(t, "cp-0")
 	assert.Empty(t, bed.Fake.VMs())
-	list, err := pending.Deletions(bed.Cluster(t))
+	list, err := records.Deletions(bed.Cluster(t))
 	require.NoError(t, err)
 	assert.Empty(t, list)
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/pending"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
@@ -53,7 +54,7 @@ func (r *PendingReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 		tellPending(req.NamespacedName, 0)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	all, err := pending.Deletions(infra)
+	all, err := records.Deletions(infra)
 	tellPending(req.NamespacedName, len(all))
 	if err != nil || len(all) == 0 {
 		return ctrl.Result{}, err
@@ -88,9 +89,9 @@ func tellPending(cluster client.ObjectKey, deletions int) {
 }
 
 // tryPending tries one deletion, and takes it off the list once its VMs are proved to be gone.
-func (r *PendingReconciler) tryPending(ctx context.Context, cluster client.ObjectKey, d pending.Deletion) (provisioner.Outcome, error) {
+func (r *PendingReconciler) tryPending(ctx context.Context, cluster client.ObjectKey, d records.Deletion) (provisioner.Outcome, error) {
 	ctx = tracing.With(ctx, string(d.UID))
-	request, err := d.Decode()
+	request, err := pending.Request(d)
 	if err != nil {
 		return provisioner.Outcome{}, err
 	}

@@ -5,7 +5,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/capmaas/capmaas/controllers/internal/pending"
+	"github.com/capmaas/capmaas/api/records"
 )
 
 // turns remembers whose turn it is on each cluster's list.
@@ -15,7 +15,7 @@ type turns struct {
 }
 
 // some gives up to most entries, beginning after those that it gave last.
-func (t *turns) some(cluster types.UID, all []pending.Deletion, most int) []pending.Deletion {
+func (t *turns) some(cluster types.UID, all []records.Deletion, most int) []records.Deletion {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.next == nil {
@@ -24,7 +24,7 @@ func (t *turns) some(cluster types.UID, all []pending.Deletion, most int) []pend
 	first := t.next[cluster] % len(all)
 	count := min(most, len(all))
 	t.next[cluster] = first + count
-	picked := make([]pending.Deletion, 0, count)
+	picked := make([]records.Deletion, 0, count)
 	for i := range count {
 		picked = append(picked, all[(first+i)%len(all)])
 	}

@@ -9,9 +9,8 @@ import (
 	"sigs.k8s.io/cluster-api/util/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
-	"github.com/capmaas/capmaas/controllers/internal/pending"
-	"github.com/capmaas/capmaas/controllers/maasmachine"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -79,7 +78,7 @@ func (s *Sweep) clusterOf(ctx context.Context, infra *infrav1.MaasCluster) (clus
 }
 
 func (h *holdings) addMachine(m *infrav1.MaasMachine) error {
-	names, err := maasmachine.VMNames(m)
+	names, err := records.VMNames(m)
 	if err != nil {
 		return err
 	}
@@ -108,19 +107,17 @@ func (h *holdings) addCluster(c *cluster) error {
 
 // pendingNames gives the names of the VMs on a cluster's list of pending deletions.
 func pendingNames(infra *infrav1.MaasCluster) ([]string, error) {
-	deletions, err := pending.Deletions(infra)
+	deletions, err := records.Deletions(infra)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, d := range deletions {
-		request, err := d.Decode()
+		some, err := d.Names()
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range request.GetAttempts() {
-			names = append(names, a.GetName())
-		}
+		names = append(names, some...)
 	}
 	return names, nil
 }

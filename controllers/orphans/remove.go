@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 	corev1 "k8s.io/api/core/v1"
@@ -17,13 +16,11 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/pending"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
-
-// share is which part of a cluster's VMs may be removed without being confirmed: one in so many.
-const share = 10
 
 // takeUp takes up the requests to remove orphans that stand on the clusters of this sweep.
 func (s *Sweep) takeUp(ctx context.Context, report Report, clusters []cluster) error {
@@ -72,10 +69,7 @@ func requested(infra *infrav1.MaasCluster) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked := strings.FieldsFunc(infra.Annotations[infrav1.RemoveOrphansAnnotation], func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
-	asked = slices.DeleteFunc(asked, func(name string) bool { return slices.Contains(listed, name) })
-	slices.Sort(asked)
-	return slices.Compact(asked), nil
+	return slices.DeleteFunc(records.Unwanted(infra), func(name string) bool { return slices.Contains(listed, name) }), nil
 }
 
 // pick divides what is asked for into what may be removed, what may be later, and what is no orphan of the cluster.
@@ -101,7 +95,7 @@ func (r Report) refusal(c *cluster, asked, unknown []string) string {
 	}
 	all := r.marked[c.infra.Annotations[infrav1.ClusterIDAnnotation]]
 	confirmed := c.infra.Annotations[infrav1.ConfirmRemoveOrphansAnnotation]
-	if len(asked)*share > all && confirmed != strconv.Itoa(len(asked)) {
+	if len(asked)*records.UnconfirmedShare > all && confirmed != strconv.Itoa(len(asked)) {
 		return fmt.Sprintf("%d of the cluster's %d VMs are more than a tenth: confirm with the annotation %s=%d",
 			len(asked), all, infrav1.ConfirmRemoveOrphansAnnotation, len(asked))
 	}

@@ -7,15 +7,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
-	"github.com/capmaas/capmaas/controllers/internal/pending"
 	"github.com/capmaas/capmaas/controllers/orphans"
 )
 
 // listed gives the VMs on the cluster's list of pending deletions.
 func (y *yard) listed(t require.TestingT) []string {
-	list, err := pending.Deletions(y.Cluster(t))
+	list, err := records.Deletions(y.Cluster(t))
 	require.NoError(t, err)
 	var vms []string
 	for _, d := range list {

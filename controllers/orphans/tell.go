@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 )
 
@@ -109,7 +110,7 @@ func names(some []Found) []string {
 func describe(some []Found) string {
 	var all []string
 	for _, f := range some[:min(len(some), mostNamed)] {
-		all = append(all, f.VM.GetName()+" on "+f.VM.GetHostName())
+		all = append(all, records.Placed(f.VM.GetName(), f.VM.GetHostName()))
 	}
 	if more := len(some) - mostNamed; more > 0 {
 		all = append(all, fmt.Sprintf("and %d more", more))

@@ -5,8 +5,8 @@ package pending
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -14,67 +14,38 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
-// Deletion is what one MaasMachine left to be deleted.
-type Deletion struct {
-	// Machine and UID are the MaasMachine's.
-	Machine string    `json:"machine"`
-	UID     types.UID `json:"uid"`
-	// VMs are the names, each with its host: "cp-0-a1b2c on lxd-3".
-	VMs []string `json:"vms"`
-	// Since is when it was handed over.
-	Since metav1.Time `json:"since"`
-	// Request is the DeleteVMRequest in JSON, without what is known of the hosts.
-	Request json.RawMessage `json:"request"`
-}
-
-// Abandoned is what an operator gave up.
-type Abandoned struct {
-	// Machine is the MaasMachine's name.
-	Machine string `json:"machine"`
-	// VMs are the names, each with its host.
-	VMs []string `json:"vms"`
-	// Reason is the operator's.
-	Reason string `json:"reason"`
-	// At is when.
-	At metav1.Time `json:"at"`
-}
-
 // NewDeletion makes the entry of a machine whose attempts are named in the request. What the request says of hosts is left
 // out: it is found out anew whenever the deletion is tried.
-func NewDeletion(machine string, uid types.UID, request *lxdprovisionerv1.DeleteVMRequest, since metav1.Time) (Deletion, error) {
+func NewDeletion(machine string, uid types.UID, request *lxdprovisionerv1.DeleteVMRequest, since metav1.Time) (records.Deletion, error) {
 	bare := &lxdprovisionerv1.DeleteVMRequest{Attempts: request.GetAttempts(), Owner: request.GetOwner()}
 	text, err := protojson.Marshal(bare)
 	if err != nil {
-		return Deletion{}, fmt.Errorf("encode the deletion of %s: %w", machine, err)
+		return records.Deletion{}, fmt.Errorf("encode the deletion of %s: %w", machine, err)
 	}
-	return Deletion{Machine: machine, UID: uid, VMs: Names(request.GetAttempts()), Since: since, Request: text}, nil
+	return records.Deletion{Machine: machine, UID: uid, VMs: Names(request.GetAttempts()), Since: since, Request: text}, nil
 }
 
 // Names gives the VMs of attempts, each with its host.
 func Names(attempts []*lxdprovisionerv1.Attempt) []string {
 	names := make([]string, 0, len(attempts))
 	for _, a := range attempts {
-		names = append(names, a.GetName()+" on "+a.GetHostName())
+		names = append(names, records.Placed(a.GetName(), a.GetHostName()))
 	}
 	return names
 }
 
-// Decode gives the request of the entry.
-func (d Deletion) Decode() (*lxdprovisionerv1.DeleteVMRequest, error) {
+// Request gives the request of an entry.
+func Request(d records.Deletion) (*lxdprovisionerv1.DeleteVMRequest, error) {
 	request := &lxdprovisionerv1.DeleteVMRequest{}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(d.Request, request); err != nil {
 		return nil, fmt.Errorf("decode the pending deletion of %s: %w", d.Machine, err)
 	}
 	return request, nil
-}
-
-// Deletions reads a cluster's list.
-func Deletions(cluster *infrav1.MaasCluster) ([]Deletion, error) {
-	return read[Deletion](cluster, infrav1.PendingDeletionsAnnotation)
 }
 
 // HandedOver says whether the cluster ever had a list.
@@ -84,24 +55,12 @@ func HandedOver(cluster *infrav1.MaasCluster) bool {
 }
 
 // Describe names the VMs of a list in one line.
-func Describe(all []Deletion) string {
+func Describe(all []records.Deletion) string {
 	var names []string
 	for _, d := range all {
 		names = append(names, d.VMs...)
 	}
 	return strings.Join(names, ", ")
-}
-
-func read[T any](cluster *infrav1.MaasCluster, annotation string) ([]T, error) {
-	text := cluster.Annotations[annotation]
-	if text == "" {
-		return nil, nil
-	}
-	var all []T
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return nil, fmt.Errorf("decode annotation %s of MaasCluster %s/%s: %w", annotation, cluster.Namespace, cluster.Name, err)
-	}
-	return all, nil
 }
 
 // Store changes the lists of clusters.
@@ -112,60 +71,57 @@ type Store struct {
 }
 
 // Add puts a deletion on the list, in place of an earlier one of the same machine.
-func (s Store) Add(ctx context.Context, cluster client.ObjectKey, d Deletion) error {
-	return change(ctx, s, cluster, infrav1.PendingDeletionsAnnotation, func(all []Deletion) []Deletion {
-		return append(without(all, d.UID), d)
-	})
+func (s Store) Add(ctx context.Context, cluster client.ObjectKey, d records.Deletion) error {
+	return s.changeDeletions(ctx, cluster, func(all []records.Deletion) []records.Deletion { return append(without(all, d.UID), d) })
 }
 
 // Remove takes the deletion of a machine off the list.
 func (s Store) Remove(ctx context.Context, cluster client.ObjectKey, uid types.UID) error {
-	return change(ctx, s, cluster, infrav1.PendingDeletionsAnnotation, func(all []Deletion) []Deletion { return without(all, uid) })
+	return s.changeDeletions(ctx, cluster, func(all []records.Deletion) []records.Deletion { return without(all, uid) })
 }
 
 // Abandon puts what was given up on the other list.
-func (s Store) Abandon(ctx context.Context, cluster client.ObjectKey, a Abandoned) error {
-	return change(ctx, s, cluster, infrav1.AbandonedVMsAnnotation, func(all []Abandoned) []Abandoned {
+func (s Store) Abandon(ctx context.Context, cluster client.ObjectKey, a records.Abandoned) error {
+	return s.change(ctx, cluster, func(c *infrav1.MaasCluster) error {
+		all, err := records.AbandonedVMs(c)
+		if err != nil {
+			return err
+		}
 		for _, other := range all {
-			if other.Machine == a.Machine && strings.Join(other.VMs, ",") == strings.Join(a.VMs, ",") {
-				return all
+			if other.Machine == a.Machine && slices.Equal(other.VMs, a.VMs) {
+				return nil
 			}
 		}
-		return append(all, a)
+		return records.SetAbandonedVMs(c, append(all, a))
 	})
 }
 
-func without(all []Deletion, uid types.UID) []Deletion {
-	kept := []Deletion{}
-	for _, d := range all {
-		if d.UID != uid {
-			kept = append(kept, d)
-		}
-	}
-	return kept
+func without(all []records.Deletion, uid types.UID) []records.Deletion {
+	return slices.DeleteFunc(slices.Clone(all), func(d records.Deletion) bool { return d.UID == uid })
 }
 
-func change[T any](ctx context.Context, s Store, key client.ObjectKey, annotation string, edit func([]T) []T) error {
+func (s Store) changeDeletions(ctx context.Context, key client.ObjectKey, edit func([]records.Deletion) []records.Deletion) error {
+	return s.change(ctx, key, func(c *infrav1.MaasCluster) error {
+		all, err := records.Deletions(c)
+		if err != nil {
+			return err
+		}
+		return records.SetDeletions(c, edit(all))
+	})
+}
+
+func (s Store) change(ctx context.Context, key client.ObjectKey, edit func(*infrav1.MaasCluster) error) error {
 	cluster := &infrav1.MaasCluster{}
 	if err := s.Reader.Get(ctx, key, cluster); err != nil {
 		return fmt.Errorf("read MaasCluster %s uncached: %w", key, err)
 	}
-	all, err := read[T](cluster, annotation)
-	if err != nil {
+	before := cluster.DeepCopy()
+	if err := edit(cluster); err != nil {
 		return err
 	}
-	text, err := json.Marshal(edit(all))
-	if err != nil {
-		return fmt.Errorf("encode annotation %s: %w", annotation, err)
-	}
-	before := cluster.DeepCopy()
-	if cluster.Annotations == nil {
-		cluster.Annotations = map[string]string{}
-	}
-	cluster.Annotations[annotation] = string(text)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := s.Client.Patch(ctx, cluster, patch); err != nil {
-		return fmt.Errorf("store annotation %s of MaasCluster %s: %w", annotation, key, err)
+		return fmt.Errorf("store the lists of MaasCluster %s: %w", key, err)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
@@ -115,7 +116,7 @@ func (h *Holdings) Machine(mark *lxdprovisionerv1.Owner) *infrav1.MaasMachine {
 }
 
 func (h *Holdings) addMachine(m *infrav1.MaasMachine) error {
-	names, err := VMNames(m)
+	names, err := records.VMNames(m)
 	if err != nil {
 		return err
 	}
@@ -141,7 +142,7 @@ func (h *Holdings) addCluster(c *infrav1.MaasCluster, paused map[client.ObjectKe
 			h.paused[c] = true
 		}
 	}
-	pending, err := Deletions(c)
+	pending, err := records.Deletions(c)
 	if err != nil {
 		return err
 	}

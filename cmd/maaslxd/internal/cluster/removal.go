@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,12 +15,11 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 )
 
 const (
-	// Share is which part of a cluster's VMs the manager removes without a confirmation: one in so many.
-	Share = 10
 	// refused is the reason of the manager's event on a request that it does not grant.
 	refused = "OrphanRemovalRefused"
 	// glance is the time between two looks at what became of a request.
@@ -48,7 +46,7 @@ func (a *Access) AskToRemove(ctx context.Context, cluster client.ObjectKey, name
 		r.told[string(e.UID)] = countOf(&e)
 	}
 	return r, a.change(ctx, cluster, func(c *infrav1.MaasCluster) error {
-		all := append(Requested(c), names...)
+		all := append(records.Unwanted(c), names...)
 		slices.Sort(all)
 		all = slices.Compact(all)
 		c.Annotations[infrav1.RemoveOrphansAnnotation] = strings.Join(all, ",")
@@ -108,33 +106,23 @@ func countOf(e *eventsv1.Event) int32 {
 func (a *Access) Forget(ctx context.Context, cluster client.ObjectKey, name, reason string, at time.Time) ([]string, error) {
 	var given []string
 	err := a.change(ctx, cluster, func(c *infrav1.MaasCluster) error {
-		pending, err := Deletions(c)
+		pending, err := records.Deletions(c)
 		if err != nil {
 			return err
 		}
-		i := slices.IndexFunc(pending, func(d Deletion) bool { return d.Is(name) })
+		i := slices.IndexFunc(pending, func(d records.Deletion) bool { return d.Is(name) })
 		if i < 0 {
 			return fmt.Errorf("MaasCluster %s has no pending deletion of %s", cluster, name)
 		}
-		abandoned, err := AbandonedVMs(c)
+		abandoned, err := records.AbandonedVMs(c)
 		if err != nil {
 			return err
 		}
 		given = pending[i].VMs
-		abandoned = append(abandoned, Abandoned{Machine: pending[i].Machine, VMs: given, Reason: reason, At: metav1.NewTime(at)})
-		return errors.Join(
-			write(c, infrav1.PendingDeletionsAnnotation, slices.Delete(pending, i, i+1)),
-			write(c, infrav1.AbandonedVMsAnnotation, abandoned))
+		abandoned = append(abandoned, records.Abandoned{Machine: pending[i].Machine, VMs: given, Reason: reason, At: metav1.NewTime(at)})
+		return errors.Join(records.SetDeletions(c, slices.Delete(pending, i, i+1)), records.SetAbandonedVMs(c, abandoned))
 	})
 	return given, err
-}
-
-// Is says whether a name is that of the entry's MaasMachine or of one of its VMs.
-func (d Deletion) Is(name string) bool {
-	return d.Machine == name || slices.ContainsFunc(d.VMs, func(vm string) bool {
-		bare, _, _ := strings.Cut(vm, " on ")
-		return bare == name
-	})
 }
 
 // change edits a MaasCluster as it is at that moment: where somebody else has written meanwhile, the edit is made anew.
@@ -156,13 +144,4 @@ func (a *Access) change(ctx context.Context, key client.ObjectKey, edit func(*in
 		}
 		return nil
 	})
-}
-
-func write[T any](c *infrav1.MaasCluster, annotation string, all []T) error {
-	text, err := json.Marshal(all)
-	if err != nil {
-		return fmt.Errorf("encode annotation %s: %w", annotation, err)
-	}
-	c.Annotations[annotation] = string(text)
-	return nil
 }

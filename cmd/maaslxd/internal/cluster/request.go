@@ -5,6 +5,7 @@ import (
 
 	"k8s.io/utils/ptr"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
@@ -59,7 +60,7 @@ func (h *Holdings) peers(m *infrav1.MaasMachine) []*lxdprovisionerv1.Peer {
 		if other.UID == m.UID || groupOf(other) != groupOf(m) || ptr.Deref(other.Status.LXDHost, "") == ptr.Deref(m.Status.LXDHost, "") {
 			continue
 		}
-		all, err := Attempts(other)
+		all, err := records.Attempts(other)
 		if err != nil {
 			continue // ReadHoldings has read them
 		}

@@ -13,6 +13,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
@@ -30,7 +31,7 @@ type Story struct {
 	Owner       *clusterv1.Machine
 	Cluster     *clusterv1.Cluster
 	MaasCluster *infrav1.MaasCluster
-	Attempts    []Attempt
+	Attempts    []records.Attempt
 	// Events are the MaasMachine's, latest first.
 	Events []Event
 }
@@ -42,7 +43,7 @@ func (a *Access) Tell(ctx context.Context, name string) (*Story, error) {
 	if s.Machine, err = a.find(ctx, name); err != nil {
 		return nil, err
 	}
-	if s.Attempts, err = Attempts(s.Machine); err != nil {
+	if s.Attempts, err = records.Attempts(s.Machine); err != nil {
 		return nil, err
 	}
 	at := func(name string) client.ObjectKey {
@@ -78,7 +79,7 @@ func (s *Story) VM() (*lxdprovisionerv1.Attempt, *lxdprovisionerv1.Owner) {
 	if owner.GetClusterId() == "" || owner.GetCluster() == "" {
 		owner = nil // the service only says whose it is where it is told in full
 	}
-	return s.Attempts[len(s.Attempts)-1].Proto(), owner
+	return proto(&s.Attempts[len(s.Attempts)-1]), owner
 }
 
 // Metal gives the name under which a physical machine is held; nil for none.

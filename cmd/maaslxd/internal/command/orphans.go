@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/api/records"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/cluster"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/view"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -171,7 +172,7 @@ func (o *orphanage) question(s view.Selection) string {
 		}
 	}
 	text := fmt.Sprintf("Delete %d of the %d VMs that are marked for MaasCluster %s/%s: %s", len(s.VMs), all, s.Namespace, s.Name, strings.Join(s.VMs, ", "))
-	if len(s.VMs)*cluster.Share > all {
+	if len(s.VMs)*records.UnconfirmedShare > all {
 		text += ". That is more than a tenth of them"
 	}
 	return text
@@ -223,7 +224,7 @@ func (o *orphanage) pendingAt(h *cluster.Holdings) (client.ObjectKey, error) {
 		if o.cluster.Namespace != "" && c.Namespace != o.cluster.Namespace {
 			continue
 		}
-		pending, err := cluster.Deletions(c)
+		pending, err := records.Deletions(c)
 		if err != nil {
 			return client.ObjectKey{}, err
 		}

@@ -120,8 +120,9 @@ func NewExplanation(s *cluster.Story) *Explanation {
 	if s.MaasCluster != nil {
 		e.ClusterConditions = toConditions(s.MaasCluster.Status.Conditions, true)
 	}
-	for _, a := range s.Attempts {
-		try := Try{Number: a.Number, Name: a.Name, Host: a.HostName, SystemID: a.SystemID, Outcome: a.Outcome()}
+	for i := range s.Attempts {
+		a := &s.Attempts[i]
+		try := Try{Number: a.Number, Name: a.Name, Host: a.HostName, SystemID: a.SystemID, Outcome: cluster.Outcome(a)}
 		if a.SentAt != nil {
 			try.SentAt = &a.SentAt.Time
 		}

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/advice"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/cluster"
@@ -233,7 +234,7 @@ func explanation(t *testing.T, up bool) *view.Explanation {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "cp-0"}, Spec: clusterv1.MachineSpec{FailureDomain: "az1"}, Status: clusterv1.MachineStatus{Phase: "Running"},
 		},
 		Cluster: &clusterv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "alpha"}},
-		Attempts: []cluster.Attempt{
+		Attempts: []records.Attempt{
 			{Number: 1, Name: "cp-0-11111", HostID: "vmhost/2", HostName: "lxd-2", SentAt: &sent, GivenUp: true, Settled: true},
 			{Number: 2, Name: "cp-0-aaaaa", HostID: "vmhost/1", HostName: "lxd-1", SentAt: &sent, SystemID: "abc123"},
 		},

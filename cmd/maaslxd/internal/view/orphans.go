@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/cluster"
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/output"
@@ -75,7 +76,7 @@ func NewOrphanList(vms []*lxdprovisionerv1.VM, h *cluster.Holdings, namespace st
 		one := Orphan{VM: NewVM(vm), Kind: kind, WhatToDo: whatToDoOf[kind]}
 		if home != nil {
 			one.MaasCluster = nameOf(home)
-			one.Requested = slices.Contains(cluster.Requested(home), vm.GetName())
+			one.Requested = slices.Contains(records.Unwanted(home), vm.GetName())
 		}
 		list.Orphans = append(list.Orphans, one)
 	}
@@ -93,14 +94,14 @@ func NewOrphanList(vms []*lxdprovisionerv1.VM, h *cluster.Holdings, namespace st
 }
 
 func (l *OrphanList) addLists(c *infrav1.MaasCluster) error {
-	pending, err := cluster.Deletions(c)
+	pending, err := records.Deletions(c)
 	if err != nil {
 		return err
 	}
 	for _, d := range pending {
 		l.Pending = append(l.Pending, Pending{MaasCluster: nameOf(c), Machine: d.Machine, VMs: d.VMs, Since: d.Since.Time})
 	}
-	abandoned, err := cluster.AbandonedVMs(c)
+	abandoned, err := records.AbandonedVMs(c)
 	if err != nil {
 		return err
 	}
