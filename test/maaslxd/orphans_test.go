@@ -115,6 +115,30 @@ func TestMaaslxd_orphans_are_told_apart_and_removed_by_the_manager_alone(t *test
 	})
 }
 
+func TestMaaslxd_orphans_confirms_nobody_elses_request(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, maassim.DefaultConfig(2, 2, 0))
+	b.makeCluster(t)
+	c := b.maasCluster(t)
+	before := c.DeepCopy()
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.ClusterIDAnnotation, "id-of-alpha")
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.RemoveOrphansAnnotation, "gone-1-aaaaa")
+	require.NoError(t, b.client.Patch(t.Context(), c, client.MergeFrom(before)))
+	b.compose(t, "gone-0-aaaaa", "id-of-alpha", "gone-0")
+	b.compose(t, "gone-1-aaaaa", "id-of-alpha", "gone-1")
+	request := func() []string {
+		told := b.maasCluster(t).Annotations
+		return []string{told[infrav1.RemoveOrphansAnnotation], told[infrav1.ConfirmRemoveOrphansAnnotation]}
+	}
+	got := b.run(t, "orphans", "--delete", "gone-0-aaaaa", "--yes", "--wait", "0")
+	assert.Equal(t, 1, got.status, got.out)
+	assert.Contains(t, got.err, "a request to remove gone-1-aaaaa stands on MaasCluster "+b.namespace+"/alpha that nobody has confirmed")
+	assert.Equal(t, []string{"gone-1-aaaaa", ""}, request())
+	got = b.run(t, "orphans", "--delete", "gone-0-aaaaa", "gone-1-aaaaa", "--yes", "--wait", "0")
+	assert.Equal(t, 0, got.status, got.err)
+	assert.Equal(t, []string{"gone-0-aaaaa,gone-1-aaaaa", "2"}, request())
+}
+
 func TestMaaslxd_orphans_tells_that_the_manager_refused(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, maassim.DefaultConfig(2, 2, 0))

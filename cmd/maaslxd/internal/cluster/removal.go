@@ -33,8 +33,8 @@ type Removal struct {
 	told    map[string]int32
 }
 
-// AskToRemove writes the request. A request that stands there is added to. It is confirmed: who asks has been told how large
-// a part it is.
+// AskToRemove writes the request. It is confirmed: who asks has been told how large a part it is. A request that stands there
+// is added to, unless it holds other names that nobody has confirmed: this one would confirm them.
 func (a *Access) AskToRemove(ctx context.Context, cluster client.ObjectKey, names []string) (*Removal, error) {
 	r := &Removal{access: a, cluster: cluster}
 	events, err := r.refusals(ctx)
@@ -46,7 +46,13 @@ func (a *Access) AskToRemove(ctx context.Context, cluster client.ObjectKey, name
 		r.told[string(e.UID)] = countOf(&e)
 	}
 	return r, a.change(ctx, cluster, func(c *infrav1.MaasCluster) error {
-		all := append(records.Unwanted(c), names...)
+		standing := records.Unwanted(c)
+		others := slices.DeleteFunc(slices.Clone(standing), func(name string) bool { return slices.Contains(names, name) })
+		if len(others) > 0 && c.Annotations[infrav1.ConfirmRemoveOrphansAnnotation] != strconv.Itoa(len(standing)) {
+			return fmt.Errorf("a request to remove %s stands on MaasCluster %s that nobody has confirmed: name these too, or take its annotation %s away",
+				strings.Join(others, ", "), cluster, infrav1.RemoveOrphansAnnotation)
+		}
+		all := append(standing, names...)
 		slices.Sort(all)
 		all = slices.Compact(all)
 		c.Annotations[infrav1.RemoveOrphansAnnotation] = strings.Join(all, ",")
