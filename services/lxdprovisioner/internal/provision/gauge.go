@@ -60,9 +60,10 @@ func (l *LXD) Capacity(ctx context.Context) ([]ZoneCapacity, time.Time) {
 		if err := l.hosts.renew(ctx); err != nil {
 			l.cfg.Logger.DebugContext(ctx, "Telling the capacity as it was read last", "readAt", snap.ReadAt, "error", err)
 		}
-		snap = l.hosts.last()
 	}
+	// The ledger first: what is seen on a host leaves it only once the host is in the inventory.
 	usage := placement.NewUsage(l.ledger.pending())
+	snap = l.hosts.last()
 	zones := map[string]*ZoneCapacity{}
 	for _, h := range snap.Hosts {
 		if h.Type != "lxd" {
