@@ -5,6 +5,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/capmaas/capmaas/services/maassim"
 )
@@ -29,6 +33,22 @@ func (r report) says(t *testing.T, text string) string {
 	return ""
 }
 
+// deployForeignManager makes a deployment of another program's manager, none of whose pods runs.
+func (b *bed) deployForeignManager(t *testing.T) {
+	t.Helper()
+	labels := map[string]string{"app.kubernetes.io/component": "manager"}
+	require.NoError(t, b.client.Create(t.Context(), &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "foreign", Labels: labels},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "manager", Image: "example.com/manager"}}},
+			},
+		},
+	}))
+}
+
 func TestMaaslxd_doctor_finds_what_is_wrong_and_says_what_to_do(t *testing.T) {
 	t.Parallel()
 	cfg := rack()
@@ -38,6 +58,7 @@ func TestMaaslxd_doctor_finds_what_is_wrong_and_says_what_to_do(t *testing.T) {
 	b.awake(t)
 	b.makeVM(t, "vm", 2, false, "")
 	b.awaitUp(t, "vm")
+	b.deployForeignManager(t)
 
 	r := decode[report](t, b, "doctor", "--image", "ubuntu/warty", "--image", "u-2204-k8s-v1.34.0", "--dns-domain", "nowhere.example")
 	assert.False(t, r.Healthy)

@@ -39,6 +39,9 @@ func TestMaaslxd_reaches_the_service_with_the_operator_s_certificate(t *testing.
 		require.NoError(t, from.Mount(dir, subject))
 		return dir
 	}
+	managers := mount("managers", authority, mtlstest.Subject{CommonName: "somebody", DNSNames: []string{"capmaas-manager", "elsewhere"}})
+	r := decode[report](t, b, "doctor", "--tls-dir", managers)
+	assert.Equal(t, "warning", r.says(t, "the client certificate is the manager's"), "any of its names makes it that: %+v", r.Findings)
 	own := mount("own", authority, mtlstest.Subject{CommonName: operator, DNSNames: []string{operator}})
 
 	t.Run("of_a_directory", func(t *testing.T) {

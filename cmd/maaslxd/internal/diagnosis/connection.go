@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"crypto/x509"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ func (d *Doctor) transport(n *notes, c *service.Client) {
 		return
 	}
 	d.certificate(n, "the client certificate", leaf)
-	if names(leaf) == manager {
+	if leaf.Subject.CommonName == manager || slices.Contains(leaf.DNSNames, manager) {
 		n.addf(Warning, "use the operator's certificate, of the Secret "+service.OperatorSecret, "the client certificate is the manager's, which may change everything")
 	}
 }

@@ -72,11 +72,14 @@ func checkKinds(ctx context.Context, n *notes, c client.Reader) bool {
 	return complete
 }
 
+// provider is the value of Cluster API's label by which deploy/ marks what is ours: other programs have a component "manager" too.
+const provider = "infrastructure-maas"
+
 // checkDeployments looks at the manager's and the service's.
 func checkDeployments(ctx context.Context, n *notes, c client.Reader) {
 	for _, component := range []string{"manager", "lxdprovisioner"} {
 		list := &appsv1.DeploymentList{}
-		if err := c.List(ctx, list, client.MatchingLabels{"app.kubernetes.io/component": component}); err != nil {
+		if err := c.List(ctx, list, client.MatchingLabels{clusterv1.ProviderNameLabel: provider, "app.kubernetes.io/component": component}); err != nil {
 			unread(n, err)
 			continue
 		}
