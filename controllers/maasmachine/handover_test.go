@@ -8,11 +8,13 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/cluster-api/util/conditions"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
+	"github.com/capmaas/capmaas/controllers/maasmachine"
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 	"github.com/capmaas/capmaas/proto/provisionertest"
@@ -130,4 +132,33 @@ func TestDelete_X4_6_who_gives_the_VM_up_is_heard_at_once(t *testing.T) {
 	m.Annotations[infrav1.AbandonVMAnnotation] = "the MAAS is gone"
 	require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
 	bed.WaitGone(t, "cp-0")
+}
+
+func TestPending_deletions_are_told_of_while_their_list_can_not_be_read(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.CreateCluster(t)
+	key := bed.Key(managertest.ClusterName)
+	told := func() float64 {
+		return counted(t, "capmaas_deletions_pending", "namespace", key.Namespace, "cluster", key.Name)
+	}
+	store := func(edit func(*infrav1.MaasCluster)) {
+		cluster := bed.Cluster(t)
+		before := cluster.DeepCopy()
+		edit(cluster)
+		require.NoError(t, bed.Client.Patch(t.Context(), cluster, client.MergeFrom(before)))
+	}
+	lost := records.Deletion{
+		Machine: "lost", UID: "lost", VMs: []string{"lost-0 on gone"},
+		Request: []byte(`{"attempts":[{"number":1,"name":"lost-0","hostId":"vmhost/999","hostName":"gone","sentAt":"2026-01-01T00:00:00Z"}],` +
+			`"owner":{"clusterId":"c","namespace":"n","cluster":"c","machine":"lost","machineUid":"lost"}}`),
+	}
+	store(func(c *infrav1.MaasCluster) { require.NoError(t, records.SetDeletions(c, []records.Deletion{lost})) })
+	managertest.Eventually(t, func(c *managertest.Check) { assert.InDelta(c, 1, told(), 0) }, "the list is told of")
+
+	store(func(c *infrav1.MaasCluster) { c.Annotations[infrav1.PendingDeletionsAnnotation] = "no list" })
+	reader := &maasmachine.PendingReconciler{Reconciler: &maasmachine.Reconciler{Client: bed.Client}}
+	_, err := reader.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
+	require.ErrorContains(t, err, "decode annotation")
+	assert.InDelta(t, 1, told(), 0, "nobody knows better")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/cluster-api/util"
 	"sigs.k8s.io/cluster-api/util/annotations"
 	capicontroller "sigs.k8s.io/cluster-api/util/controller"
@@ -50,14 +51,19 @@ func (r *PendingReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manag
 // Reconcile tries the deletions on one cluster's list.
 func (r *PendingReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	infra := &infrav1.MaasCluster{}
-	if err := r.Client.Get(ctx, req.NamespacedName, infra); err != nil {
+	if err := r.Client.Get(ctx, req.NamespacedName, infra); apierrors.IsNotFound(err) {
 		tellPending(req.NamespacedName, 0)
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+		return ctrl.Result{}, nil
+	} else if err != nil {
+		return ctrl.Result{}, fmt.Errorf("read MaasCluster %s: %w", req.NamespacedName, err)
 	}
 	all, err := records.Deletions(infra)
+	if err != nil {
+		return ctrl.Result{}, err // what was told of the list stays: nobody knows better
+	}
 	tellPending(req.NamespacedName, len(all))
-	if err != nil || len(all) == 0 {
-		return ctrl.Result{}, err
+	if len(all) == 0 {
+		return ctrl.Result{}, nil
 	}
 	cluster, err := util.GetOwnerCluster(ctx, r.Client, infra.ObjectMeta)
 	if client.IgnoreNotFound(err) != nil {
