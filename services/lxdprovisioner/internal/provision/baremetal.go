@@ -28,7 +28,7 @@ type BareMetal struct {
 func NewBareMetal(cfg Config) *BareMetal {
 	cfg = cfg.withDefaults()
 	return &BareMetal{
-		cfg: cfg, watcher: newWatcher(cfg),
+		cfg: cfg, watcher: newWatcher(cfg, newUserName(cfg)),
 		allocating: newFlights[BareMetalMachine](cfg),
 		deploying:  newFlights[BareMetalMachine](cfg),
 		releasing:  newFlights[struct{}](cfg),

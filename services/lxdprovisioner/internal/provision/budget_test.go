@@ -31,15 +31,18 @@ func TestLXD_makes_and_deletes_a_hundred_at_once_within_the_budget(t *testing.T)
 	const count = 100
 	for name, c := range map[string]struct {
 		network func(i int) provision.Network
+		apart   time.Duration
 		budget  int
 	}{
-		"VMs without wishes":       {network: func(int) provision.Network { return provision.Network{} }, budget: 8},
+		"VMs without wishes":       {network: noWish, budget: 8},
+		"VMs that come one by one": {network: noWish, apart: 500 * time.Millisecond, budget: 8},
 		"VMs with fixed addresses": {network: fixedAddress, budget: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inBubbleWithMAAS(t, usual(12), func(w *world) {
 				m := newManager(w, count, c.network)
+				m.apart = c.apart
 				created := m.all("created", m.create)
 				<-time.After(6 * time.Minute)
 				deleted := m.all("deleted", m.remove)
@@ -62,7 +65,7 @@ func TestLXD_adds_little_to_the_time_that_MAAS_takes_for_a_hundred(t *testing.T)
 	inBubbleWithMAAS(t, usual(12), func(w *world) { alone = w.withoutProvisioner(count) })
 	for range runs {
 		inBubbleWithMAAS(t, usual(12), func(w *world) {
-			m := newManager(w, count, func(int) provision.Network { return provision.Network{} })
+			m := newManager(w, count, noWish)
 			began := time.Now()
 			m.all("created", m.create)
 			m.awaitAll(inventory.StatusDeployed)
@@ -108,6 +111,8 @@ func ofTwo() inventory.VMSize {
 	return inventory.VMSize{Cores: 2, MemoryMiB: 4096, Disks: []inventory.Disk{{SizeGB: 40}}}
 }
 
+func noWish(int) provision.Network { return provision.Network{} }
+
 // fixedAddress is an address outside of what MAAS gives out by itself.
 func fixedAddress(i int) provision.Network {
 	return provision.Network{StaticIP: &provision.StaticIP{Address: netip.AddrFrom4([4]byte{10, 10, 100, byte(1 + i)})}}
@@ -120,6 +125,8 @@ type manager struct {
 
 	vms     []managed
 	network func(i int) provision.Network
+	// apart is the time between what is asked for two VMs: an API server is not infinitely fast.
+	apart time.Duration
 
 	mu       sync.Mutex
 	followed map[int]inventory.Status
@@ -159,7 +166,7 @@ func (m *manager) all(what string, step func(i int) error) int {
 	left.Store(int64(len(m.vms)))
 	queue := make(chan int, len(m.vms))
 	for i := range m.vms {
-		queue <- i
+		time.AfterFunc(time.Duration(i)*m.apart, func() { queue <- i })
 	}
 	each(workers, func(int) {
 		for i := range queue {

@@ -29,9 +29,9 @@ type collector struct {
 	asking chan struct{}
 }
 
-func newCollector(cfg Config) *collector {
+func newCollector(cfg Config, window time.Duration) *collector {
 	return &collector{
-		window: cfg.Timing.LookupWindow, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find, log: cfg.Logger,
+		window: window, limit: cfg.Timing.ReadLimit, find: cfg.Backend.Find, log: cfg.Logger,
 		asking: make(chan struct{}, 1),
 	}
 }

@@ -136,7 +136,10 @@ func (l *LXD) send(ctx context.Context, req ComposeRequest, spec VMSpec) (string
 	} else {
 		l.ledger.lose(spec.Name)
 	}
-	l.hosts.drop(spec.Host.ID)
+	if err != nil {
+		// What was made is in the ledger until the check of the host has read it.
+		l.hosts.drop(spec.Host.ID)
+	}
 	return systemID, err
 }
 

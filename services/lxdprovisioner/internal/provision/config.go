@@ -89,7 +89,7 @@ func DefaultTiming() Timing {
 		QueueLimit:      150 * time.Second,
 		ReplyMargin:     250 * time.Millisecond,
 		ReadLimit:       60 * time.Second,
-		CheckGather:     8 * time.Second,
+		CheckGather:     10 * time.Second,
 		YieldLook:       2 * time.Second,
 		ProofHold:       10 * time.Minute,
 		ProofFresh:      15 * time.Second,

@@ -73,7 +73,7 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 	if err := d.tooSoon(sent); err != nil {
 		return nil, err
 	}
-	found, err := l.names.byNames(ctx, names)
+	found, err := l.patient.byNames(ctx, names)
 	if err != nil {
 		return nil, err
 	}

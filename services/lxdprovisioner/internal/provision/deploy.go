@@ -74,12 +74,13 @@ func (l *LXD) sendDeploy(ctx context.Context, req DeployRequest, systemID string
 	a := req.Attempt
 	m, err := l.cfg.MAAS.Deploy(ctx, systemID, Deployment{Image: req.Image, UserData: req.UserData})
 	l.proofs.add(a.Name, systemID)
-	l.watcher.forget(systemID)
 	if err != nil {
+		l.watcher.forget(systemID)
 		if m, err = afterFailedDeploy(ctx, l.cfg.MAAS, systemID, agentName(a.Name), err); err != nil {
 			return VM{}, fmt.Errorf("deploy %s: %w", a.Name, err)
 		}
 	}
+	l.watcher.learn(m)
 	l.cfg.Logger.InfoContext(ctx, "Deploying VM", "vm", a.Name, "host", m.HostName, "zone", m.Zone.Name, "systemID", systemID,
 		"attempt", a.Number, "image", req.Image.name(), "cores", m.Cores, "memoryMiB", m.MemoryMiB, "maasMachine", req.Owner.maasMachine())
 	l.proofs.has(m, req.Owner)

@@ -12,10 +12,12 @@ import (
 // LXD are the use cases of LXD VMs. It is safe for concurrent use; make one a process, since calls
 // of one name are joined within it.
 type LXD struct {
-	cfg     Config
-	hosts   *hostCache
-	ledger  *ledger
-	names   *collector
+	cfg    Config
+	hosts  *hostCache
+	ledger *ledger
+	names  *collector
+	// patient answers the look-ups of deletions, which are in no hurry, so that more of them share a list.
+	patient *collector
 	nets    *networks
 	proofs  *proofs
 	watcher *watcher
@@ -47,27 +49,32 @@ type LXD struct {
 	gate *hostGate
 }
 
+// patience is by how much longer than others the look-ups of deletions are collected.
+const patience = 20
+
 // NewLXD makes the use cases of LXD VMs.
 func NewLXD(cfg Config) *LXD {
 	cfg = cfg.withDefaults()
+	user := newUserName(cfg)
 	l := &LXD{
 		cfg:       cfg,
 		ledger:    newLedger(cfg.Clock, cfg.Timing.LedgerHold),
 		nets:      newNetworks(cfg),
 		proofs:    newProofs(cfg.Clock, cfg.Timing.ProofHold, cfg.Timing.ProofFresh),
-		watcher:   newWatcher(cfg),
+		watcher:   newWatcher(cfg, user),
 		composing: newFlights[VM](cfg),
 		deploying: newFlights[VM](cfg),
 		deleting:  newFlights[[]Absence](cfg),
 		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
 		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy, fault.Denied),
 		listing:   newListing(cfg),
-		user:      newUserName(cfg),
+		user:      user,
 		gate:      newHostGate(),
 	}
 	l.hosts = newHostCache(cfg, l.ledger.hostRead)
 	l.refreshes = newRefreshes(cfg, l.hosts, l.gate)
-	l.names = newCollector(cfg)
+	l.names = newCollector(cfg, cfg.Timing.LookupWindow)
+	l.patient = newCollector(cfg, patience*cfg.Timing.LookupWindow)
 	// MAAS takes a minute to say that a host which is cut off does not answer: not the time of a read.
 	l.alive = newTurns[string](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit, cfg.Logger)
 	l.checks = newGatheringTurns[inventory.Host](func(ctx context.Context, host string) {

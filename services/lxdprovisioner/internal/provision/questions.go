@@ -109,17 +109,8 @@ func (w *watcher) answer(q question, found []inventory.Machine, asked time.Time)
 	returned := make(map[string]bool, len(found))
 	for _, m := range found {
 		returned[m.SystemID] = true
-		r, ok := w.records[m.SystemID]
-		if !ok || r.machine.ReadAt.After(m.ReadAt) {
-			continue
-		}
-		differs := fingerprint(r.machine) != fingerprint(m)
-		r.machine, r.confirmed = m, m.ReadAt
-		if !differs {
-			continue
-		}
-		for s := range r.readers {
-			s.notify(func() { s.changed[m.SystemID] = m })
+		if r, ok := w.records[m.SystemID]; ok {
+			w.tell(r, m)
 		}
 	}
 	for _, id := range q.filter.SystemIDs {

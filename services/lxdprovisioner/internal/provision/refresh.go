@@ -29,6 +29,8 @@ type refreshes struct {
 	mu      sync.Mutex
 	history map[inventory.HostID][]span
 	absent  map[string]time.Time
+	// proved are the names of which a deletion has proved the absence.
+	proved map[string]time.Time
 	// shown are the names of which a VM was seen, which settles their attempts.
 	shown map[string]time.Time
 }
@@ -46,6 +48,7 @@ func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate) *refreshes {
 		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit, cfg.Logger),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
+		proved:  map[string]time.Time{},
 		shown:   map[string]time.Time{},
 	}
 }
@@ -71,17 +74,29 @@ func (r *refreshes) isGone(name string) bool {
 	return ok
 }
 
-// going says whether the name is absent or deleted for less than a time, and its host was not refreshed since: a deletion is
-// about to prove it.
-func (r *refreshes) going(id inventory.HostID, name string, most time.Duration) bool {
+// going says whether the name is absent or deleted for less than a time, and a deletion is about to prove it.
+func (r *refreshes) going(name string, most time.Duration) bool {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	since, gone := r.absent[name]
-	r.mu.Unlock()
-	if !gone || r.clock().Sub(since) >= most {
-		return false
-	}
-	_, refreshed := r.after(id, since)
-	return !refreshed
+	_, proved := r.proved[name]
+	return gone && !proved && r.clock().Sub(since) < most
+}
+
+// prove notes that a deletion has proved the absence of the name.
+func (r *refreshes) prove(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	expire(r.proved, r.clock())
+	r.proved[name] = r.clock()
+}
+
+// isProved says whether a deletion has proved the absence of the name, and nobody has seen it since.
+func (r *refreshes) isProved(name string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.proved[name]
+	return ok
 }
 
 // there notes that a VM of the name exists.
@@ -91,6 +106,7 @@ func (r *refreshes) there(name string) {
 	expire(r.shown, r.clock())
 	r.shown[name] = r.clock()
 	delete(r.absent, name)
+	delete(r.proved, name)
 }
 
 // wasThere says whether a VM of the name was seen.

@@ -39,6 +39,7 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 	if err := d.stillAbsent(ctx, a); err != nil {
 		return 0, err
 	}
+	d.refreshes.prove(a.Name)
 	d.logProof(ctx, a, host, "refreshed")
 	return Refreshed, nil
 }
@@ -118,7 +119,7 @@ func (d *deletion) checkDeployed(ctx context.Context, host inventory.Host, names
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return slices.ContainsFunc(d.req.Attempts, func(a Attempt) bool { return a.Name == name })
 	})
-	found, err := d.names.byNames(ctx, names)
+	found, err := d.patient.byNames(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (d *deletion) proveUnverified(ctx context.Context, a Attempt) (AbsenceProof
 
 // stillAbsent looks once more: a refresh imports what a deletion left behind.
 func (d *deletion) stillAbsent(ctx context.Context, a Attempt) error {
-	m, found, err := d.names.byName(ctx, a.Name)
+	m, found, err := d.patient.byName(ctx, a.Name)
 	if err != nil || !found {
 		return err
 	}

@@ -166,15 +166,15 @@ func (s *vmStream) miss(ctx context.Context, lost map[string]Attempt) error {
 // leaveToDeletions takes out what a deletion is taking away, for a while: its caller is told, and asks MAAS for the same.
 func (s *vmStream) leaveToDeletions(absent map[string]Attempt) {
 	for key, a := range absent {
-		if s.refreshes.going(a.HostID, a.Name, s.cfg.Timing.DetachedLimit) {
+		if s.refreshes.going(a.Name, s.cfg.Timing.DetachedLimit) {
 			s.sub.again(key)
 			delete(absent, key)
 		}
 	}
 }
 
-// tellAbsent tells that VMs which MAAS has just not shown are gone once that is proved, with one reading of each host; where
-// it can't be, the proof is tried anew after a while.
+// tellAbsent tells that VMs which MAAS has just not shown are gone once that is proved, by a deletion or with one reading of
+// each host; where it can't be, the proof is tried anew after a while.
 func (s *vmStream) tellAbsent(ctx context.Context, absent map[string]Attempt) error {
 	type place struct {
 		id   inventory.HostID
@@ -184,12 +184,11 @@ func (s *vmStream) tellAbsent(ctx context.Context, absent map[string]Attempt) er
 	for _, key := range slices.Sorted(maps.Keys(absent)) {
 		a := absent[key]
 		at := place{a.HostID, a.HostName}
-		err, read := hosts[at]
-		if !read {
-			_, err = s.presentHost(ctx, a.HostID, a.HostName)
-			hosts[at] = err
+		proved := s.refreshes.isProved(a.Name)
+		if _, read := hosts[at]; !proved && !read {
+			_, hosts[at] = s.presentHost(ctx, a.HostID, a.HostName)
 		}
-		if err != nil {
+		if err := hosts[at]; !proved && err != nil {
 			if err := s.unproved(ctx, map[string]Attempt{key: a}, err); err != nil {
 				return err
 			}

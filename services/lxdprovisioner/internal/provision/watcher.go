@@ -61,9 +61,9 @@ type subscription struct {
 	waiting map[string]bool
 }
 
-func newWatcher(cfg Config) *watcher {
+func newWatcher(cfg Config, user *userName) *watcher {
 	return &watcher{
-		maas: cfg.MAAS, user: newUserName(cfg), clock: cfg.Clock, timing: cfg.Timing, limits: cfg.Limits, log: cfg.Logger,
+		maas: cfg.MAAS, user: user, clock: cfg.Clock, timing: cfg.Timing, limits: cfg.Limits, log: cfg.Logger,
 		records: map[string]*record{},
 	}
 }
@@ -220,6 +220,36 @@ func (w *watcher) recent(systemID string) (inventory.Machine, bool) {
 		return inventory.Machine{}, false
 	}
 	return r.machine, true
+}
+
+// learn takes in what the answer of a change told of a machine, which is as good as a reading: also for the stream that
+// is opened next, if there are any.
+func (w *watcher) learn(m inventory.Machine) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r, ok := w.records[m.SystemID]
+	switch {
+	case ok:
+		w.tell(r, m)
+	case w.readers > 0:
+		w.records[m.SystemID] = &record{machine: m, confirmed: m.ReadAt, readers: map[*subscription]bool{}, left: w.clock()}
+	}
+}
+
+// tell takes in what MAAS told of a machine, unless it is older than what is known, and wakes the readers where it has
+// changed; w.mu is held.
+func (w *watcher) tell(r *record, m inventory.Machine) {
+	if r.machine.ReadAt.After(m.ReadAt) {
+		return
+	}
+	differs := fingerprint(r.machine) != fingerprint(m)
+	r.machine, r.confirmed = m, m.ReadAt
+	if !differs {
+		return
+	}
+	for s := range r.readers {
+		s.notify(func() { s.changed[m.SystemID] = m })
+	}
 }
 
 // forget drops what is known of a machine, since it was just written to; the next round reads it.
