@@ -170,7 +170,7 @@ performance: ## Write the figures of docs/performance.md anew
 	go test -p 1 -run '^TestPerformance_' -count=1 -timeout 30m ./services/lxdprovisioner/internal/placement ./services/lxdprovisioner/internal/provision -args -performance
 
 .PHONY: load
-load: ## Count what many machines cost MAAS and write it into docs/performance.md (ONLY='lives static added memory outage' MACHINES='1 100' WRITE=1)
+load: ## Count what many machines cost MAAS and write it into docs/performance.md (ONLY='lives static rest added memory outage' MACHINES='1 100' WRITE=1)
 	@$(ASSETS) go build -o bin/load ./test/load/cmd/load || exit 1; KUBEBUILDER_ASSETS="$$assets" ONLY="$(ONLY)" MACHINES="$(MACHINES)" WRITE="$(WRITE)" exec bin/load
 
 .PHONY: fuzz

@@ -63,14 +63,17 @@ func (r Run) Exceeded() []string {
 			most("requests for a life with a fixed address", f.PerMachine(), StaticLifeBudget)
 		case f.Machines == at:
 			most("requests for a life", f.PerMachine(), LifeBudget)
-		case f.Machines == fleet && !f.StaticIP:
-			waiting, idle := f.Waiting.PerMinute(), f.Idle.PerMinute()
+		}
+	}
+	for _, r := range r.Rest {
+		if r.Machines == fleet {
+			waiting, idle := r.Waiting.PerMinute(), r.Idle.PerMinute()
 			most("requests a minute while waiting", waiting.Requests, WaitingRequests)
 			most("s of region time a minute while waiting", waiting.Region.Seconds(), WaitingRegion.Seconds())
 			most("requests a minute while idle", idle.Requests, IdleRequests)
 			most("s of region time a minute while idle", idle.Region.Seconds(), IdleRegion.Seconds())
 			most("MB a minute while idle", idle.Bytes/1e6, IdleBytes/1e6)
-			most("s until a failure is seen", f.Seen.Seconds(), SeenBudget.Seconds())
+			most("s until a failure is seen", r.Seen.Seconds(), SeenBudget.Seconds())
 		}
 	}
 	for _, a := range r.Added {

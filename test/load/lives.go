@@ -17,46 +17,59 @@ const (
 	held = 24 * time.Hour
 )
 
-// Figures are what was counted of one fleet.
+// Figures are what the lives of a fleet cost.
 type Figures struct {
 	// Machines is how many there were, Hosts how many LXD hosts.
 	Machines, Hosts int
+	// Speed is how much faster than the clock MAAS's time ran.
+	Speed float64
 	// Creating is from making all machines at once until they are provisioned, Deleting from deleting them at once until they
 	// are gone.
 	Creating, Deleting Usage
+	// StaticIP says that each VM has a fixed address.
+	StaticIP bool
+}
+
+// Rest is what a fleet cost that did not change.
+type Rest struct {
+	// Machines is how many there were, Hosts how many LXD hosts.
+	Machines, Hosts int
 	// Idle is while all are provisioned, Waiting while all are Deploying and none moves.
 	Idle, Waiting Usage
 	// Seen is how long it took at most until a condition told of what had gone wrong with a machine that was ready.
 	Seen time.Duration
-	// StaticIP says that each VM has a fixed address.
-	StaticIP bool
 }
 
 // Life is what a creation and a deletion cost together.
 func (f Figures) Life() Usage { return f.Creating.plus(f.Deleting) }
 
-// Measure counts what the machines of a fleet cost while they are made, ready, deleted, and while they wait. The fleet has
-// none before and after.
-func (f *Fleet) Measure(ctx context.Context) (Figures, error) {
-	return f.measure(ctx, func(names []string, figures *Figures) (err error) {
-		if figures.Idle, err = f.rest(ctx); err != nil {
+// MeasureLives counts what the machines of a fleet cost while they are made and deleted. The fleet has none before and after.
+func (f *Fleet) MeasureLives(ctx context.Context) (Figures, error) {
+	return f.live(ctx, func([]string) error { return nil })
+}
+
+// MeasureRest counts what the machines of a fleet cost while they are ready and while they wait, and what their lives cost.
+func (f *Fleet) MeasureRest(ctx context.Context) (rest Rest, lives Figures, err error) {
+	rest = Rest{Machines: f.options.Machines, Hosts: f.hosts()}
+	lives, err = f.live(ctx, func(names []string) (err error) {
+		if rest.Idle, err = f.rest(ctx); err != nil {
 			return err
 		}
-		figures.Seen, err = f.sight(ctx, names)
+		rest.Seen, err = f.sight(ctx, names)
 		return err
-	}, f.wait)
+	})
+	if err == nil {
+		rest.Waiting, err = f.wait(ctx)
+	}
+	return rest, lives, err
 }
 
-// MeasureLives counts what making and deleting the machines costs, and nothing else.
-func (f *Fleet) MeasureLives(ctx context.Context) (Figures, error) {
-	return f.measure(ctx, func([]string, *Figures) error { return nil }, func(context.Context) (Usage, error) { return Usage{}, nil })
-}
+// hosts is how many LXD hosts there are.
+func (f *Fleet) hosts() int { return len(World(f.options.Machines, 1).Hosts) }
 
-// measure makes the machines, does something with them when they are ready, deletes them, and measures the waiting.
-func (f *Fleet) measure(
-	ctx context.Context, whenReady func([]string, *Figures) error, wait func(context.Context) (Usage, error),
-) (figures Figures, err error) {
-	figures = Figures{Machines: f.options.Machines, Hosts: len(World(f.options.Machines, 1).Hosts), StaticIP: f.options.StaticIP}
+// live makes the machines, does something when they are ready, and deletes them.
+func (f *Fleet) live(ctx context.Context, whenReady func(names []string) error) (Figures, error) {
+	figures := Figures{Machines: f.options.Machines, Hosts: f.hosts(), Speed: f.options.Speed, StaticIP: f.options.StaticIP}
 	before := f.read()
 	names, err := f.Create(ctx, f.options.Machines)
 	if err == nil {
@@ -66,7 +79,7 @@ func (f *Fleet) measure(
 		return figures, err
 	}
 	figures.Creating = f.since(before)
-	if err := whenReady(names, &figures); err != nil {
+	if err := whenReady(names); err != nil {
 		return figures, err
 	}
 	before = f.read()
@@ -77,8 +90,7 @@ func (f *Fleet) measure(
 		return figures, err
 	}
 	figures.Deleting = f.since(before)
-	figures.Waiting, err = wait(ctx)
-	return figures, err
+	return figures, nil
 }
 
 // sight lets something go wrong with a machine that is ready, in the ways that show in different lists, and gives the longest

@@ -12,24 +12,23 @@ import (
 func (f Figures) String() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "%d machines on %d hosts: %.1f requests a life\n", f.Machines, f.Hosts, f.PerMachine())
-	for _, phase := range []struct {
-		name  string
-		usage Usage
-	}{{"creating", f.Creating}, {"deleting", f.Deleting}, {"waiting", f.Waiting}, {"idle", f.Idle}} {
-		if phase.usage.Time == 0 {
-			continue
-		}
-		rate := phase.usage.PerMinute()
-		fmt.Fprintf(&out, "%-9s %8s: %5d requests; a minute %6.1f requests, %6.2f s of region time, %6.2f MB\n", phase.name,
-			phase.usage.Time.Round(time.Second), phase.usage.Total().Requests, rate.Requests, rate.Region.Seconds(), rate.Bytes/1e6)
-	}
+	out.WriteString(f.Creating.line("creating") + f.Deleting.line("deleting"))
 	for _, name := range f.Life().names() {
 		fmt.Fprintf(&out, "  %-34s %5d to create, %5d to delete\n", name, f.Creating.Operations[name].Requests, f.Deleting.Operations[name].Requests)
 	}
-	if f.Seen > 0 {
-		fmt.Fprintf(&out, "a failure is seen after %s at most\n", f.Seen.Round(time.Second))
-	}
 	return out.String()
+}
+
+// String tells of a fleet that does not change.
+func (r Rest) String() string {
+	return fmt.Sprintf("%d machines on %d hosts: a failure is seen after %s at most\n", r.Machines, r.Hosts, r.Seen.Round(time.Second)) +
+		r.Idle.line("idle") + r.Waiting.line("waiting")
+}
+
+func (u Usage) line(phase string) string {
+	rate := u.PerMinute()
+	return fmt.Sprintf("%-9s %8s: %5d requests; a minute %6.1f requests, %6.2f s of region time, %6.2f MB\n", phase,
+		u.Time.Round(time.Second), u.Total().Requests, rate.Requests, rate.Region.Seconds(), rate.Bytes/1e6)
 }
 
 // String tells of the memory.
@@ -65,14 +64,14 @@ func table(out *strings.Builder, title, about string, columns ...string) {
 
 func (r Run) lives(out *strings.Builder) {
 	table(out, "A VM's life", fmt.Sprintf("All machines are made at once and deleted at once. Budget for %d at once: %d requests, with a fixed address %d.", at, LifeBudget, StaticLifeBudget),
-		"machines", "hosts", "requests a life", "– of these about this VM alone", "region time a life (s)", "kB a life")
+		"machines", "hosts", "speed of MAAS's time", "requests a life", "– of these about this VM alone", "region time a life (s)", "kB a life")
 	for _, f := range r.Lives {
 		total, n := f.Life().Total(), float64(f.Machines)
 		name := grouped(f.Machines)
 		if f.StaticIP {
 			name += ", fixed addresses"
 		}
-		fmt.Fprintf(out, "| %s | %s | %.2f | %.2f | %.2f | %.0f |\n", name, grouped(f.Hosts), f.PerMachine(), float64(f.Own())/n, total.Region.Seconds()/n, float64(total.Bytes)/1e3/n)
+		fmt.Fprintf(out, "| %s | %s | %.0f | %.2f | %.2f | %.2f | %.0f |\n", name, grouped(f.Hosts), f.Speed, f.PerMachine(), float64(f.Own())/n, total.Region.Seconds()/n, float64(total.Bytes)/1e3/n)
 	}
 }
 
@@ -104,14 +103,18 @@ func (r Run) rest(out *strings.Builder) {
 	table(out, "Waiting and idle", fmt.Sprintf("A minute in which all machines are Deploying and none moves, and one in which all are ready. Budget for 1,000: waiting %d requests and %.0f s of region time; idle %d requests, %.0f s and %.0f MB, with a failure seen within %.0f minutes.",
 		WaitingRequests, WaitingRegion.Seconds(), IdleRequests, IdleRegion.Seconds(), IdleBytes/1e6, SeenBudget.Minutes()),
 		"machines", "waiting: requests", "region time (s)", "MB", "idle: requests", "region time (s)", "MB", "a failure is seen after at most (s)")
-	for _, f := range r.Lives {
-		if f.StaticIP {
-			continue
-		}
-		waiting, idle := f.Waiting.PerMinute(), f.Idle.PerMinute()
-		fmt.Fprintf(out, "| %s | %.1f | %.2f | %.2f | %.1f | %.2f | %.2f | %.0f |\n", grouped(f.Machines),
-			waiting.Requests, waiting.Region.Seconds(), waiting.Bytes/1e6, idle.Requests, idle.Region.Seconds(), idle.Bytes/1e6, f.Seen.Seconds())
+	for _, f := range r.Rest {
+		fmt.Fprintf(out, "| %s | %s | %s | %.0f |\n", grouped(f.Machines), f.Waiting.cells(), f.Idle.cells(), f.Seen.Seconds())
 	}
+}
+
+// cells are the usage of a minute: requests, region time, bytes. Dashes where none was measured.
+func (u Usage) cells() string {
+	if u.Time == 0 {
+		return "– | – | –"
+	}
+	rate := u.PerMinute()
+	return fmt.Sprintf("%.1f | %.2f | %.2f", rate.Requests, rate.Region.Seconds(), rate.Bytes/1e6)
 }
 
 func (r Run) added(out *strings.Builder) {
