@@ -154,11 +154,34 @@ func (s *seat) dialer(calls *connections) managerapp.Dialer {
 		if !calls.add(conn) {
 			return nil, io.ErrClosedPipe
 		}
-		s.mu.Lock()
-		s.from[conn.LocalAddr().String()] = true
-		s.mu.Unlock()
-		return conn, nil
+		return s.remember(conn), nil
 	}
+}
+
+// managerConn is a connection of a manager, which is forgotten when it is closed: its port is somebody else's then.
+type managerConn struct {
+	net.Conn
+
+	forget func()
+}
+
+// Close closes the connection.
+func (c managerConn) Close() error {
+	c.forget()
+	return c.Conn.Close()
+}
+
+// remember notes that what comes from the connection's address is the manager's.
+func (s *seat) remember(conn net.Conn) net.Conn {
+	address := conn.LocalAddr().String()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.from[address] = true
+	return managerConn{Conn: conn, forget: sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.from, address)
+	})}
 }
 
 // kill cuts the manager off, and says whether there was one.
