@@ -30,7 +30,7 @@ type refreshes struct {
 	history map[inventory.HostID][]span
 	absent  map[string]time.Time
 	// proved are the names of which a deletion has proved the absence.
-	proved map[string]time.Time
+	proved *lately
 	// shown are the names of which a VM was seen, which settles their attempts.
 	shown map[string]time.Time
 }
@@ -48,7 +48,7 @@ func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate) *refreshes {
 		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit, cfg.Logger),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
-		proved:  map[string]time.Time{},
+		proved:  newLately(cfg.Clock, historyHold),
 		shown:   map[string]time.Time{},
 	}
 }
@@ -79,24 +79,7 @@ func (r *refreshes) going(name string, most time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	since, gone := r.absent[name]
-	_, proved := r.proved[name]
-	return gone && !proved && r.clock().Sub(since) < most
-}
-
-// prove notes that a deletion has proved the absence of the name.
-func (r *refreshes) prove(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	expire(r.proved, r.clock())
-	r.proved[name] = r.clock()
-}
-
-// isProved says whether a deletion has proved the absence of the name, and nobody has seen it since.
-func (r *refreshes) isProved(name string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, ok := r.proved[name]
-	return ok
+	return gone && !r.proved.was(name) && r.clock().Sub(since) < most
 }
 
 // there notes that a VM of the name exists.
@@ -106,7 +89,7 @@ func (r *refreshes) there(name string) {
 	expire(r.shown, r.clock())
 	r.shown[name] = r.clock()
 	delete(r.absent, name)
-	delete(r.proved, name)
+	r.proved.take(name)
 }
 
 // wasThere says whether a VM of the name was seen.

@@ -28,10 +28,13 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "whether %s appears late on %s is known at %s", a.Name, a.HostName, moment(due)).
 				WithRetryAfter(wait)
 		}
-		if err := d.refresh(ctx, host); err != nil && !d.absenceProved(a) {
+		// Somebody else's refresh may have proved it, whatever became of ours.
+		err := d.refresh(ctx, host)
+		switch _, proved := d.due(a); {
+		case proved:
+		case err != nil:
 			return 0, err
-		}
-		if !d.absenceProved(a) {
+		default:
 			return 0, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s needs another refresh of %s", a.Name, a.HostName).
 				WithRetryAfter(max(d.cfg.Timing.SettleGap, d.cfg.Timing.RefreshGap))
 		}
@@ -39,7 +42,7 @@ func (d *deletion) prove(ctx context.Context, a Attempt) (AbsenceProof, error) {
 	if err := d.stillAbsent(ctx, a); err != nil {
 		return 0, err
 	}
-	d.refreshes.prove(a.Name)
+	d.refreshes.proved.note(a.Name, d.cfg.Clock())
 	d.logProof(ctx, a, host, "refreshed")
 	return Refreshed, nil
 }
@@ -56,12 +59,6 @@ func (d *deletion) hostToProveOn(ctx context.Context, a Attempt) (inventory.Host
 	}
 	host, err := d.proving.do(ctx, string(a.HostID), func(ctx context.Context) (inventory.Host, error) { return d.hosts.read(ctx, a.HostID) })
 	return present(host, err, a.HostID, a.HostName)
-}
-
-// absenceProved says whether the refreshes so far prove the absence.
-func (d *deletion) absenceProved(a Attempt) bool {
-	_, proved := d.due(a)
-	return proved
 }
 
 // due says whether the refreshes so far prove the absence, and if not, when the next one may be. An

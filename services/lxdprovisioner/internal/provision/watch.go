@@ -184,7 +184,7 @@ func (s *vmStream) tellAbsent(ctx context.Context, absent map[string]Attempt) er
 	for _, key := range slices.Sorted(maps.Keys(absent)) {
 		a := absent[key]
 		at := place{a.HostID, a.HostName}
-		proved := s.refreshes.isProved(a.Name)
+		proved := s.refreshes.proved.was(a.Name)
 		if _, read := hosts[at]; !proved && !read {
 			_, hosts[at] = s.presentHost(ctx, a.HostID, a.HostName)
 		}
