@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel"
@@ -17,24 +16,16 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/stats"
 	ctrl "sigs.k8s.io/controller-runtime"
-)
 
-const (
-	endpointName       = "OTEL_EXPORTER_OTLP_ENDPOINT"
-	tracesEndpointName = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-	protocolName       = "OTEL_EXPORTER_OTLP_PROTOCOL"
-	tracesProtocolName = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
-	exporterName       = "OTEL_TRACES_EXPORTER"
-	disabledName       = "OTEL_SDK_DISABLED"
+	"github.com/capmaas/capmaas/proto/traces"
 )
 
 // Start begins tracing for the process where an endpoint is named and tracing is not disabled; otherwise nothing is dialled and
 // nothing recorded. stop sends the spans that are left, at most until its context ends. An exporter or a protocol that is not supported
 // is an error that names the variable.
 func Start(ctx context.Context, version string) (stop func(context.Context) error, err error) {
-	on, err := enabled(os.Getenv)
+	on, err := traces.Wanted(os.Getenv)
 	if err != nil || !on {
 		return func(context.Context) error { return nil }, err
 	}
@@ -55,40 +46,14 @@ func Start(ctx context.Context, version string) (stop func(context.Context) erro
 	return provider.Shutdown, nil
 }
 
-// enabled says whether traces are wanted.
-func enabled(getenv func(string) string) (bool, error) {
-	first := func(names ...string) (name, value string) {
-		for _, name := range names {
-			if value := strings.TrimSpace(getenv(name)); value != "" {
-				return name, value
-			}
-		}
-		return "", ""
-	}
-	_, endpoint := first(tracesEndpointName, endpointName)
-	_, exporter := first(exporterName)
-	if endpoint == "" || exporter == "none" || strings.EqualFold(strings.TrimSpace(getenv(disabledName)), "true") {
-		return false, nil
-	}
-	if exporter != "" && exporter != "otlp" {
-		return false, fmt.Errorf("%s: %q is neither otlp nor none", exporterName, exporter)
-	}
-	if name, protocol := first(tracesProtocolName, protocolName); protocol != "" && protocol != "grpc" {
-		return false, fmt.Errorf("%s: %q is not supported, grpc is", name, protocol)
-	}
-	return true, nil
-}
-
 // DialOptions make a span of each call that is made for a reconcile. Calls without a span have none of their own, and neither have
 // streams, which last for hours.
 func DialOptions() []grpc.DialOption {
-	if on, err := enabled(os.Getenv); err != nil || !on {
+	if on, err := traces.Wanted(os.Getenv); err != nil || !on {
 		return nil
 	}
 	return []grpc.DialOption{grpc.WithStatsHandler(otelgrpc.NewClientHandler(
 		otelgrpc.WithPropagators(propagation.TraceContext{}), otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()),
-		otelgrpc.WithFilter(func(call *stats.RPCTagInfo) bool {
-			return !strings.HasPrefix(call.FullMethodName, "/grpc.") && !strings.Contains(call.FullMethodName, "/Watch")
-		}),
+		otelgrpc.WithFilter(traces.Followed),
 	))}
 }

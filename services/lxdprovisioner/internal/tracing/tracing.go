@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
 	"go.opentelemetry.io/otel"
@@ -19,16 +18,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/stats"
-)
 
-const (
-	endpointName       = "OTEL_EXPORTER_OTLP_ENDPOINT"
-	tracesEndpointName = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
-	protocolName       = "OTEL_EXPORTER_OTLP_PROTOCOL"
-	tracesProtocolName = "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"
-	exporterName       = "OTEL_TRACES_EXPORTER"
-	disabledName       = "OTEL_SDK_DISABLED"
+	"github.com/capmaas/capmaas/proto/traces"
 )
 
 // Scope names the instrumentation in spans.
@@ -54,7 +45,7 @@ type Config struct {
 // Start begins tracing where an endpoint is named and tracing is not disabled; otherwise nothing is dialled and nothing
 // recorded. An exporter or a protocol that is not supported is an error that names the variable.
 func Start(ctx context.Context, cfg Config) (*Tracing, error) {
-	on, err := enabled(cfg.Getenv)
+	on, err := traces.Wanted(cfg.Getenv)
 	if err != nil || !on {
 		return &Tracing{provider: noop.NewTracerProvider(), stop: func(context.Context) error { return nil }}, err
 	}
@@ -73,30 +64,6 @@ func Start(ctx context.Context, cfg Config) (*Tracing, error) {
 	return &Tracing{provider: provider, stop: provider.Shutdown}, nil
 }
 
-// enabled says whether traces are wanted.
-func enabled(getenv func(string) string) (bool, error) {
-	first := func(names ...string) (name, value string) {
-		for _, name := range names {
-			if value := strings.TrimSpace(getenv(name)); value != "" {
-				return name, value
-			}
-		}
-		return "", ""
-	}
-	_, endpoint := first(tracesEndpointName, endpointName)
-	_, exporter := first(exporterName)
-	if endpoint == "" || exporter == "none" || strings.EqualFold(strings.TrimSpace(getenv(disabledName)), "true") {
-		return false, nil
-	}
-	if exporter != "" && exporter != "otlp" {
-		return false, fmt.Errorf("%s: %q is neither otlp nor none", exporterName, exporter)
-	}
-	if name, protocol := first(tracesProtocolName, protocolName); protocol != "" && protocol != "grpc" {
-		return false, fmt.Errorf("%s: %q is not supported, grpc is", name, protocol)
-	}
-	return true, nil
-}
-
 // Enabled says whether spans are made.
 func (t *Tracing) Enabled() bool { _, off := t.provider.(noop.TracerProvider); return !off }
 
@@ -112,9 +79,7 @@ func (t *Tracing) ServerOptions() []grpc.ServerOption {
 	return []grpc.ServerOption{grpc.StatsHandler(otelgrpc.NewServerHandler(
 		otelgrpc.WithTracerProvider(t.provider), otelgrpc.WithPropagators(propagation.TraceContext{}),
 		otelgrpc.WithMeterProvider(metricnoop.NewMeterProvider()),
-		otelgrpc.WithFilter(func(call *stats.RPCTagInfo) bool {
-			return !strings.HasPrefix(call.FullMethodName, "/grpc.") && !strings.Contains(call.FullMethodName, "/Watch")
-		}),
+		otelgrpc.WithFilter(traces.Followed),
 	))}
 }
 
