@@ -20,7 +20,11 @@ import (
 
 // watch opens a stream and gives its events; stop ends it and waits for its end.
 func (w *world) watch(vms ...provision.WatchedVM) (events chan provision.VMEvent, stop func()) {
-	ctx, cancel := context.WithCancel(w.ctx())
+	return w.watchWhile(w.ctx(), vms...)
+}
+
+func (w *world) watchWhile(ctx context.Context, vms ...provision.WatchedVM) (events chan provision.VMEvent, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	events = make(chan provision.VMEvent, 1000)
 	done := make(chan struct{})
 	go func() {
