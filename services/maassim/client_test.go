@@ -31,6 +31,10 @@ type maas struct {
 
 var nonces atomic.Int64
 
+// transport carries all requests of the tests. A server that another test closes takes the idle connections of
+// http.DefaultTransport with it, and with them requests that are about to begin.
+var transport = &http.Transport{}
+
 // start serves a simulator for the length of the test.
 func start(t *testing.T, cfg maassim.Config) *maas {
 	t.Helper()
@@ -99,7 +103,7 @@ func (m *maas) do(method, path, contentType string, body []byte) answer {
 // send sends a request as it is.
 func (m *maas) send(req *http.Request) answer {
 	m.t.Helper()
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	require.NoError(m.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)

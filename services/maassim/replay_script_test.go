@@ -164,7 +164,7 @@ func (p *player) do(t *testing.T, method, path, key, body string) answer {
 		req.Header.Set("Authorization", sign(key))
 		req.Header.Set("Content-Type", form)
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	require.NoError(t, err, path)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
@@ -230,7 +230,7 @@ func (p *player) prepare(t *testing.T, r *recording) func() replayed {
 	}
 	return func() replayed {
 		defer cancel()
-		resp, err := http.DefaultTransport.RoundTrip(req)
+		resp, err := transport.RoundTrip(req)
 		if err != nil {
 			return replayed{body: []byte(err.Error())}
 		}

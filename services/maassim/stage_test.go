@@ -18,7 +18,7 @@ func (m *maas) direct(method, path, body string) answer {
 	m.t.Helper()
 	req, err := http.NewRequestWithContext(m.t.Context(), method, m.base+"/_sim/"+path, bytes.NewBufferString(body))
 	require.NoError(m.t, err)
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	require.NoError(m.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
