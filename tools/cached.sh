@@ -13,6 +13,13 @@ say() {
 	echo "$*" >&2
 }
 
+# Every script takes --cached before its other arguments: then it builds nothing, and ends with 3 where there is something to build.
+cached_only=
+if [ "${1:-}" = --cached ]; then
+	cached_only=yes
+	shift
+fi
+
 now() {
 	date +%s
 }
@@ -86,6 +93,10 @@ build_once() {
 	dir=$1
 	shift
 	[ ! -d "$dir" ] || return 0
+	if [ -n "$cached_only" ]; then
+		say "$dir is not built"
+		exit 3
+	fi
 	mkdir -p "$cache_root"
 	trap clean_up EXIT
 	trap 'exit 130' INT
