@@ -113,8 +113,8 @@ func (s *Sweep) handOver(ctx context.Context, c *cluster, chosen []Found) error 
 			SentAt: timestamppb.New(f.Since), Settled: true,
 		}
 		request := &lxdprovisionerv1.DeleteVMRequest{Attempts: []*lxdprovisionerv1.Attempt{attempt}, Owner: mark}
-		// Several orphans may be of one MaasMachine; each is an entry of its own.
-		entry, err := pending.NewDeletion(mark.GetMachine(), types.UID("orphan/"+f.VM.GetSystemId()), request, metav1.NewTime(s.Clock()))
+		// Several orphans may be of one MaasMachine; each is an entry of its own. The id goes down to MAAS with the deletion's calls.
+		entry, err := pending.NewDeletion(mark.GetMachine(), types.UID("orphan:"+f.VM.GetSystemId()), request, metav1.NewTime(s.Clock()))
 		if err != nil {
 			return err
 		}

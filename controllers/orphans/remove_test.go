@@ -11,6 +11,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
 	"github.com/capmaas/capmaas/controllers/orphans"
+	"github.com/capmaas/capmaas/proto/correlation"
 )
 
 // listed gives the VMs on the cluster's list of pending deletions.
@@ -36,6 +37,10 @@ func TestRemoval_X5_1_deletes_the_orphans_that_somebody_names(t *testing.T) {
 	assert.Equal(t, []string{all[3] + " on " + y.host}, y.listed(t))
 	assert.NotContains(t, y.Cluster(t).Annotations, infrav1.RemoveOrphansAnnotation, "a request is granted once")
 	assert.NotContains(t, y.look(t), all[3], "what is on the list is no orphan any more")
+	list, err := records.Deletions(y.Cluster(t))
+	require.NoError(t, err)
+	id := string(list[0].UID)
+	assert.Equal(t, id, correlation.FromContext(correlation.NewContext(t.Context(), id)), "the entry's id can be sent with its calls")
 
 	options := y.Options()
 	options.OrphanInterval = 0
