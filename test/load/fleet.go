@@ -66,20 +66,24 @@ const (
 	// fewestHosts are there for the smallest fleet.
 	fewestHosts = 12
 	zones       = 3
-	// workers is how many regiond processes MAAS has.
-	workers = 1
+	// perWorker is how many machines there are for a regiond process: one alone takes longer to compose a thousand VMs at once than
+	// MAAS lets the first of them deploy.
+	perWorker = 250
 )
 
 // World is the MAAS of a fleet: hosts for the machines, the times of a usual MAAS, and what calls cost a real one.
 func World(machineCount int, speed float64) maassim.Config {
 	cfg := maassim.DefaultConfig(max(fewestHosts, (machineCount+perHost-1)/perHost), zones, 0)
-	cfg.Speed, cfg.Cost, cfg.Workers = speed, maassim.RealCost(), workers
+	cfg.Speed, cfg.Cost, cfg.Workers = speed, maassim.RealCost(), workers(machineCount)
 	cfg.Durations = maassim.Durations{
 		Spread: 0.2, Compose: 3 * time.Second, Refresh: 2 * time.Second, Delete: 2 * time.Second,
 		Commission: 3 * time.Minute, Deploy: 4 * time.Minute, Release: 20 * time.Second,
 	}
 	return cfg
 }
+
+// workers is how many regiond processes the MAAS of a fleet has.
+func workers(machineCount int) int { return max(1, machineCount/perWorker) }
 
 // Start starts the stack; there is no machine yet. The fleet is to be closed also where that fails.
 func Start(ctx context.Context, o Options) (*Fleet, error) {
