@@ -46,6 +46,8 @@ type Subject struct {
 	CommonName string
 	DNSNames   []string
 	URIs       []string
+	// Organizations are groups, as Kubernetes reads them.
+	Organizations []string
 	// IPs are addresses at which a server is reached without a name.
 	IPs []net.IP
 	// Expired makes the certificate one that held until an hour ago.
@@ -115,7 +117,8 @@ func (a *Authority) template(s Subject) (*x509.Certificate, error) {
 		from, until = from.Add(-lifetime), from
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: s.CommonName}, DNSNames: s.DNSNames, IPAddresses: s.IPs, NotBefore: from, NotAfter: until,
+		SerialNumber: serial, Subject: pkix.Name{CommonName: s.CommonName, Organization: s.Organizations}, NotBefore: from, NotAfter: until,
+		DNSNames: s.DNSNames, IPAddresses: s.IPs,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}

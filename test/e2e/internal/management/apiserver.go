@@ -2,8 +2,9 @@ package management
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
+	"net"
 	"path/filepath"
 	"strconv"
 
@@ -12,7 +13,8 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/capmaas/capmaas/test/e2e/internal/pki"
+	"github.com/capmaas/capmaas/proto/mtls"
+	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 )
 
 // admins may do everything.
@@ -35,7 +37,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 	err = c.run("kube-apiserver", filepath.Join(c.Kubernetes, "kube-apiserver"), nil,
 		"--etcd-servers", c.url("http", portEtcd), "--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1",
 		"--secure-port", strconv.Itoa(c.port(portAPIServer)), "--tls-cert-file", c.path("pki", "server", "tls.crt"),
-		"--tls-private-key-file", c.path("pki", "server", "tls.key"), "--client-ca-file", c.path("pki", "ca.crt"),
+		"--tls-private-key-file", c.path("pki", "server", "tls.key"), "--client-ca-file", c.path("pki", "server", mtls.AuthorityFile),
 		"--service-account-issuer", "https://kubernetes.default", "--service-account-key-file", c.path("pki", "accounts", "tls.crt"),
 		"--service-account-signing-key-file", c.path("pki", "accounts", "tls.key"),
 		"--authorization-mode", "RBAC", "--service-cluster-ip-range", "10.0.0.0/24", "--disable-admission-plugins", "ServiceAccount")
@@ -50,22 +52,17 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 }
 
 func (c *Cluster) makePKI() (err error) {
-	if c.authority, err = pki.NewAuthority("management", c.Now); err != nil {
+	if c.authority, err = mtlstest.NewAuthority("management", c.Now); err != nil {
 		return err
 	}
-	for _, name := range []string{"server", "accounts"} {
-		pair, err := c.authority.Server(name)
-		if err != nil {
-			return err
-		}
-		if err := pair.Write(c.path("pki", name)); err != nil {
-			return err
-		}
-	}
-	if err := os.WriteFile(c.path("pki", "ca.crt"), c.authority.Certificate, 0o600); err != nil {
-		return fmt.Errorf("write the authority: %w", err)
-	}
-	return nil
+	return errors.Join(c.mountServer("server"), c.mountServer("accounts"))
+}
+
+// mountServer mounts a certificate for servers on loopback where webhook servers look for theirs.
+func (c *Cluster) mountServer(name string) error {
+	return c.authority.Mount(c.path("pki", name), mtlstest.Subject{
+		CommonName: name, DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
+	})
 }
 
 // reach writes a kubeconfig of a user, named after it, and gives the same as a configuration.
@@ -74,12 +71,12 @@ func (c *Cluster) reach(name string, groups ...string) (*rest.Config, error) {
 }
 
 func (c *Cluster) reachAs(file, user string, groups ...string) (*rest.Config, error) {
-	pair, err := c.authority.Client(user, groups...)
+	pair, err := c.authority.Issue(mtlstest.Subject{CommonName: user, Organizations: groups})
 	if err != nil {
 		return nil, err
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["management"] = &clientcmdapi.Cluster{Server: c.url("https", portAPIServer), CertificateAuthorityData: c.authority.Certificate}
+	config.Clusters["management"] = &clientcmdapi.Cluster{Server: c.url("https", portAPIServer), CertificateAuthorityData: c.authority.PEM}
 	config.AuthInfos[file] = &clientcmdapi.AuthInfo{ClientCertificateData: pair.Certificate, ClientKeyData: pair.Key}
 	config.Contexts["management"] = &clientcmdapi.Context{Cluster: "management", AuthInfo: file}
 	config.CurrentContext = "management"

@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/capmaas/capmaas/test/e2e/internal/pki"
+	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 	"github.com/capmaas/capmaas/test/e2e/internal/process"
 )
 
@@ -59,7 +59,7 @@ type Cluster struct {
 	// Client reads and writes everything.
 	Client client.Client
 
-	authority *pki.Authority
+	authority *mtlstest.Authority
 	processes []*process.Process // in the order in which they were started
 	managers  []*manager
 }

@@ -14,8 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/capmaas/capmaas/proto/mtls"
+	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
-	"github.com/capmaas/capmaas/test/e2e/internal/pki"
 	"github.com/capmaas/capmaas/test/e2e/internal/process"
 )
 
@@ -86,7 +87,7 @@ func (c *Cluster) install(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("render %s: %w", m.name, err)
 		}
-		at := manifest.Endpoint{Port: c.port(m.first + portWebhook), Authority: c.authority.Certificate}
+		at := manifest.Endpoint{Port: c.port(m.first + portWebhook), Authority: c.authority.PEM}
 		if m.provider, err = manifest.Read(stream, m.deployment, at); err != nil {
 			return fmt.Errorf("read the manifests of %s: %w", m.name, err)
 		}
@@ -129,12 +130,7 @@ func (c *Cluster) established(ctx context.Context) error {
 // startManagers starts every manager with the rights of its own service account.
 func (c *Cluster) startManagers(ctx context.Context) error {
 	for _, m := range c.managers {
-		pair, err := c.authority.Server(m.name)
-		if err != nil {
-			return err
-		}
-		certificates := c.path("pki", m.name)
-		if err := pair.Write(certificates); err != nil {
+		if err := c.mountServer(m.name); err != nil {
 			return err
 		}
 		if _, err := c.reachAs(m.name, m.provider.User, "system:serviceaccounts"); err != nil {
@@ -142,7 +138,7 @@ func (c *Cluster) startManagers(ctx context.Context) error {
 		}
 		kubeconfig := c.path(m.name + ".kubeconfig")
 		args := append([]string{
-			"--webhook-port", strconv.Itoa(c.port(m.first + portWebhook)), "--webhook-cert-dir", certificates,
+			"--webhook-port", strconv.Itoa(c.port(m.first + portWebhook)), "--webhook-cert-dir", c.path("pki", m.name),
 			"--health-addr", fmt.Sprintf("127.0.0.1:%d", c.port(m.first+portHealth)), "--kubeconfig", kubeconfig,
 		}, m.args...)
 		if err := c.run(m.name, m.binary, nil, args...); err != nil {
@@ -175,19 +171,14 @@ const (
 
 // introduce gives manager and service certificates of an authority that signs for nothing else.
 func (c *Cluster) introduce() error {
-	authority, err := pki.NewAuthority("capmaas", c.Now)
+	authority, err := mtlstest.NewAuthority("capmaas", c.Now)
 	if err != nil {
 		return err
 	}
-	service, err := authority.Server("capmaas-lxdprovisioner", "capmaas-lxdprovisioner")
-	if err != nil {
-		return err
-	}
-	manager, err := authority.Client("capmaas-manager")
-	if err != nil {
-		return err
-	}
-	return errors.Join(service.WriteFor(c.path(serviceTLS), authority), manager.WriteFor(c.path(managerTLS), authority))
+	return errors.Join(
+		authority.Mount(c.path(serviceTLS), mtlstest.Subject{DNSNames: []string{mtls.ServerName}}),
+		authority.Mount(c.path(managerTLS), mtlstest.Subject{CommonName: "capmaas-manager"}),
+	)
 }
 
 // startService starts the service's replicas, each at its own address, as behind a headless Service.
