@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
-	"github.com/capmaas/capmaas/test/e2e/internal/process"
+	"github.com/capmaas/capmaas/test/process"
 )
 
 // untilReady bounds how long one process may take until it answers; a busy machine needs a fraction of it.
@@ -144,7 +144,9 @@ func (c *Cluster) Kill(name string) error {
 }
 
 func (c *Cluster) run(name, binary string, env []string, args ...string) error {
-	p, err := process.Start(process.Spec{Name: name, Binary: binary, Args: args, Env: env, LogDir: c.Dir})
+	p, err := process.Start(process.Spec{
+		Name: name, Binary: binary, Args: args, Env: env, Log: c.path(name + ".log"), Foreign: filepath.Dir(binary) != c.Own,
+	})
 	if err != nil {
 		return err
 	}

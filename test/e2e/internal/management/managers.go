@@ -17,7 +17,7 @@ import (
 	"github.com/capmaas/capmaas/proto/mtls"
 	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
-	"github.com/capmaas/capmaas/test/e2e/internal/process"
+	"github.com/capmaas/capmaas/test/process"
 )
 
 // manager is one manager with what it installs.

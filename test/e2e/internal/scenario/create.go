@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
-	"github.com/capmaas/capmaas/test/e2e/internal/process"
+	"github.com/capmaas/capmaas/test/process"
 )
 
 // patience bounds every wait; a machine that is busy with nothing else needs a fraction of it.
