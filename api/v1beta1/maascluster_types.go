@@ -134,7 +134,7 @@ type MaasClusterStatus struct {
 	// +optional
 	Network Network `json:"network,omitempty,omitzero"`
 
-	// failureDomains are the MAAS zones over which machines are spread.
+	// failureDomains are the MAAS zones over which machines are spread. Control planes go to those with usable LXD hosts.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

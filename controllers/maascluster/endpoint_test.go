@@ -1,7 +1,6 @@
 package maascluster_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -190,41 +189,6 @@ func TestEndpoint_R6_4_the_port_is_the_Clusters_else_the_specs(t *testing.T) {
 			assert.Equal(t, row.want, bed.Cluster(t).Spec.ControlPlaneEndpoint.Port)
 		})
 	}
-}
-
-func TestFailureDomains_R3_1_are_MAASs_zones_unless_the_spec_names_some(t *testing.T) {
-	t.Parallel()
-	named := func(zones ...string) func(*clusterv1.Cluster, *infrav1.MaasCluster) {
-		return func(_ *clusterv1.Cluster, infra *infrav1.MaasCluster) { infra.Spec.FailureDomains = zones }
-	}
-	domains := func(infra *infrav1.MaasCluster) string {
-		text := ""
-		for _, d := range infra.Status.FailureDomains {
-			text += fmt.Sprintf("%s=%t ", d.Name, ptr.Deref(d.ControlPlane, false))
-		}
-		return text
-	}
-	t.Run("MAAS's_zones_and_control_planes_where_hosts_are", func(t *testing.T) {
-		t.Parallel()
-		bed := managertest.New(t, provisionertest.Config{
-			Zones: []string{"az1", "az2", "default"},
-			Hosts: []provisionertest.Host{{Name: "lxd-01", Zone: "az1", Pool: "lxd"}, {Name: "lxd-02", Zone: "az2", Pool: "lxd"}},
-		})
-		bed.ProvisionCluster(t)
-		assert.Equal(t, "az1=true az2=true default=false ", domains(bed.Cluster(t)))
-		assert.Equal(t, "az1,az2,default", bed.Cluster(t).Status.Zones)
-		bed.CreateMachine(t, "cp-0", managertest.Metal(), managertest.ControlPlane)
-		managertest.Eventually(t, func(c *managertest.Check) {
-			assert.Equal(c, "az1=true az2=true default=true ", domains(bed.Cluster(c)), "bare metal may be anywhere")
-		}, "the zones follow the control plane's mode")
-	})
-	t.Run("the_spec's", func(t *testing.T) {
-		t.Parallel()
-		bed := managertest.New(t, provisionertest.Config{})
-		bed.ProvisionCluster(t, named("az3", "az1"))
-		assert.Equal(t, "az3=true az1=true ", domains(bed.Cluster(t)))
-		assert.Empty(t, provisionertest.Requests[*lxdprovisionerv1.ListZonesRequest](bed.Fake))
-	})
 }
 
 func TestProvisionerAvailable_P5_tells_what_is_wrong_with_MAAS(t *testing.T) {

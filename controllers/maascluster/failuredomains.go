@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -15,46 +16,85 @@ import (
 
 // reconcileFailureDomains writes the zones into the status: those of the spec, else MAAS's own.
 func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (time.Duration, error) {
-	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
-		domains := make([]clusterv1.FailureDomain, 0, len(named))
-		for _, zone := range named {
-			domains = append(domains, clusterv1.FailureDomain{Name: zone, ControlPlane: new(true)})
-		}
-		s.infra.Status.SetFailureDomains(domains)
-		s.failureDomainsKnown = true
-		return 0, nil
-	}
 	zones, err := r.Region.Zones(ctx)
 	if out := r.Delays.Of(err); out.Action != provisioner.Done {
-		s.zones = -1
-		// The zones that are known already stand: an outage must not take a control plane's failure domains away.
-		s.failureDomainsKnown = len(s.infra.Status.FailureDomains) > 0
-		if s.region.isZero() {
-			s.region = problem{reason: out.Reason, message: out.Message}
-		}
+		r.keepFailureDomains(s, problem{reason: out.Reason, message: out.Message})
 		return max(out.Delay, r.Delays.Working), nil
 	}
-	metal, err := r.bareMetalOnly(ctx, s)
+	machines, _, err := r.controlPlane(ctx, s)
 	if err != nil {
 		return 0, err
 	}
-	s.zones = len(zones)
-	s.infra.Status.SetFailureDomains(fitting(failureDomainsOf(zones, metal)))
+	rules := []rule{usable, (*lxdprovisionerv1.Zone).GetHasLxdHosts, anyZone}
+	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
+		zones, rules = theNamed(zones, named), []rule{notLost, anyZone}
+	} else {
+		s.zones = len(zones)
+	}
+	if bareMetalOnly(machines) {
+		rules = []rule{anyZone}
+	}
+	s.infra.Status.SetFailureDomains(fitting(failureDomainsOf(zones, rules)))
 	s.failureDomainsKnown = true
+	if slices.ContainsFunc(machines, func(m *infrav1.MaasMachine) bool { return !m.DeletionTimestamp.IsZero() }) {
+		// Its successor goes where this says, and it may leave because its zone is lost.
+		return r.Delays.Working, nil
+	}
 	return 0, nil
 }
 
-// failureDomainsOf makes failure domains of MAAS's zones. Control planes go where LXD hosts are, because MAAS always has a
-// zone "default" which often holds nothing; where no zone has any, or the control plane is bare metal, any zone will do.
-func failureDomainsOf(zones []*lxdprovisionerv1.Zone, bareMetalOnly bool) []clusterv1.FailureDomain {
-	anyHosts := false
-	for _, zone := range zones {
-		anyHosts = anyHosts || zone.GetHasLxdHosts()
+// keepFailureDomains writes what can be said while MAAS's zones cannot be listed. Those that are known already stand: an outage
+// must not take a control plane's failure domains away.
+func (r *Reconciler) keepFailureDomains(s *scope, why problem) {
+	known := s.infra.Status.FailureDomains
+	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
+		domains := make([]clusterv1.FailureDomain, 0, len(named))
+		for _, zone := range named {
+			at := slices.IndexFunc(known, func(d clusterv1.FailureDomain) bool { return d.Name == zone })
+			domains = append(domains, clusterv1.FailureDomain{Name: zone, ControlPlane: new(at < 0 || ptr.Deref(known[at].ControlPlane, false))})
+		}
+		s.infra.Status.SetFailureDomains(domains)
+		s.failureDomainsKnown = true
+		return
 	}
+	s.zones = -1
+	s.failureDomainsKnown = len(known) > 0
+	if s.region.isZero() {
+		s.region = why
+	}
+}
+
+// theNamed gives what MAAS says of the zones that the spec names; of one that MAAS does not have, that there is nothing.
+func theNamed(zones []*lxdprovisionerv1.Zone, named []string) []*lxdprovisionerv1.Zone {
+	all := make([]*lxdprovisionerv1.Zone, 0, len(named))
+	for _, name := range named {
+		at := slices.IndexFunc(zones, func(z *lxdprovisionerv1.Zone) bool { return z.GetName() == name })
+		if at < 0 {
+			all = append(all, &lxdprovisionerv1.Zone{Name: name})
+			continue
+		}
+		all = append(all, zones[at])
+	}
+	return all
+}
+
+// rule says in which zones control planes go.
+type rule func(*lxdprovisionerv1.Zone) bool
+
+func usable(zone *lxdprovisionerv1.Zone) bool { return zone.GetHasLxdHosts() && notLost(zone) }
+
+func notLost(zone *lxdprovisionerv1.Zone) bool { return !zone.GetLxdHostsUnusable() }
+
+func anyZone(*lxdprovisionerv1.Zone) bool { return true }
+
+// failureDomainsOf makes failure domains of zones. Control planes go where the first rule says that suits any zone: to usable LXD
+// hosts, because MAAS always has a zone "default" which often holds nothing, and because a Machine that Cluster API sends to a
+// zone without power is not made before the zone is back.
+func failureDomainsOf(zones []*lxdprovisionerv1.Zone, rules []rule) []clusterv1.FailureDomain {
+	suits := rules[slices.IndexFunc(rules, func(suits rule) bool { return len(zones) == 0 || slices.ContainsFunc(zones, suits) })]
 	domains := make([]clusterv1.FailureDomain, 0, len(zones))
 	for _, zone := range zones {
-		suits := bareMetalOnly || !anyHosts || zone.GetHasLxdHosts()
-		domains = append(domains, clusterv1.FailureDomain{Name: zone.GetName(), ControlPlane: new(suits)})
+		domains = append(domains, clusterv1.FailureDomain{Name: zone.GetName(), ControlPlane: new(suits(zone))})
 	}
 	return domains
 }
@@ -84,15 +124,6 @@ func fitting(domains []clusterv1.FailureDomain) []clusterv1.FailureDomain {
 }
 
 // bareMetalOnly says whether the control plane has machines, and all of them are bare metal.
-func (r *Reconciler) bareMetalOnly(ctx context.Context, s *scope) (bool, error) {
-	machines, _, err := r.controlPlane(ctx, s)
-	if err != nil {
-		return false, err
-	}
-	for _, m := range machines {
-		if m.Spec.Mode() == infrav1.ModeLXD {
-			return false, nil
-		}
-	}
-	return len(machines) > 0, nil
+func bareMetalOnly(machines []*infrav1.MaasMachine) bool {
+	return len(machines) > 0 && !slices.ContainsFunc(machines, func(m *infrav1.MaasMachine) bool { return m.Spec.Mode() == infrav1.ModeLXD })
 }

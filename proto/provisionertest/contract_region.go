@@ -58,6 +58,14 @@ func (s *suite) lists() {
 		}
 	}
 	s.checkf(withHosts >= 2, "%d zones have LXD hosts", withHosts)
+	hosts, err := s.lxd.ListHosts(s.ctx(), &lxdprovisionerv1.ListHostsRequest{})
+	usable := map[string]bool{}
+	for _, h := range ok(s, hosts, err).GetHosts() {
+		usable[h.GetZone()] = usable[h.GetZone()] || h.GetUnusable() == nil
+	}
+	for _, z := range zones.GetZones() {
+		s.checkf(z.GetLxdHostsUnusable() == (z.GetHasLxdHosts() && !usable[z.GetName()]), "ListHosts says the same of zone %v", z)
+	}
 	pools, err := s.region.ListResourcePools(s.ctx(), &lxdprovisionerv1.ListResourcePoolsRequest{})
 	names := []string{}
 	for _, p := range ok(s, pools, err).GetResourcePools() {

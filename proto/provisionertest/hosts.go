@@ -51,6 +51,19 @@ func (f *Fake) SetHostOnline(name string, online bool) bool {
 	return false
 }
 
+// SetHostUnusable says why the host takes no VM at all, or, unspecified, that it does. It says whether there is such a host.
+func (f *Fake) SetHostUnusable(name string, why lxdprovisionerv1.RejectionReason) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.hosts {
+		if h.Name == name {
+			h.Unusable = why
+			return true
+		}
+	}
+	return false
+}
+
 // RemoveHost takes the host out of MAAS, with its VMs. It says whether there was such a host.
 func (f *Fake) RemoveHost(name string) bool {
 	f.mu.Lock()

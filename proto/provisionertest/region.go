@@ -78,8 +78,14 @@ func (f *Fake) ListZones(_ context.Context, request *lxdprovisionerv1.ListZonesR
 	return answer(f, "ListZones", request, func(*lxdprovisionerv1.ListZonesRequest) (*lxdprovisionerv1.ListZonesResponse, error) {
 		response := &lxdprovisionerv1.ListZonesResponse{}
 		for _, name := range slices.Sorted(slices.Values(f.config.Zones)) {
-			has := slices.ContainsFunc(f.hosts, func(h *host) bool { return h.Zone == name })
-			response.Zones = append(response.Zones, &lxdprovisionerv1.Zone{Name: name, HasLxdHosts: has})
+			zone := &lxdprovisionerv1.Zone{Name: name}
+			usable := false
+			for _, h := range f.hosts {
+				zone.HasLxdHosts = zone.GetHasLxdHosts() || h.Zone == name
+				usable = usable || h.Zone == name && h.Unusable == lxdprovisionerv1.RejectionReason_REJECTION_REASON_UNSPECIFIED
+			}
+			zone.LxdHostsUnusable = zone.GetHasLxdHosts() && !usable
+			response.Zones = append(response.Zones, zone)
 		}
 		return response, nil
 	})

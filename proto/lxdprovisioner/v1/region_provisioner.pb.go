@@ -592,9 +592,12 @@ type Zone struct {
 	// The description.
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// Whether an LXD host is in the zone.
-	HasLxdHosts   bool `protobuf:"varint,3,opt,name=has_lxd_hosts,json=hasLxdHosts,proto3" json:"has_lxd_hosts,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	HasLxdHosts bool `protobuf:"varint,3,opt,name=has_lxd_hosts,json=hasLxdHosts,proto3" json:"has_lxd_hosts,omitempty"`
+	// Whether LXD hosts are in the zone and none of them can take a VM, whatever is asked for: the zone has lost its power, or is under
+	// maintenance. ListHosts says why of each host.
+	LxdHostsUnusable bool `protobuf:"varint,4,opt,name=lxd_hosts_unusable,json=lxdHostsUnusable,proto3" json:"lxd_hosts_unusable,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Zone) Reset() {
@@ -644,6 +647,13 @@ func (x *Zone) GetDescription() string {
 func (x *Zone) GetHasLxdHosts() bool {
 	if x != nil {
 		return x.HasLxdHosts
+	}
+	return false
+}
+
+func (x *Zone) GetLxdHostsUnusable() bool {
+	if x != nil {
+		return x.LxdHostsUnusable
 	}
 	return false
 }
@@ -1535,11 +1545,12 @@ const file_lxdprovisioner_v1_region_provisioner_proto_rawDesc = "" +
 	"\x16DeleteEndpointResponse\"\x12\n" +
 	"\x10ListZonesRequest\"B\n" +
 	"\x11ListZonesResponse\x12-\n" +
-	"\x05zones\x18\x01 \x03(\v2\x17.lxdprovisioner.v1.ZoneR\x05zones\"`\n" +
+	"\x05zones\x18\x01 \x03(\v2\x17.lxdprovisioner.v1.ZoneR\x05zones\"\x8e\x01\n" +
 	"\x04Zone\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\"\n" +
-	"\rhas_lxd_hosts\x18\x03 \x01(\bR\vhasLxdHosts\"\x1a\n" +
+	"\rhas_lxd_hosts\x18\x03 \x01(\bR\vhasLxdHosts\x12,\n" +
+	"\x12lxd_hosts_unusable\x18\x04 \x01(\bR\x10lxdHostsUnusable\"\x1a\n" +
 	"\x18ListResourcePoolsRequest\"c\n" +
 	"\x19ListResourcePoolsResponse\x12F\n" +
 	"\x0eresource_pools\x18\x01 \x03(\v2\x1f.lxdprovisioner.v1.ResourcePoolR\rresourcePools\"D\n" +

@@ -274,4 +274,6 @@ type Region struct {
 type ZoneInfo struct {
 	inventory.Zone
 	HasLXDHosts bool
+	// LXDHostsUnusable says that there are some and none can take a VM, whatever is asked for.
+	LXDHostsUnusable bool
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/placement"
 )
 
 // MAASRegion are the use cases of DNS records and of what the region has.
@@ -38,7 +39,7 @@ func (r *MAASRegion) Drain(ctx context.Context) error {
 	return errors.Join(r.writing.drain(ctx), r.starting.drain(ctx))
 }
 
-// Zones lists the availability zones by name, and which of them have an LXD host. A MAAS without VM
+// Zones lists the availability zones by name, and which of them have LXD hosts, usable or not. A MAAS without VM
 // hosts has none.
 func (r *MAASRegion) Zones(ctx context.Context) ([]ZoneInfo, error) {
 	zones, err := r.cfg.MAAS.Zones(ctx)
@@ -49,11 +50,17 @@ func (r *MAASRegion) Zones(ctx context.Context) ([]ZoneInfo, error) {
 	if err != nil && fault.ReasonOf(err) != fault.ReasonMAASVMHostRemoved {
 		return nil, fmt.Errorf("list the hosts of the zones: %w", err)
 	}
+	all, usable := make(map[int]bool), make(map[int]bool)
+	for _, h := range snap.Hosts {
+		if h.Type != "lxd" {
+			continue
+		}
+		_, out := placement.Unusable(h)
+		all[h.Zone.ID], usable[h.Zone.ID] = true, usable[h.Zone.ID] || !out
+	}
 	out := make([]ZoneInfo, 0, len(zones))
 	for _, z := range zones {
-		out = append(out, ZoneInfo{Zone: z, HasLXDHosts: slices.ContainsFunc(snap.Hosts, func(h inventory.Host) bool {
-			return h.Type == "lxd" && h.Zone.ID == z.ID
-		})})
+		out = append(out, ZoneInfo{Zone: z, HasLXDHosts: all[z.ID], LXDHostsUnusable: all[z.ID] && !usable[z.ID]})
 	}
 	slices.SortFunc(out, func(a, b ZoneInfo) int { return cmp.Compare(a.Name, b.Name) })
 	return out, nil

@@ -162,6 +162,24 @@ func TestMAASRegion_tells_what_the_region_has(t *testing.T) {
 	assert.Len(t, images, 3)
 }
 
+func TestMAASRegion_R3_3_tells_which_zones_have_lost_their_hosts(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	for _, host := range w.sim.Machines() {
+		if host.VMHost && host.Zone == "az1" {
+			require.NoError(t, w.sim.SetHostOffline(host.Hostname, true))
+		}
+	}
+	w.cfg.Snapshot = w.lxd.Snapshot
+	zones, err := provision.NewMAASRegion(w.cfg).Zones(w.ctx())
+	require.NoError(t, err)
+	lost := map[string]bool{}
+	for _, z := range zones {
+		lost[z.Name] = z.LXDHostsUnusable
+	}
+	assert.Equal(t, map[string]bool{"az1": true, "az2": false, "az3": false, "default": false}, lost, "a zone that never had hosts has lost none")
+}
+
 func TestMAASRegion_does_not_list_the_hosts_of_a_large_region_to_know_what_it_has(t *testing.T) {
 	t.Parallel()
 	w := start(t, 3, 0)

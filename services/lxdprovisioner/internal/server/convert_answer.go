@@ -134,7 +134,7 @@ func toEndpoint(e provision.Endpoint) *lxdprovisionerv1.Endpoint {
 }
 
 func toZone(z provision.ZoneInfo) *lxdprovisionerv1.Zone {
-	return &lxdprovisionerv1.Zone{Name: z.Name, Description: z.Description, HasLxdHosts: z.HasLXDHosts}
+	return &lxdprovisionerv1.Zone{Name: z.Name, Description: z.Description, HasLxdHosts: z.HasLXDHosts, LxdHostsUnusable: z.LXDHostsUnusable}
 }
 
 func toPool(p inventory.Pool) *lxdprovisionerv1.ResourcePool {

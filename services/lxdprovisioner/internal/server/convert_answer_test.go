@@ -86,8 +86,10 @@ func newDesk() *desk {
 		powered:  provision.PoweredOn{Machine: machine(), Owner: &mark, Sent: true},
 		events:   []provision.MachineEvent{{Machine: &metal}, {Gone: "abc999"}, {Synced: readAt}},
 		endpoint: provision.Endpoint{Ref: provision.EndpointRef{Name: "prod", Domain: "maas"}, Addresses: []netip.Addr{address}, TTL: &ttl},
-		zones:    []provision.ZoneInfo{{Zone: inventory.Zone{Ref: inventory.Ref{ID: 2, Name: "az1"}, Description: "first"}, HasLXDHosts: true}},
-		pools:    []inventory.Pool{{Ref: inventory.Ref{Name: "default"}, Description: "built in"}},
+		zones: []provision.ZoneInfo{{
+			Zone: inventory.Zone{Ref: inventory.Ref{ID: 2, Name: "az1"}, Description: "first"}, HasLXDHosts: true, LXDHostsUnusable: true,
+		}},
+		pools: []inventory.Pool{{Ref: inventory.Ref{Name: "default"}, Description: "built in"}},
 		subnets: []inventory.Subnet{{
 			ID: 5, Name: "nodes", CIDR: netip.MustParsePrefix("10.10.0.0/16"), Gateway: netip.MustParseAddr("10.10.0.1"),
 			DNSServers: []netip.Addr{netip.MustParseAddr("10.10.0.2")}, Managed: true, Space: "nodes",
