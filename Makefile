@@ -115,6 +115,9 @@ race:
 test: race ## Run every test with the race detector (ARGS='-run TestX -v')
 	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" CAPMAAS_TREE="$$(tools/tree.sh .)" KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
 	GOWORK=off go test -C test/observability/rules -count=1 ./...
+ifeq ($(shell uname -s),Linux)
+	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" KUBEBUILDER_ASSETS="$$assets" GOWORK=off go test -C test/e2e -race ./... $(ARGS)
+endif
 
 .PHONY: deflake
 deflake: race ## Repeat tests in random order until one fails, COUNT times at most (PKG=./controllers/... COUNT=50)
@@ -146,8 +149,9 @@ e2e-all: ## Carry real clusters through every scenario
 e2e: ## Carry real clusters: Cluster API's own managers, machines that run kubeadm (Linux, root; SCENARIOS='create delete' KEEP=1)
 	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || { \
 		echo "make e2e makes namespaces, a bridge and mounts: it needs Linux and root; this is $$(uname -s) and user $$(id -un)"; exit 2; }
-	@$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 GOWORK=off go build -C test/e2e -o "$(CURDIR)/bin/" ./cmd/...
+	@bin/e2e --check
+	@$(MAKE) --no-print-directory build
 	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; before=$$(tools/realcluster/ensure.sh kubernetes-before) || exit 1; \
 		managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
 		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --kubernetes-before "$$before" --managers "$$managers" $(if $(KEEP),--keep) $(SCENARIOS)

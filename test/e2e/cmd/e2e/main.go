@@ -45,9 +45,9 @@ var scenarios = []struct {
 
 // options are what the flags say.
 type options struct {
-	config scenario.Config
-	keep   bool
-	tell   []string
+	config      scenario.Config
+	keep, check bool
+	tell        []string
 }
 
 func main() {
@@ -60,7 +60,7 @@ func main() {
 		os.Exit(exitCode(world.Enter(context.Background())))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o)
+	err := within(ctx, o)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -99,6 +99,7 @@ func parse() options {
 	flag.StringVar(&o.config.Work, "work", ".e2e", "`directory` for logs and data; what is in it is removed")
 	all := flag.Bool("all", false, "tell every scenario")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
+	flag.BoolVar(&o.check, "check", false, "say what this machine lacks for a run, and do nothing else")
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "Usage: e2e [flags] [scenario ...]\nscenarios, in their order:\n")
 		for _, s := range scenarios {
@@ -128,6 +129,14 @@ func parse() options {
 		}
 	}
 	return o
+}
+
+// within is what is done inside.
+func within(ctx context.Context, o options) error {
+	if o.check {
+		return world.Rehearse()
+	}
+	return run(ctx, o)
 }
 
 // run tells the scenarios, each on what the one before has left.

@@ -35,15 +35,31 @@ func Missing() error {
 	if os.Geteuid() != 0 {
 		errs = append(errs, errors.New("the user root: namespaces, a bridge and mounts are made"))
 	}
-	for _, name := range []string{"net", "mnt", "pid", "uts"} {
+	errs = append(errs, missingCapabilities())
+	for _, name := range []string{"net", "mnt", "pid", "uts", "ipc"} {
 		if _, err := os.Stat("/proc/self/ns/" + name); err != nil {
 			errs = append(errs, fmt.Errorf("%s namespaces in the kernel: %w", name, err))
 		}
 	}
-	if len(errs) > 0 {
-		return fmt.Errorf("a run of real clusters needs:\n%w", errors.Join(errs...))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("a run of real clusters needs:\n%w", err)
 	}
 	return nil
+}
+
+// missingCapabilities says what root may not do here: in a container it may be root by name alone.
+func missingCapabilities() error {
+	var has [2]unix.CapUserData // 32 capabilities each
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &has[0]); err != nil {
+		return fmt.Errorf("read the capabilities: %w", err)
+	}
+	var errs []error
+	for name, bit := range map[string]int{"CAP_SYS_ADMIN": unix.CAP_SYS_ADMIN, "CAP_NET_ADMIN": unix.CAP_NET_ADMIN} {
+		if has[bit/32].Effective&(1<<(bit%32)) == 0 {
+			errs = append(errs, fmt.Errorf("the capability %s", name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Enter runs the program again inside, with the same arguments, and returns when that has ended. It takes the end of the

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -96,6 +97,25 @@ func addAddress(link netlink.Link, address netip.Addr) error {
 
 // nic is the name of a machine's interface, on its side.
 const nic = "eth0"
+
+// Rehearse tries all that a run asks of the kernel, so that what is not there is known before anything is built. It is called once,
+// inside, and in place of Furnish.
+func Rehearse() (err error) {
+	work, err := os.MkdirTemp("", "e2e-check-")
+	if err != nil {
+		return fmt.Errorf("make a directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	const cable = "check"
+	defer Unplug(cable)
+	if err = Furnish(work); err == nil {
+		err = Plug(os.Getpid(), cable)
+	}
+	if err != nil {
+		return fmt.Errorf("a run of real clusters needs a kernel that lets it do this: %w", err)
+	}
+	return nil
+}
 
 // Plug gives the network namespace of a process an interface on the bridge. The name is the interface's on the bridge's
 // side; it goes with the namespace.
