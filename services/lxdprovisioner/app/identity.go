@@ -91,6 +91,7 @@ func (s *service) transport() (credentials.TransportCredentials, error) { //noli
 		Refused: func(with net.Addr, err error) {
 			// Who connects and says nothing is a probe of the port.
 			if !errors.Is(err, io.EOF) {
+				s.metrics.RefusedConnection(err)
 				s.logger.Info("Refused a connection", "peer", with.String(), "error", err)
 			}
 		},

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,15 +132,21 @@ func TestService_takes_only_callers_that_prove_who_they_are(t *testing.T) {
 	with := func(certificates []tls.Certificate, most uint16) credentials.TransportCredentials {
 		return credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: mtls.ServerName, Certificates: certificates, MinVersion: tls.VersionTLS12, MaxVersion: most})
 	}
-	for name, transport := range map[string]credentials.TransportCredentials{
-		"no_certificate":                     with(nil, tls.VersionTLS13),
-		"a_certificate_of_another_authority": with([]tls.Certificate{strangers}, tls.VersionTLS13),
-		"an_expired_certificate":             with([]tls.Certificate{expired}, tls.VersionTLS13),
-		"TLS_1.2":                            with([]tls.Certificate{own}, tls.VersionTLS12),
-		"no_TLS":                             insecure.NewCredentials(),
+	for name, c := range map[string]struct {
+		transport credentials.TransportCredentials
+		reason    string
+	}{
+		"no_certificate":                     {with(nil, tls.VersionTLS13), "no_certificate"},
+		"a_certificate_of_another_authority": {with([]tls.Certificate{strangers}, tls.VersionTLS13), "unknown_authority"},
+		"an_expired_certificate":             {with([]tls.Certificate{expired}, tls.VersionTLS13), "expired"},
+		"another_name_of_the_service":        {credentials.NewTLS(&tls.Config{RootCAs: roots, ServerName: "another", MinVersion: tls.VersionTLS13}), "refused_by_caller"},
+		"TLS_1.2":                            {with([]tls.Certificate{own}, tls.VersionTLS12), "other"},
+		"no_TLS":                             {insecure.NewCredentials(), "not_tls"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			assert.Equal(t, codes.Unavailable, status.Code(listZones(t, dial(t, s, transport))))
+			assert.Equal(t, codes.Unavailable, status.Code(listZones(t, dial(t, s, c.transport))))
+			counted := regexp.MustCompile(`lxdprovisioner_refused_connections_total\{reason="` + c.reason + `"\} [1-9]`)
+			assert.Eventually(t, func() bool { return counted.MatchString(s.scrape(t)) }, 30*time.Second, 50*time.Millisecond, c.reason)
 		})
 	}
 	assert.True(t, logged(s, "Refused a connection", "peer"), s.logs.String())

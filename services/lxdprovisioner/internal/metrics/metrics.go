@@ -23,6 +23,7 @@ type Metrics struct {
 	seconds    *prometheus.HistogramVec
 	placements *prometheus.CounterVec
 	rejections *prometheus.CounterVec
+	refusals   *prometheus.CounterVec
 	health     *health
 }
 
@@ -48,14 +49,15 @@ func New(version string) *Metrics {
 			Name: "lxdprovisioner_placement_rejections_total",
 			Help: "Hosts that could not take a VM, counted once for each selection that found none, by the reason of the rejection.",
 		}, []string{"reason"}),
-		health: newHealth(),
+		refusals: newRefusals(),
+		health:   newHealth(),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "lxdprovisioner_build_info", Help: "1, with the version of the service as a label.",
 		ConstLabels: prometheus.Labels{"version": version},
 	})
 	info.Set(1)
-	m.registry.MustRegister(m.Calls, m.requests, m.seconds, m.placements, m.rejections, m.health, info,
+	m.registry.MustRegister(m.Calls, m.requests, m.seconds, m.placements, m.rejections, m.refusals, m.health, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
