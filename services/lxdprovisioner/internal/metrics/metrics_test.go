@@ -2,8 +2,13 @@ package metrics_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -35,6 +40,21 @@ func TestChecked_tells_of_the_last_check_alone(t *testing.T) {
 	assert.NotContains(t, text, "lxdprovisioner_maas_problem{")
 }
 
+// TestRefusedConnection has what no caller of the tests brings about; those of app's tests are refused in earnest.
+func TestRefusedConnection_counts_every_error_under_one_of_its_reasons(t *testing.T) {
+	t.Parallel()
+	m := metrics.New("v1")
+	assert.Contains(t, scrape(t, m), `lxdprovisioner_refused_connections_total{reason="expired"} 0`, "there before the first")
+	for reason, err := range map[string]error{
+		"bad_certificate": &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.IncompatibleUsage}},
+		"timeout":         &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
+		"other":           errors.New("tls: something new"),
+	} {
+		m.RefusedConnection(err)
+		assert.Contains(t, scrape(t, m), `lxdprovisioner_refused_connections_total{reason="`+reason+`"} 1`)
+	}
+}
+
 func TestWatchCapacity_tells_bytes_and_nothing_before_the_first_reading(t *testing.T) {
 	t.Parallel()
 	m, readAt := metrics.New("v1"), time.Time{}
@@ -43,7 +63,7 @@ func TestWatchCapacity_tells_bytes_and_nothing_before_the_first_reading(t *testi
 			return nil, readAt
 		}
 		return []provision.ZoneCapacity{{
-			Zone: "a", Usable: 2, Unusable: 1, VMs: 7,
+			Zone: "a", Usable: 2, Unusable: 1,
 			Total: inventory.Resources{Cores: 8, MemoryMiB: 4, DiskBytes: 100}, Free: inventory.Resources{Cores: 3, MemoryMiB: 1, DiskBytes: 40},
 		}}, readAt
 	})
@@ -52,7 +72,7 @@ func TestWatchCapacity_tells_bytes_and_nothing_before_the_first_reading(t *testi
 	text := scrape(t, m)
 	for _, line := range []string{
 		`lxdprovisioner_zone_hosts{state="usable",zone="a"} 2`, `lxdprovisioner_zone_hosts{state="unusable",zone="a"} 1`,
-		`lxdprovisioner_zone_vms{zone="a"} 7`, `lxdprovisioner_zone_cores_free{zone="a"} 3`,
+		`lxdprovisioner_zone_cores_free{zone="a"} 3`,
 		`lxdprovisioner_zone_memory_bytes{zone="a"} 4.194304e+06`, `lxdprovisioner_zone_storage_free_bytes{zone="a"} 40`,
 		`lxdprovisioner_inventory_read_timestamp_seconds 1000`,
 	} {

@@ -71,7 +71,7 @@ const bytesPerMiB = 1 << 20
 // capacity are the metrics of the zones.
 type capacity struct {
 	read                                                 func(context.Context) ([]provision.ZoneCapacity, time.Time)
-	hosts, vms, readAt                                   *prometheus.Desc
+	hosts, readAt                                        *prometheus.Desc
 	cores, coresFree, memory, memoryFree, disk, diskFree *prometheus.Desc
 }
 
@@ -84,7 +84,6 @@ func (m *Metrics) WatchCapacity(read func(context.Context) ([]provision.ZoneCapa
 	m.registry.MustRegister(&capacity{
 		read:       read,
 		hosts:      desc("zone_hosts", "LXD hosts of the zone, by state: usable, or unusable whatever VM is asked for.", "zone", "state"),
-		vms:        desc("zone_vms", "VMs that MAAS knows on the LXD hosts of the zone.", "zone"),
 		cores:      desc("zone_cores", "Cores that MAAS lets be used of the zone's usable LXD hosts, over-commit counted in.", "zone"),
 		coresFree:  desc("zone_cores_free", "Cores of lxdprovisioner_zone_cores that are left, the ledger taken off.", "zone"),
 		memory:     desc("zone_memory_bytes", "Memory that MAAS lets be used of the zone's usable LXD hosts, over-commit counted in.", "zone"),
@@ -97,7 +96,7 @@ func (m *Metrics) WatchCapacity(read func(context.Context) ([]provision.ZoneCapa
 
 // Describe tells the registry what there is.
 func (c *capacity) Describe(out chan<- *prometheus.Desc) {
-	describe(out, c.hosts, c.vms, c.cores, c.coresFree, c.memory, c.memoryFree, c.disk, c.diskFree, c.readAt)
+	describe(out, c.hosts, c.cores, c.coresFree, c.memory, c.memoryFree, c.disk, c.diskFree, c.readAt)
 }
 
 // Collect reads the inventory.
@@ -115,7 +114,6 @@ func (c *capacity) Collect(out chan<- prometheus.Metric) {
 	for _, z := range zones {
 		tell(c.hosts, int64(z.Usable), z.Zone, "usable")
 		tell(c.hosts, int64(z.Unusable), z.Zone, "unusable")
-		tell(c.vms, int64(z.VMs), z.Zone)
 		tell(c.cores, z.Total.Cores, z.Zone)
 		tell(c.coresFree, z.Free.Cores, z.Zone)
 		tell(c.memory, z.Total.MemoryMiB*bytesPerMiB, z.Zone)

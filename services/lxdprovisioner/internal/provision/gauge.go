@@ -44,8 +44,6 @@ type ZoneCapacity struct {
 	Zone string
 	// Usable is how many hosts can take a VM, Unusable how many can't, whatever is asked for.
 	Usable, Unusable int
-	// VMs is how many VMs MAAS knows on all of them.
-	VMs int
 	// Total is what MAAS lets be used of the usable hosts, over-commit ratios counted in; Free is what is left of it, the
 	// ledger taken off. What is over its limit counts as full.
 	Total, Free inventory.Resources
@@ -85,7 +83,6 @@ func (l *LXD) Capacity(ctx context.Context) ([]ZoneCapacity, time.Time) {
 }
 
 func (z *ZoneCapacity) add(h inventory.Host, usage placement.Usage) {
-	z.VMs += max(h.VMs, 0)
 	if _, out := placement.Unusable(h); out {
 		z.Unusable++
 		return
