@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -65,3 +66,40 @@ func StoreAttempt(ctx context.Context, r *Reconciler, rec *Record, name, hostID 
 func RemoveFinalizer(ctx context.Context, r *Reconciler, rec *Record) error {
 	return r.removeFinalizer(ctx, &scope{record: rec})
 }
+
+// Census counts the phases of machines apart from those of the process. It implements prometheus.Collector.
+type Census struct{ *census }
+
+// NewCensus makes a census that has seen nothing.
+func NewCensus() Census { return Census{newCensus()} }
+
+// Seen is what one reconcile of a machine comes to.
+type Seen struct {
+	// Stage is where it stops: waiting, host, compose, deploy, running, deleting or gone.
+	Stage string
+	// SentAt is when the composition was sent; zero where none is known of.
+	SentAt time.Time
+	// State is what the service says of the machine; none where it was not asked or did not answer.
+	State lxdprovisionerv1.MachineState
+	// Nothing was learnt by it.
+	Nothing bool
+}
+
+// See notes where a reconcile of the machine came to.
+func (c Census) See(m *infrav1.MaasMachine, seen Seen, now time.Time) {
+	stages := map[string]stage{
+		"waiting": stageBootstrap, "host": stageHost, "compose": stageCompose, "deploy": stageDeploy, "running": stageRunning,
+		"deleting": stageDeleting, "gone": stageGone,
+	}
+	s := &scope{machine: m, stage: stages[seen.Stage], keepStatus: seen.Nothing}
+	if !seen.SentAt.IsZero() {
+		s.current = &attempt{SentAt: &metav1.Time{Time: seen.SentAt}}
+	}
+	if seen.State != lxdprovisionerv1.MachineState_MACHINE_STATE_UNSPECIFIED {
+		s.found = &found{status: &lxdprovisionerv1.MachineStatus{State: seen.State}}
+	}
+	c.see(s, now)
+}
+
+// Forget drops a machine that is gone or paused.
+func (c Census) Forget(key client.ObjectKey) { c.forget(key) }

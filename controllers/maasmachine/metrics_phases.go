@@ -118,10 +118,12 @@ func (c *census) see(s *scope, now time.Time) {
 	if known && (before.phase == next.phase && before.mode == next.mode || s.unheard()) {
 		return
 	}
-	c.observe(before, known, now)
+	ended := now
 	if known && s.madeAtOnce(before.phase, next.phase) {
-		c.durations.WithLabelValues(string(next.mode), phaseComposing).Observe(seconds(s.current.SentAt.Time, now))
+		ended = s.current.SentAt.Time
+		c.durations.WithLabelValues(string(next.mode), phaseComposing).Observe(seconds(ended, now))
 	}
+	c.observe(before, known, ended)
 	if began := s.began(next.phase); !began.IsZero() {
 		next.since, next.whole = began, true
 	}
