@@ -16,8 +16,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// stopTimeout bounds how long the API server and etcd may take to stop.
-const stopTimeout = 2 * time.Minute
+// startTimeout and stopTimeout bound how long the API server and etcd may take to start and to stop.
+const (
+	startTimeout = time.Minute
+	stopTimeout  = 2 * time.Minute
+)
 
 // Server is a running API server.
 type Server struct {
@@ -49,42 +52,54 @@ func Start(ctx context.Context) (*Server, error) { return start(ctx, false) }
 // manager serves them.
 func StartWithAdmission(ctx context.Context) (*Server, error) { return start(ctx, true) }
 
+// StartWith starts etcd and an API server that knows the custom resources in these directories and no others. Call Stop.
+func StartWith(crds ...string) (*Server, error) {
+	return run(&envtest.Environment{CRDDirectoryPaths: crds, ErrorIfCRDPathMissing: true})
+}
+
 func start(ctx context.Context, admission bool) (*Server, error) {
-	assets := os.Getenv("KUBEBUILDER_ASSETS")
-	if assets == "" {
-		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run this through make, or export KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh)")
-	}
 	root, err := Root()
 	if err != nil {
 		return nil, err
 	}
-	core, err := moduleDir(ctx, root, "sigs.k8s.io/cluster-api")
+	core, err := ModuleDir(ctx, "test", "sigs.k8s.io/cluster-api")
 	if err != nil {
 		return nil, err
 	}
 	env := &envtest.Environment{
-		BinaryAssetsDirectory: assets,
 		CRDDirectoryPaths: []string{
 			filepath.Join(root, "deploy", "crd", "bases"),
 			filepath.Join(core, "core", "config", "crd", "bases"),
 		},
 		ErrorIfCRDPathMissing: true,
-		// On a busy machine the API server takes longer to end its watches than envtest's 20 seconds.
-		ControlPlaneStopTimeout: stopTimeout,
 	}
 	if admission {
 		env.WebhookInstallOptions.Paths = []string{filepath.Join(root, "deploy", "webhook", "manifests.yaml")}
 	}
-	config, err := env.Start()
+	server, err := run(env)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start the API server from %s: %w", assets, err), env.Stop())
+		return nil, err
 	}
-	server := &Server{Config: config, Kubeconfig: env.KubeConfig, environment: env}
 	if admission {
 		webhooks := &env.WebhookInstallOptions
 		server.Admission = &Admission{Host: webhooks.LocalServingHost, Port: webhooks.LocalServingPort, CertDir: webhooks.LocalServingCertDir}
 	}
 	return server, nil
+}
+
+func run(env *envtest.Environment) (*Server, error) {
+	assets := os.Getenv("KUBEBUILDER_ASSETS")
+	if assets == "" {
+		return nil, errors.New("KUBEBUILDER_ASSETS is not set: run this through make, or export KUBEBUILDER_ASSETS=$(tools/apiserver/ensure.sh)")
+	}
+	env.BinaryAssetsDirectory = assets
+	// On a busy machine the API server takes longer to answer, and to end its watches, than envtest's 20 seconds.
+	env.ControlPlaneStartTimeout, env.ControlPlaneStopTimeout = startTimeout, stopTimeout
+	config, err := env.Start()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the API server from %s: %w", assets, err), env.Stop())
+	}
+	return &Server{Config: config, Kubeconfig: env.KubeConfig, environment: env}, nil
 }
 
 // Admit installs the webhooks of deploy/ on a server that was started without them, as an upgrade does. It sets
@@ -136,13 +151,29 @@ func Tree() (string, error) {
 	return Root()
 }
 
-// moduleDir gives the directory in the module cache of a module that test/go.mod requires.
-func moduleDir(ctx context.Context, root, module string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module)
-	cmd.Dir, cmd.Stderr = filepath.Join(root, "test"), os.Stderr
-	out, err := cmd.Output()
+// ModuleDir gives the directory in the module cache of a module that the go.mod in a directory of the repository requires;
+// Go fetches it where it is not there yet.
+func ModuleDir(ctx context.Context, of, module string) (string, error) {
+	root, err := Root()
 	if err != nil {
-		return "", fmt.Errorf("find module %s: %w", module, err)
+		return "", err
 	}
-	return strings.TrimSpace(string(out)), nil
+	tool := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "go", args...)
+		cmd.Dir, cmd.Stderr, cmd.Env = filepath.Join(root, of), os.Stderr, append(os.Environ(), "GOWORK=off")
+		out, err := cmd.Output()
+		if err != nil {
+			return "", fmt.Errorf("find module %s: %w", module, err)
+		}
+		return strings.TrimSpace(string(out)), nil
+	}
+	find := []string{"list", "-m", "-f", "{{.Dir}}", module}
+	dir, err := tool(find...)
+	if err != nil || dir != "" {
+		return dir, err
+	}
+	if _, err := tool("mod", "download", module); err != nil {
+		return "", err
+	}
+	return tool(find...)
 }

@@ -26,7 +26,7 @@ const blockLimit = 3 * time.Minute
 // In them $S is the address of the service and $G how it is reached.
 func TestGrpcurl_commands_of_every_page_work(t *testing.T) {
 	t.Parallel()
-	path := grpcurl(t) + string(os.PathListSeparator) + os.Getenv("PATH")
+	path := tool(t, "grpcurl") + string(os.PathListSeparator) + os.Getenv("PATH")
 	ran := 0
 	for _, p := range pages(t) {
 		var scripts []block
@@ -86,12 +86,18 @@ func startService(t *testing.T) string {
 	return service.Address
 }
 
-// grpcurl gives the directory of the pinned grpcurl, which is built where it is not there.
-func grpcurl(t *testing.T) string {
+// tool gives the directory of a pinned tool, which is built where it is not there.
+func tool(t *testing.T, module string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), filepath.Join(top(t), "tools", "ensure.sh"), "grpcurl")
+	return strings.TrimSpace(output(t, filepath.Join(top(t), "tools", "ensure.sh"), module))
+}
+
+// output gives what a program prints; what it says beside is the test's own output.
+func output(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stderr = t.Output()
 	out, err := cmd.Output()
-	require.NoError(t, err)
-	return strings.TrimSpace(string(out))
+	require.NoError(t, err, "%s %s", program, strings.Join(args, " "))
+	return string(out)
 }

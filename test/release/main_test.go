@@ -48,15 +48,11 @@ func runTests(m *testing.M) int {
 
 // installForeign installs, once, the custom resources that the release refers to beside core's.
 var installForeign = sync.OnceValue(func() error {
-	root, err := apiserver.Tree()
+	core, err := apiserver.ModuleDir(context.Background(), "test", "sigs.k8s.io/cluster-api")
 	if err != nil {
 		return err
 	}
-	core, err := modules(root, "test", "sigs.k8s.io/cluster-api")
-	if err != nil {
-		return err
-	}
-	certManager, err := modules(root, "tools/certmanager", "github.com/cert-manager/cert-manager")
+	certManager, err := apiserver.ModuleDir(context.Background(), "tools/certmanager", "github.com/cert-manager/cert-manager")
 	if err != nil {
 		return err
 	}
@@ -91,19 +87,6 @@ func labelContract(crds []*apiextensionsv1.CustomResourceDefinition) error {
 		}
 	}
 	return nil
-}
-
-// modules gives the directory of a module that the go.mod in dir requires; Go fetches it where it is not there yet.
-func modules(root, dir, module string) (string, error) {
-	for _, args := range [][]string{{"mod", "download", module}, {"list", "-m", "-f", "{{.Dir}}", module}} {
-		cmd := exec.CommandContext(context.Background(), "go", args...)
-		cmd.Dir, cmd.Stderr, cmd.Env = filepath.Join(root, dir), os.Stderr, append(os.Environ(), "GOWORK=off")
-		out, err := cmd.Output()
-		if err != nil || args[0] == "list" {
-			return strings.TrimSpace(string(out)), err
-		}
-	}
-	return "", nil
 }
 
 // made makes the release once for all tests.
