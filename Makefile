@@ -196,7 +196,7 @@ drift: ## Check that generated files and go.mod files are what their sources say
 
 .PHONY: vulncheck
 vulncheck: ## Say which known vulnerabilities the code reaches, with the Go of releases (VULNDB=latest, GOVULNDB=https://vuln.go.dev)
-	@tools/vulncheck.sh $(RELEASE_GO) $(filter-out test,$(MODULES))
+	@tools/vulncheck.sh $(RELEASE_GO) $(MODULES) $(ALONE)
 
 .PHONY: image
 image: ## Renew proto/image.binpb, the contract that lint-proto compares with (wants an ADR line)
