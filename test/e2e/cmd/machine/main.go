@@ -15,7 +15,10 @@ func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	machine, err := sandbox.Born()
 	if err == nil {
-		err = node.Run(context.Background(), log.With("machine", machine.Hostname), time.Now, machine)
+		err = os.Setenv("PATH", machine.Path())
+	}
+	if err == nil {
+		err = node.Run(context.Background(), node.Config{Machine: machine, Log: log.With("machine", machine.Hostname), Now: time.Now})
 	}
 	log.Error("The machine has ended", "error", err)
 	os.Exit(1)

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,22 +38,22 @@ type file struct {
 var hostnameTemplate = regexp.MustCompile(`\{\{\s*(v1\.local_hostname|ds\.meta_data\.local_hostname|ds\.meta_data\.hostname)\s*\}\}`)
 
 // cloudInit fetches the user data, writes its files and runs its commands, whose output goes to a log.
-func cloudInit(ctx context.Context, log *slog.Logger, url, hostname string) error {
-	text, err := fetch(ctx, url)
+func (k *kubelet) cloudInit(ctx context.Context) error {
+	text, err := fetch(ctx, k.Metadata)
 	if err != nil {
 		return err
 	}
-	log.Info("Fetched the user data", "bytes", len(text))
-	config, err := parse(text, hostname)
+	k.Log.Info("Fetched the user data", "bytes", len(text))
+	config, err := parse(text, k.Hostname)
 	if err != nil {
 		return err
 	}
 	for _, f := range config.WriteFiles {
-		if err := f.write(); err != nil {
+		if err := f.write(k.path(f.Path)); err != nil {
 			return err
 		}
 	}
-	return run(ctx, log, config.RunCmd)
+	return k.runCommands(ctx, config.RunCmd)
 }
 
 func fetch(ctx context.Context, url string) ([]byte, error) {
@@ -89,7 +88,7 @@ func parse(text []byte, hostname string) (cloudConfig, error) {
 	return config, nil
 }
 
-func (f file) write() error {
+func (f file) write(at string) error {
 	content, err := decode(f.Encoding, []byte(f.Content))
 	if err != nil {
 		return fmt.Errorf("decode %s: %w", f.Path, err)
@@ -102,14 +101,14 @@ func (f file) write() error {
 		}
 		mode = os.FileMode(bits)
 	}
-	if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 		return err
 	}
 	flags := os.O_CREATE | os.O_WRONLY | os.O_TRUNC
 	if f.Append {
 		flags = os.O_CREATE | os.O_WRONLY | os.O_APPEND
 	}
-	out, err := os.OpenFile(f.Path, flags, mode)
+	out, err := os.OpenFile(at, flags, mode)
 	if err != nil {
 		return err
 	}
@@ -139,11 +138,8 @@ func decode(encoding string, content []byte) ([]byte, error) {
 	return content, nil
 }
 
-// script is where cloud-init puts the commands together.
-const script = "/run/runcmd.sh"
-
-// run runs the commands as one script, as cloud-init does: a command that fails stops none of those after it.
-func run(ctx context.Context, log *slog.Logger, commands []any) error {
+// runCommands runs the commands as one script, as cloud-init does: a command that fails stops none of those after it.
+func (k *kubelet) runCommands(ctx context.Context, commands []any) error {
 	var lines []string
 	for _, command := range commands {
 		line, err := shell(command)
@@ -152,10 +148,11 @@ func run(ctx context.Context, log *slog.Logger, commands []any) error {
 		}
 		lines = append(lines, line)
 	}
+	script := k.path("run/runcmd.sh")
 	if err := os.WriteFile(script, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the commands: %w", err)
 	}
-	out, err := os.Create("/var/log/cloud-init-output.log")
+	out, err := os.Create(k.path("var/log/cloud-init-output.log"))
 	if err != nil {
 		return err
 	}
@@ -163,7 +160,7 @@ func run(ctx context.Context, log *slog.Logger, commands []any) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-x", script)
 	cmd.Stdout, cmd.Stderr = out, out
 	err = cmd.Run()
-	log.Info("Ran the commands", "commands", len(lines), "error", err)
+	k.Log.Info("Ran the commands", "commands", len(lines), "error", err)
 	return nil
 }
 

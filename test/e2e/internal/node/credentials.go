@@ -23,8 +23,8 @@ import (
 
 // Where kubeadm leaves a kubelet's credentials: its own, or those with which it asks for some.
 const (
-	ownConfig       = "/etc/kubernetes/kubelet.conf"
-	bootstrapConfig = "/etc/kubernetes/bootstrap-kubelet.conf"
+	ownConfig       = "etc/kubernetes/kubelet.conf"
+	bootstrapConfig = "etc/kubernetes/bootstrap-kubelet.conf"
 )
 
 // signing bounds how long one request for a certificate is waited for; after that another is made.
@@ -35,15 +35,15 @@ var errNoCredentials = errors.New("the kubelet has no credentials yet")
 
 // connect reaches the API server as this node, asking for credentials where it has none.
 func (k *kubelet) connect(ctx context.Context) (*kubernetes.Clientset, error) {
-	if _, err := os.Stat(ownConfig); err != nil {
-		if _, err := os.Stat(bootstrapConfig); err != nil {
+	if _, err := os.Stat(k.path(ownConfig)); err != nil {
+		if _, err := os.Stat(k.path(bootstrapConfig)); err != nil {
 			return nil, errNoCredentials
 		}
 		if err := k.bootstrap(ctx); err != nil {
 			return nil, fmt.Errorf("ask for a certificate: %w", err)
 		}
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", ownConfig)
+	config, err := clientcmd.BuildConfigFromFlags("", k.path(ownConfig))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (k *kubelet) connect(ctx context.Context) (*kubernetes.Clientset, error) {
 
 // bootstrap asks for a client certificate, as a kubelet with a bootstrap token does, and writes the kubelet's kubeconfig.
 func (k *kubelet) bootstrap(ctx context.Context) error {
-	config, err := clientcmd.BuildConfigFromFlags("", bootstrapConfig)
+	config, err := clientcmd.BuildConfigFromFlags("", k.path(bootstrapConfig))
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (k *kubelet) bootstrap(ctx context.Context) error {
 	err = wait.PollUntilContextTimeout(ctx, 300*time.Millisecond, signing, true, func(ctx context.Context) (bool, error) {
 		found, err := requests.Get(ctx, made.Name, metav1.GetOptions{})
 		if err != nil {
-			k.log.Info("Waiting for a certificate", "error", err)
+			k.Log.Info("Waiting for a certificate", "error", err)
 			return false, nil
 		}
 		signed = found.Status.Certificate
@@ -84,7 +84,7 @@ func (k *kubelet) bootstrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeOwnConfig(signed, key)
+	return k.writeOwnConfig(signed, key)
 }
 
 func (k *kubelet) certificateRequest() (keyPEM []byte, request *certificatesv1.CertificateSigningRequest, err error) {
@@ -111,8 +111,8 @@ func (k *kubelet) certificateRequest() (keyPEM []byte, request *certificatesv1.C
 }
 
 // writeOwnConfig writes the bootstrap kubeconfig anew with the certificate in the token's place.
-func writeOwnConfig(certificate, key []byte) error {
-	config, err := clientcmd.LoadFromFile(bootstrapConfig)
+func (k *kubelet) writeOwnConfig(certificate, key []byte) error {
+	config, err := clientcmd.LoadFromFile(k.path(bootstrapConfig))
 	if err != nil {
 		return err
 	}
@@ -120,5 +120,5 @@ func writeOwnConfig(certificate, key []byte) error {
 		user.Token, user.TokenFile = "", ""
 		user.ClientCertificateData, user.ClientKeyData = certificate, key
 	}
-	return clientcmd.WriteToFile(*config, ownConfig)
+	return clientcmd.WriteToFile(*config, k.path(ownConfig))
 }

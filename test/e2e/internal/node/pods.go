@@ -63,8 +63,8 @@ func (k *kubelet) reportPod(ctx context.Context, client kubernetes.Interface, po
 	if pod.Status.Phase == corev1.PodRunning {
 		return nil
 	}
-	k.log.Info("Saying that a pod runs", "pod", pod.Namespace+"/"+pod.Name)
-	return setStatus(ctx, client, pod, podStatus(pod, k.Address.String(), corev1.PodRunning, true, k.now(), 1))
+	k.Log.Info("Saying that a pod runs", "pod", pod.Namespace+"/"+pod.Name)
+	return setStatus(ctx, client, pod, podStatus(pod, k.Address.String(), corev1.PodRunning, true, k.Now(), 1))
 }
 
 // mirror makes the mirror of a static pod. It keeps the manifest's annotations: kubeadm finds etcd's members by them.

@@ -42,22 +42,22 @@ func (k *kubelet) register(ctx context.Context, client kubernetes.Interface) (*c
 		ObjectMeta: metav1.ObjectMeta{Name: k.Hostname, Labels: map[string]string{
 			corev1.LabelHostname: k.Hostname, corev1.LabelOSStable: "linux", corev1.LabelArchStable: "amd64",
 		}},
-		Spec: corev1.NodeSpec{Taints: registrationTaints()},
+		Spec: corev1.NodeSpec{Taints: k.registrationTaints()},
 	}, metav1.CreateOptions{})
 	if err == nil {
-		k.log.Info("Registered the node", "node", k.Hostname)
+		k.Log.Info("Registered the node", "node", k.Hostname)
 	}
 	return node, err
 }
 
 // kubeletFlags is where kubeadm writes the flags of the kubelet.
-const kubeletFlags = "/var/lib/kubelet/kubeadm-flags.env"
+const kubeletFlags = "var/lib/kubelet/kubeadm-flags.env"
 
 var taintFlag = regexp.MustCompile(`--register-with-taints=([^"\s]+)`)
 
 // registrationTaints are those that kubeadm wants the node to be born with.
-func registrationTaints() []corev1.Taint {
-	text, err := os.ReadFile(kubeletFlags)
+func (k *kubelet) registrationTaints() []corev1.Taint {
+	text, err := os.ReadFile(k.path(kubeletFlags))
 	if err != nil {
 		return nil
 	}
@@ -79,7 +79,7 @@ const heartbeatInterval = 10 * time.Second
 
 // heartbeat says that the node is well.
 func (k *kubelet) heartbeat(ctx context.Context, client kubernetes.Interface, node *corev1.Node) error {
-	now := k.now()
+	now := k.Now()
 	for _, c := range node.Status.Conditions {
 		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && now.Sub(c.LastHeartbeatTime.Time) < heartbeatInterval {
 			return nil
@@ -92,7 +92,7 @@ func (k *kubelet) heartbeat(ctx context.Context, client kubernetes.Interface, no
 	node.Status.Addresses = []corev1.NodeAddress{
 		{Type: corev1.NodeInternalIP, Address: k.Address.String()}, {Type: corev1.NodeHostName, Address: k.Hostname},
 	}
-	node.Status.DaemonEndpoints.KubeletEndpoint.Port = kubeletPort
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = k.port
 	node.Status.NodeInfo = corev1.NodeSystemInfo{
 		KubeletVersion: k.Version, OperatingSystem: "linux", Architecture: "amd64", ContainerRuntimeVersion: "processes://1", OSImage: "sandbox",
 	}

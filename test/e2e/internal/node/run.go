@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -19,29 +20,48 @@ import (
 // pace is how often the stand-in looks at what it has to do.
 const pace = time.Second
 
-// kubelet stands in for a machine's kubelet.
-type kubelet struct {
+// Config says for which machine the stand-in works, and with what.
+type Config struct {
 	sandbox.Machine
 
-	log *slog.Logger
-	now func() time.Time
+	Log *slog.Logger
+	// Now tells the time.
+	Now func() time.Time
+	// Root is the directory that holds the machine's files: / where it is empty, as it is in a sandbox.
+	Root string
+	// Health and API are the addresses at which kubeadm and API servers reach a kubelet; those of a kubelet where they are empty.
+	Health, API string
+}
+
+// kubelet stands in for a machine's kubelet.
+type kubelet struct {
+	Config
+
+	port    int32 // at which API servers reach it
+	working sync.WaitGroup
 
 	mu     sync.Mutex
 	static map[string]*staticPod // by the manifest's file
 }
 
-// Run makes the machine a node and keeps it one until it is switched off. now tells the time.
-func Run(ctx context.Context, log *slog.Logger, now func() time.Time, m sandbox.Machine) error {
-	if err := os.Setenv("PATH", m.Path()); err != nil {
-		return err
-	}
-	k := &kubelet{Machine: m, log: log, now: now, static: make(map[string]*staticPod)}
+// path is where a file of the machine is.
+func (k *kubelet) path(name string) string { return filepath.Join(k.Root, name) }
+
+// Run makes the machine a node and keeps it one until the context ends. What it has started ends before it returns. It fails when the
+// user data can't be had or understood.
+func Run(ctx context.Context, config Config) error {
+	config.Root = cmp.Or(config.Root, "/")
+	config.Health, config.API = cmp.Or(config.Health, healthAddress), cmp.Or(config.API, apiAddress)
+	k := &kubelet{Config: config, static: make(map[string]*staticPod)}
+	defer k.working.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	if err := k.serve(ctx); err != nil {
 		return err
 	}
 	done := make(chan error, 1)
-	go func() { done <- cloudInit(ctx, log, m.Metadata, m.Hostname) }()
-	go k.keepReporting(ctx)
+	k.working.Go(func() { done <- k.cloudInit(ctx) })
+	k.working.Go(func() { k.keepReporting(ctx) })
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
 	for {
@@ -65,7 +85,7 @@ func (k *kubelet) keepReporting(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		if err := k.report(ctx); err != nil {
-			k.log.Info("Reporting the node", "error", err)
+			k.Log.Info("Reporting the node", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -76,13 +96,13 @@ func (k *kubelet) keepReporting(ctx context.Context) {
 }
 
 // manifests is where a kubelet looks for static pods.
-const manifests = "/etc/kubernetes/manifests"
+const manifests = "etc/kubernetes/manifests"
 
 // runStaticPods starts, replaces and ends the processes of static pods as their manifests say.
 func (k *kubelet) runStaticPods(ctx context.Context) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	files, _ := filepath.Glob(filepath.Join(manifests, "*.yaml")) // the pattern is good
+	files, _ := filepath.Glob(k.path(manifests + "/*.yaml")) // the pattern is good
 	there := make(map[string]bool)
 	for _, file := range files {
 		there[file] = true
@@ -96,18 +116,18 @@ func (k *kubelet) runStaticPods(ctx context.Context) {
 		}
 		pod := &corev1.Pod{}
 		if err := yaml.UnmarshalStrict(text, pod); err != nil || len(pod.Spec.Containers) != 1 {
-			k.log.Info("Reading a manifest", "file", file, "error", err, "containers", len(pod.Spec.Containers))
+			k.Log.Info("Reading a manifest", "file", file, "error", err, "containers", len(pod.Spec.Containers))
 			continue
 		}
 		if running != nil {
 			running.stop()
 		}
-		k.log.Info("Running a static pod", "pod", pod.Name)
+		k.Log.Info("Running a static pod", "pod", pod.Name)
 		k.static[file] = k.startStaticPod(ctx, string(text), pod)
 	}
 	for file, running := range k.static {
 		if !there[file] {
-			k.log.Info("Ending a static pod", "pod", running.pod.Name)
+			k.Log.Info("Ending a static pod", "pod", running.pod.Name)
 			running.stop()
 			delete(k.static, file)
 		}

@@ -13,16 +13,17 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"k8s.io/cri-streaming/pkg/streaming/portforward"
 )
 
-// The ports of a kubelet: the one that kubeadm asks whether it is well, and the one that API servers reach.
+// The addresses of a kubelet's servers: the one that kubeadm asks whether it is well, and the one that API servers reach.
 const (
 	healthAddress = "127.0.0.1:10248"
-	kubeletPort   = 10250
+	apiAddress    = ":10250"
 )
 
 // idle and opening bound a forwarded port.
@@ -34,25 +35,27 @@ const (
 // serve answers kubeadm, which wants the kubelet to be well, and API servers, which forward ports: that is how the control plane's
 // provider reaches etcd.
 func (k *kubelet) serve(ctx context.Context) error {
-	health, err := (&net.ListenConfig{}).Listen(ctx, "tcp", healthAddress)
+	health, err := (&net.ListenConfig{}).Listen(ctx, "tcp", k.Health)
 	if err != nil {
 		return err
 	}
-	certificate, err := selfSigned(k.Hostname, k.Address.AsSlice(), k.now())
+	certificate, err := selfSigned(k.Hostname, k.Address.AsSlice(), k.Now())
 	if err != nil {
 		return err
 	}
-	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf(":%d", kubeletPort))
+	plain, err := (&net.ListenConfig{}).Listen(ctx, "tcp", k.API)
 	if err != nil {
 		return err
 	}
+	k.port = int32(netip.MustParseAddrPort(plain.Addr().String()).Port())
 	api := tls.NewListener(plain, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	for listener, handler := range map[net.Listener]http.HandlerFunc{
 		health: func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") },
 		api:    forwardPort,
 	} {
 		server := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
-		go func() { k.log.Info("A server has ended", "address", listener.Addr(), "error", server.Serve(listener)) }()
+		context.AfterFunc(ctx, func() { _ = server.Close() })
+		k.working.Go(func() { k.Log.Info("A server has ended", "address", listener.Addr(), "error", server.Serve(listener)) })
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -29,6 +28,7 @@ type staticPod struct {
 	cancel   context.CancelFunc
 	ended    chan struct{}
 	now      func() time.Time
+	log      string
 
 	mu      sync.Mutex
 	started time.Time // zero while nothing runs
@@ -38,18 +38,18 @@ type staticPod struct {
 // startStaticPod runs the pod's container until stop.
 func (k *kubelet) startStaticPod(ctx context.Context, manifest string, pod *corev1.Pod) *staticPod {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &staticPod{manifest: manifest, pod: pod, cancel: cancel, ended: make(chan struct{}), now: k.now}
-	go func() {
+	p := &staticPod{manifest: manifest, pod: pod, cancel: cancel, ended: make(chan struct{}), now: k.Now, log: k.path("var/log/" + pod.Name + ".log")}
+	k.working.Go(func() {
 		defer close(p.ended)
 		for ctx.Err() == nil {
 			err := p.runOnce(ctx)
-			k.log.Info("A static pod's process has ended", "pod", pod.Name, "error", err)
+			k.Log.Info("A static pod's process has ended", "pod", pod.Name, "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(restartDelay):
 			}
 		}
-	}()
+	})
 	return p
 }
 
@@ -59,7 +59,7 @@ func (p *staticPod) stop() {
 }
 
 func (p *staticPod) runOnce(ctx context.Context) error {
-	log, err := os.OpenFile(filepath.Join("/var/log", p.pod.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
