@@ -66,20 +66,20 @@ func (r *Run) tell(s *state) {
 	if s.cluster != nil {
 		cluster[s.cluster.Name] = condition(s.cluster.Status.Conditions, clusterv1.AvailableCondition)
 	}
-	r.Timeline.changes("Cluster", cluster)
+	r.Timeline.Changes("Cluster", cluster)
 	machines := make(map[string]string)
 	for _, m := range s.machines {
 		infra := s.infra[m.Spec.InfrastructureRef.Name]
 		machines[m.Name] = fmt.Sprintf("%s %s, ready %s; %s %s", m.Status.Phase, m.Spec.Version, status(m.Status.Conditions, clusterv1.ReadyCondition),
 			infra.Status.FailureDomain, doing(&infra))
 	}
-	r.Timeline.changes("Machine", machines)
+	r.Timeline.Changes("Machine", machines)
 	records := make(map[string]string)
 	for _, record := range r.sim.DNSRecords() {
 		slices.Sort(record.IPs)
 		records[record.FQDN] = strings.Join(record.IPs, " ")
 	}
-	r.Timeline.changes("DNS", records)
+	r.Timeline.Changes("DNS", records)
 }
 
 // doing is what the Ready condition of a MaasMachine says that it waits for.

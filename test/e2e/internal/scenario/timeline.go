@@ -3,6 +3,9 @@ package scenario
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -28,22 +31,20 @@ func (t *Timeline) Sayf(format string, args ...any) {
 	t.write(fmt.Sprintf(format, args...))
 }
 
-// changes writes a line for each name whose state is another than before, or that is gone.
-func (t *Timeline) changes(kind string, states map[string]string) {
+// Changes writes a line for each name of a kind whose state is another than before, or that is gone, in the order of the names.
+func (t *Timeline) Changes(kind string, states map[string]string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name, state := range states {
-		if key := kind + " " + name; t.last[key] != state {
+	for _, name := range slices.Sorted(maps.Keys(states)) {
+		key, state := kind+" "+name, states[name]
+		if last, known := t.last[key]; !known || last != state {
 			t.last[key] = state
 			t.write(key + ": " + state)
 		}
 	}
-	for key := range t.last {
-		var name string
-		if n, err := fmt.Sscanf(key, kind+" %s", &name); err != nil || n != 1 {
-			continue
-		}
-		if _, there := states[name]; !there {
+	for _, key := range slices.Sorted(maps.Keys(t.last)) {
+		name, of := strings.CutPrefix(key, kind+" ")
+		if _, there := states[name]; of && !there {
 			delete(t.last, key)
 			t.write(key + ": gone")
 		}
