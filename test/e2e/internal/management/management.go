@@ -86,27 +86,75 @@ func (c *Cluster) path(names ...string) string {
 
 // Start starts all parts, each when the one before answers. What it gives back is to be stopped even where it fails.
 func Start(ctx context.Context, options Options, say func(format string, args ...any)) (*Cluster, error) {
-	c := &Cluster{Options: options}
-	if err := os.MkdirAll(c.path("etcd"), 0o700); err != nil {
-		return c, fmt.Errorf("make %s: %w", c.Dir, err)
+	if err := missing(options.needed(), options.neededByManagers()); err != nil {
+		return &Cluster{Options: options}, err
 	}
-	for _, part := range []struct {
-		name  string
-		start func(context.Context) error
-	}{
-		{"etcd and the API server", c.startAPIServer},
-		{"kinds and rights", c.install},
+	c, err := Prepare(ctx, options, say)
+	if err != nil {
+		return c, err
+	}
+	return c, start(ctx, say, []part{
 		{"the controller manager", c.startControllerManager},
 		{"the service's replicas", c.startService},
 		{"the managers", c.startManagers},
 		{"admission", c.admit},
-	} {
-		if err := part.start(ctx); err != nil {
-			return c, fmt.Errorf("start %s: %w", part.name, err)
-		}
-		say("started %s", part.name)
+	})
+}
+
+// Prepare starts what every part asks, the API server, and installs the kinds and everybody's rights there. What it gives back is to be
+// stopped even where it fails.
+func Prepare(ctx context.Context, options Options, say func(format string, args ...any)) (*Cluster, error) {
+	c := &Cluster{Options: options}
+	if err := missing(options.needed()); err != nil {
+		return c, err
 	}
-	return c, nil
+	if err := os.MkdirAll(c.path("etcd"), 0o700); err != nil {
+		return c, fmt.Errorf("make %s: %w", c.Dir, err)
+	}
+	return c, start(ctx, say, []part{{"etcd and the API server", c.startAPIServer}, {"kinds and rights", c.install}})
+}
+
+// needed are the files without which Prepare fails, neededByManagers those that Start needs besides.
+func (p Programs) needed() []string {
+	return []string{
+		filepath.Join(p.Assets, "etcd"), filepath.Join(p.Assets, "kubectl"), filepath.Join(p.Kubernetes, "kube-apiserver"),
+		filepath.Join(p.Root, "deploy", "default"), filepath.Join(p.ClusterAPI, "core.yaml"),
+		filepath.Join(p.ClusterAPI, "bootstrap.yaml"), filepath.Join(p.ClusterAPI, "controlplane.yaml"),
+	}
+}
+
+func (p Programs) neededByManagers() []string {
+	return []string{
+		filepath.Join(p.Kubernetes, "kube-controller-manager"), filepath.Join(p.Own, "manager"), filepath.Join(p.Own, "lxdprovisioner"),
+		filepath.Join(p.ClusterAPI, "core"), filepath.Join(p.ClusterAPI, "bootstrap"), filepath.Join(p.ClusterAPI, "controlplane"),
+	}
+}
+
+// missing says which files are not there, before anything is started.
+func missing(files ...[]string) error {
+	var errs []error
+	for _, file := range slices.Concat(files...) {
+		if _, err := os.Stat(file); err != nil {
+			errs = append(errs, fmt.Errorf("a management cluster needs %s: %w", file, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// part is something that is started.
+type part struct {
+	name  string
+	start func(context.Context) error
+}
+
+func start(ctx context.Context, say func(format string, args ...any), parts []part) error {
+	for _, p := range parts {
+		if err := p.start(ctx); err != nil {
+			return fmt.Errorf("start %s: %w", p.name, err)
+		}
+		say("started %s", p.name)
+	}
+	return nil
 }
 
 // Stop stops everything, the last first, so that nobody waits for what is gone.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -79,7 +80,7 @@ func (c *Cluster) renderOwn(ctx context.Context) ([]byte, error) {
 	return out, nil
 }
 
-// install applies what every provider installs, but for the webhooks.
+// install applies what every provider installs, but for the webhooks, and writes a kubeconfig for each manager.
 func (c *Cluster) install(ctx context.Context) error {
 	c.managers = c.installed()
 	for _, m := range c.managers {
@@ -94,8 +95,17 @@ func (c *Cluster) install(ctx context.Context) error {
 		if err := c.apply(ctx, m.provider.Objects); err != nil {
 			return err
 		}
+		if _, err := c.reachAs(m.name, m.provider.User, serviceAccountGroups(m.provider.User)...); err != nil {
+			return err
+		}
 	}
 	return c.await(ctx, "the kinds", c.established)
+}
+
+// serviceAccountGroups are those that an API server knows a service account by when it shows a token.
+func serviceAccountGroups(user string) []string {
+	namespace, _, _ := strings.Cut(strings.TrimPrefix(user, "system:serviceaccount:"), ":")
+	return []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace}
 }
 
 // fieldOwner owns the fields that a run applies.
@@ -131,9 +141,6 @@ func (c *Cluster) established(ctx context.Context) error {
 func (c *Cluster) startManagers(ctx context.Context) error {
 	for _, m := range c.managers {
 		if err := c.mountServer(m.name); err != nil {
-			return err
-		}
-		if _, err := c.reachAs(m.name, m.provider.User, "system:serviceaccounts"); err != nil {
 			return err
 		}
 		kubeconfig := c.path(m.name + ".kubeconfig")
