@@ -20,20 +20,19 @@ const metadataPort = 5248
 // metadataURL is where a machine fetches its user data.
 var metadataURL = fmt.Sprintf("http://%s/MAAS/metadata/latest/user-data", netip.AddrPortFrom(world.Rack, metadataPort))
 
-// serveMetadata serves every machine its own user data until the context ends. MAAS calls a machine Deployed once it has them.
-func (f *Fleet) serveMetadata(ctx context.Context) error {
+// serveMetadata serves every machine its own user data until the server is closed. MAAS calls a machine Deployed once it has them.
+func (f *Fleet) serveMetadata(ctx context.Context) (*http.Server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", netip.AddrPortFrom(world.Rack, metadataPort).String())
 	if err != nil {
-		return fmt.Errorf("serve metadata: %w", err)
+		return nil, fmt.Errorf("serve metadata: %w", err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(f.userData), ReadHeaderTimeout: time.Minute}
-	context.AfterFunc(ctx, func() { _ = server.Close() })
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			f.Sayf("the metadata server has ended: %v", err)
 		}
 	}()
-	return nil
+	return server, nil
 }
 
 func (f *Fleet) userData(w http.ResponseWriter, r *http.Request) {

@@ -34,6 +34,39 @@ func TestServe_gives_the_addresses_of_a_name(t *testing.T) {
 	require.Error(t, empty, "a name without addresses leads nowhere")
 }
 
+func TestServe_gives_them_in_an_order_that_changes(t *testing.T) {
+	t.Parallel()
+	all := []netip.Addr{netip.MustParseAddr("10.10.0.5"), netip.MustParseAddr("10.10.0.6"), netip.MustParseAddr("10.10.0.7")}
+	client := serve(t, map[string][]netip.Addr{"api.maas": all})
+	first := make(map[netip.Addr]bool)
+
+	for range 100 { // the odds that one of three is never the first are 10^-17
+		found, err := client.LookupNetIP(t.Context(), "ip4", "api.maas.")
+		require.NoError(t, err)
+		require.Len(t, found, len(all))
+		first[found[0]] = true
+	}
+
+	assert.Len(t, first, len(all))
+}
+
+func TestServe_does_not_answer_noise_and_goes_on(t *testing.T) {
+	t.Parallel()
+	client := serve(t, map[string][]netip.Addr{"api.maas": {netip.MustParseAddr("10.10.0.5")}})
+	conn, err := client.Dial(t.Context(), "udp", "")
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
+	for _, noise := range [][]byte{{}, []byte("no DNS"), make([]byte, 12)} { // the last is a header without a question
+		_, err := conn.Write(noise)
+		require.NoError(t, err)
+	}
+
+	found, err := client.LookupNetIP(t.Context(), "ip4", "api.maas.")
+
+	require.NoError(t, err)
+	assert.Equal(t, []netip.Addr{netip.MustParseAddr("10.10.0.5")}, found)
+}
+
 func serve(t *testing.T, names map[string][]netip.Addr) *net.Resolver {
 	t.Helper()
 	free, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
