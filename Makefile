@@ -129,7 +129,7 @@ deflake: race ## Repeat tests in random order until one fails, COUNT times at mo
 	done
 
 .PHONY: demo
-demo: build ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running, REAL=1 has real control planes)
+demo: $(if $(REAL),,build) ## Show the main job on real processes: API server, simulator, service, manager (KEEP=1 leaves them running, REAL=1 has real control planes)
 ifdef REAL
 	@exec $(MAKE) --no-print-directory e2e SCENARIOS=create KEEP=1
 else

@@ -165,7 +165,10 @@ func run(ctx context.Context, o options) (err error) {
 	if err == nil {
 		err = tell(ctx, o, r)
 	}
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		o.config.Timeline.Sayf("interrupted; logs are in %s", work)
+	case err != nil:
 		o.config.Timeline.Sayf("failed: %v", err)
 		err = errors.Join(err, r.Evidence(ctx))
 		o.config.Timeline.Sayf("objects and logs are in %s", work)
