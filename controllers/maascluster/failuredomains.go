@@ -40,6 +40,9 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 		// Its successor goes where this says, and it may leave because its zone is lost.
 		return r.Delays.Working, nil
 	}
+	if slices.ContainsFunc(zones, func(zone *lxdprovisionerv1.Zone) bool { return !notLost(zone) }) {
+		return r.Delays.Slow, nil
+	}
 	return 0, nil
 }
 

@@ -35,6 +35,7 @@ var scenarios = []struct {
 	{"upgrade", "every machine to the next patch release, while our manager and both replicas of the service die by turns", (*scenario.Run).Upgrade, false},
 	{"dead-vm", "a VM of the control plane dies and is replaced", (*scenario.Run).DeadVM, false},
 	{"dead-host", "the LXD host under a VM of the control plane dies, and comes back after the VM is replaced", (*scenario.Run).DeadHost, true},
+	{"dead-zone", "the LXD hosts of a zone die with a VM of the control plane and a worker VM, and come back after both are replaced elsewhere", (*scenario.Run).DeadZone, true},
 	{"maas-down", "MAAS is down while the cluster is to grow", (*scenario.Run).MAASDown, true},
 	{"pause", "a machine of a paused cluster is deleted", (*scenario.Run).Pause, true},
 	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move, false},

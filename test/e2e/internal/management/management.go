@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -60,8 +61,10 @@ type Cluster struct {
 	Client client.Client
 
 	authority *mtlstest.Authority
-	processes []*process.Process // in the order in which they were started
 	managers  []*manager
+
+	mu        sync.Mutex
+	processes []*process.Process // in the order in which they were started
 }
 
 // The parts' ports, counted from the base.
@@ -159,6 +162,8 @@ func start(ctx context.Context, say func(format string, args ...any), parts []pa
 
 // Stop stops everything, the last first, so that nobody waits for what is gone.
 func (c *Cluster) Stop() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var errs []error
 	for _, p := range slices.Backward(c.processes) {
 		errs = append(errs, p.Stop())
@@ -168,6 +173,8 @@ func (c *Cluster) Stop() error {
 
 // Alive says which process is gone that should be there.
 func (c *Cluster) Alive() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, p := range c.processes {
 		if err := p.Exited(); err != nil {
 			return err
@@ -176,8 +183,10 @@ func (c *Cluster) Alive() error {
 	return nil
 }
 
-// Kill ends the process of this name as a power cut does, and starts it again.
+// Kill ends the process of this name as a power cut does, and starts it again. It may be called while others wait for something.
 func (c *Cluster) Kill(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	at := slices.IndexFunc(c.processes, func(p *process.Process) bool { return p.Name() == name })
 	if at < 0 {
 		return fmt.Errorf("no process is named %s", name)
@@ -198,6 +207,8 @@ func (c *Cluster) run(name, binary string, env []string, args ...string) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.processes = append(c.processes, p)
 	return nil
 }

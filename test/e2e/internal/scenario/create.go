@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,10 +47,13 @@ func (r *Run) awaitSettled(ctx context.Context, what string, controlPlanes, meta
 		if err := r.checkPlaces(s); err != nil {
 			return err
 		}
+		if err := r.checkNothingElse(s); err != nil {
+			return err
+		}
 		return r.checkNodes(ctx, s)
 	})
 	if err == nil {
-		r.Timeline.Sayf("%s: %d control planes, %d bare-metal workers, %d worker VMs; nodes, provider IDs, zones and DNS agree", what, controlPlanes, metal, vms)
+		r.Timeline.Sayf("%s: %d control planes, %d bare-metal workers, %d worker VMs; nodes, provider IDs, zones, MAAS, LXD and DNS agree", what, controlPlanes, metal, vms)
 	}
 	return err
 }
@@ -69,7 +71,7 @@ func (r *Run) alive() error {
 	default:
 	}
 	errs := []error{r.first.Alive()}
-	for _, c := range r.others {
+	for _, c := range r.besides {
 		errs = append(errs, c.Alive())
 	}
 	return errors.Join(errs...)
@@ -162,31 +164,6 @@ func (s *state) gone(ctx context.Context, c client.Reader) error {
 	}
 	if len(clusters.Items)+len(secrets.Items) > 0 {
 		return fmt.Errorf("%d MaasClusters and %d secrets are left", len(clusters.Items), len(secrets.Items))
-	}
-	return nil
-}
-
-func (r *Run) goneFromMAAS() error {
-	var left []string
-	for _, i := range r.sim.LXD() {
-		left = append(left, "VM "+i.Name+" on "+i.Host)
-	}
-	for _, m := range r.sim.Machines() {
-		if !m.VMHost && (m.Status != "ready" || m.Owner != "" || m.Host != "") {
-			left = append(left, fmt.Sprintf("machine %s, %s, of %q", m.Hostname, m.Status, m.Owner))
-		}
-	}
-	for _, record := range r.sim.DNSRecords() {
-		left = append(left, "DNS record "+record.FQDN)
-	}
-	for _, address := range r.sim.Reservations() {
-		left = append(left, "reserved address "+address)
-	}
-	for _, name := range r.fleet.On() {
-		left = append(left, "switched on: "+name)
-	}
-	if len(left) > 0 {
-		return fmt.Errorf("left: %s", strings.Join(left, "; "))
 	}
 	return nil
 }

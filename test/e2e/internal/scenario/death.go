@@ -45,31 +45,61 @@ func (r *Run) DeadHost(ctx context.Context) error {
 		return err
 	}
 	r.Timeline.Sayf("the host %s under the VM %s of machine %s dies", victim.host, victim.vm, victim.machine)
-	if err := r.sim.SetHostOffline(victim.host, true); err != nil {
+	if err := r.loseHosts([]string{victim.host}, victim); err != nil {
 		return err
 	}
-	r.fleet.KillHost(victim.host)
 	if err := r.awaitReplaced(ctx, victim); err != nil {
 		return err
 	}
-	if !r.inLXD(victim.vm) {
-		return fmt.Errorf("the VM %s went away from a host that is off", victim.vm)
-	}
 	r.Timeline.Sayf("the host %s is back", victim.host)
-	if err := r.sim.SetHostOffline(victim.host, false); err != nil {
+	if err := r.findHosts(ctx, victim.host); err != nil {
 		return err
 	}
-	err = r.await(ctx, "the VM to be deleted after all", func(context.Context) error {
-		if r.inLXD(victim.vm) {
-			return fmt.Errorf("the VM %s is in LXD", victim.vm)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	r.Timeline.Sayf("the VM %s is gone from %s", victim.vm, victim.host)
 	return r.endHealthCheck(ctx)
+}
+
+// loseHosts lets hosts die with what runs on them.
+func (r *Run) loseHosts(hosts []string, victims ...victim) error {
+	for _, host := range hosts {
+		if err := r.sim.SetHostOffline(host, true); err != nil {
+			return err
+		}
+		r.fleet.KillHost(host)
+	}
+	for _, v := range victims {
+		r.lost = append(r.lost, v.vm)
+	}
+	return nil
+}
+
+// findHosts brings hosts back and waits until the VMs are gone that were replaced meanwhile.
+func (r *Run) findHosts(ctx context.Context, hosts ...string) error {
+	if err := r.checkPending(ctx); err != nil {
+		return err
+	}
+	for _, vm := range r.lost {
+		if !r.inLXD(vm) {
+			return fmt.Errorf("the VM %s went away from a host that is off", vm)
+		}
+	}
+	for _, host := range hosts {
+		if err := r.sim.SetHostOffline(host, false); err != nil {
+			return err
+		}
+	}
+	gone := r.lost
+	r.lost = nil
+	err := r.await(ctx, "the VMs to be deleted after all", func(ctx context.Context) error {
+		s, err := r.look(ctx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(r.checkNothingElse(s), r.checkPending(ctx))
+	})
+	if err == nil {
+		r.Timeline.Sayf("gone from hosts that are back: %s", strings.Join(gone, ", "))
+	}
+	return err
 }
 
 // victim is a machine of the control plane, its VM and the host under it.
@@ -77,18 +107,7 @@ type victim struct{ machine, vm, host string }
 
 // chooseVictim arranges that dead machines are replaced, and chooses one of the control plane whose death takes no worker along.
 func (r *Run) chooseVictim(ctx context.Context) (victim, error) {
-	if err := r.management.Client.Create(ctx, healthCheck()); client.IgnoreAlreadyExists(err) != nil {
-		return victim{}, fmt.Errorf("create the health check: %w", err)
-	}
-	// A node that is gone lets no pod go; users bound how long that is waited for.
-	drain := `{"spec":{"machineTemplate":{"spec":{"deletion":{"nodeDrainTimeoutSeconds":30}}}}}`
-	if err := r.patch(ctx, &controlplanev1.KubeadmControlPlane{}, controlPlaneName, drain); err != nil {
-		return victim{}, err
-	}
-	if err := r.awaitSettled(ctx, "the cluster to be well before a death", 3, 2, 1); err != nil {
-		return victim{}, err
-	}
-	s, err := r.look(ctx)
+	s, err := r.expectDeath(ctx)
 	if err != nil {
 		return victim{}, err
 	}
@@ -114,16 +133,35 @@ func (r *Run) chooseVictim(ctx context.Context) (victim, error) {
 	return victim{}, errors.New("every host of the control plane has a worker too")
 }
 
-// awaitReplaced waits until the machine is gone and the cluster is whole without it.
-func (r *Run) awaitReplaced(ctx context.Context, v victim) error {
-	err := r.await(ctx, "the dead machine to be replaced", func(ctx context.Context) error {
+// expectDeath arranges that dead VMs are replaced.
+func (r *Run) expectDeath(ctx context.Context) (*state, error) {
+	if err := r.management.Client.Create(ctx, healthCheck()); client.IgnoreAlreadyExists(err) != nil {
+		return nil, fmt.Errorf("create the health check: %w", err)
+	}
+	// A node that is gone lets no pod go; users bound how long that is waited for.
+	const drain = `{"spec":{"deletion":{"nodeDrainTimeoutSeconds":30}}}`
+	if err := r.patch(ctx, &controlplanev1.KubeadmControlPlane{}, controlPlaneName, `{"spec":{"machineTemplate":`+drain+`}}`); err != nil {
+		return nil, err
+	}
+	if err := r.patch(ctx, &clusterv1.MachineDeployment{}, vmName, `{"spec":{"template":`+drain+`}}`); err != nil {
+		return nil, err
+	}
+	if err := r.awaitSettled(ctx, "the cluster to be well before a death", 3, 2, 1); err != nil {
+		return nil, err
+	}
+	return r.look(ctx)
+}
+
+// awaitReplaced waits until the machines are gone and the cluster is whole without them.
+func (r *Run) awaitReplaced(ctx context.Context, victims ...victim) error {
+	err := r.await(ctx, "the dead to be replaced", func(ctx context.Context) error {
 		s, err := r.look(ctx)
 		if err != nil {
 			return err
 		}
 		for _, m := range s.machines {
-			if m.Name == v.machine {
-				return fmt.Errorf("machine %s is there: %s", v.machine, condition(m.Status.Conditions, clusterv1.MachineHealthCheckSucceededCondition))
+			if slices.ContainsFunc(victims, func(v victim) bool { return v.machine == m.Name }) {
+				return fmt.Errorf("machine %s is there: %s", m.Name, condition(m.Status.Conditions, clusterv1.MachineHealthCheckSucceededCondition))
 			}
 		}
 		return nil
@@ -145,17 +183,18 @@ func (r *Run) endHealthCheck(ctx context.Context) error {
 	return r.management.Client.Delete(ctx, healthCheck())
 }
 
-// healthCheck finds control-plane machines whose nodes are silent.
+// healthCheck finds machines in VMs whose nodes are silent.
 func healthCheck() *clusterv1.MachineHealthCheck {
 	silent := func(status corev1.ConditionStatus) clusterv1.UnhealthyNodeCondition {
 		return clusterv1.UnhealthyNodeCondition{Type: corev1.NodeReady, Status: status, TimeoutSeconds: new(int32(10))}
 	}
 	return &clusterv1.MachineHealthCheck{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: controlPlaneName},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: clusterName},
 		Spec: clusterv1.MachineHealthCheckSpec{
 			ClusterName: clusterName,
 			Selector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-				{Key: clusterv1.MachineControlPlaneLabel, Operator: metav1.LabelSelectorOpExists},
+				{Key: clusterv1.ClusterNameLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{clusterName}},
+				{Key: clusterv1.MachineDeploymentNameLabel, Operator: metav1.LabelSelectorOpNotIn, Values: []string{metalName}},
 			}},
 			Checks: clusterv1.MachineHealthCheckChecks{
 				UnhealthyNodeConditions: []clusterv1.UnhealthyNodeCondition{silent(corev1.ConditionUnknown), silent(corev1.ConditionFalse)},

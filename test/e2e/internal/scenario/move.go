@@ -21,7 +21,7 @@ const otherBase = base + 100
 func (r *Run) Move(ctx context.Context) error {
 	home := r.management
 	other, err := r.startManagement(ctx, "management-2", otherBase)
-	r.others = append(r.others, other)
+	r.besides = append(r.besides, other)
 	if err != nil {
 		return err
 	}

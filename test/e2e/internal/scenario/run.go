@@ -39,9 +39,12 @@ type Run struct {
 	sim        *maassim.Server
 	fleet      *fleet.Fleet
 	management *management.Cluster
-	// others are the management clusters besides the first.
-	others []*management.Cluster
-	first  *management.Cluster
+	// besides are the management clusters besides the first.
+	besides []*management.Cluster
+	first   *management.Cluster
+	// zones is how many zones have hosts that work, lost are the VMs on hosts that do not.
+	zones int
+	lost  []string
 	// version is that of the Kubernetes of Programs, before that of Before.
 	version, before string
 
@@ -54,6 +57,9 @@ const serviceName = "lxdprovisioner.e2e"
 
 var serviceReplicas = []netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.MustParseAddr("127.0.0.12")}
 
+// zones is how many zones have LXD hosts.
+const zones = 3
+
 // base is the first port of the management cluster.
 const base = 20000
 
@@ -65,7 +71,7 @@ const (
 
 // Start starts everything. What it gives back is to be stopped even where it fails.
 func Start(ctx context.Context, config Config) (*Run, error) {
-	r := &Run{Config: config, endSim: func() {}, endFleet: func() {}}
+	r := &Run{Config: config, zones: zones, endSim: func() {}, endFleet: func() {}}
 	var err error
 	if r.version, err = versionOf(config.Kubernetes); err != nil {
 		return r, err
@@ -78,7 +84,7 @@ func Start(ctx context.Context, config Config) (*Run, error) {
 	if err := r.startMAAS(ctx); err != nil {
 		return r, err
 	}
-	r.Timeline.Sayf("simulated MAAS %s at %s: 6 LXD hosts in 3 zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL())
+	r.Timeline.Sayf("simulated MAAS %s at %s: 6 LXD hosts in %d zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL(), zones)
 	r.first, err = r.startManagement(ctx, "management", base)
 	r.management = r.first
 	return r, err
@@ -145,7 +151,7 @@ func (r *Run) lookup(name string) ([]netip.Addr, bool) {
 }
 
 func maasConfig() maassim.Config {
-	cfg := maassim.DefaultConfig(6, 3, 4)
+	cfg := maassim.DefaultConfig(6, zones, 4)
 	cfg.Listen = "127.0.0.1:5240"
 	cfg.Subnets = []maassim.SubnetConfig{{
 		Name: "machines", CIDR: world.Subnet.String(), Gateway: world.Gateway.String(), DNS: []string{world.Rack.String()},
@@ -170,7 +176,7 @@ func uploaded(name string) string { return strings.TrimPrefix(name, "custom/") }
 // Stop stops everything: the management cluster while MAAS still answers, then the machines, then MAAS.
 func (r *Run) Stop() error {
 	var errs []error
-	for _, c := range append(r.others, r.first) {
+	for _, c := range append(r.besides, r.first) {
 		if c != nil {
 			errs = append(errs, c.Stop())
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,13 +17,9 @@ import (
 
 // workload reaches the cluster by the kubeconfig that Cluster API wrote, through the name that MAAS has in its DNS.
 func (r *Run) workload(ctx context.Context) (client.Client, error) { //nolint:ireturn // controller-runtime has no other type for it
-	secret := &corev1.Secret{}
-	if err := r.management.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}, secret); err != nil {
-		return nil, fmt.Errorf("get the cluster's kubeconfig: %w", err)
-	}
-	config, err := clientcmd.RESTConfigFromKubeConfig(secret.Data["value"])
+	config, err := r.workloadConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the cluster's kubeconfig: %w", err)
+		return nil, err
 	}
 	config.Timeout = 10 * time.Second
 	return client.New(config, client.Options{Scheme: management.Scheme()})
@@ -75,7 +70,7 @@ func (r *Run) checkPlaces(s *state) error {
 		}
 		addresses = append(addresses, sim.IPs...)
 	}
-	if len(zones) != min(3, len(addresses)) || len(hosts) != len(addresses) {
+	if len(zones) != min(r.zones, len(addresses)) || len(hosts) != len(addresses) {
 		return fmt.Errorf("the control plane is spread over zones %v and hosts %v", zones, hosts)
 	}
 	slices.Sort(addresses)
