@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -16,6 +17,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/endpoint"
+	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 )
 
 // member is a machine of the control plane that may be in the record.
@@ -26,6 +28,8 @@ type member struct {
 	// healthy says that the control plane's provider has found the API server healthy.
 	healthy bool
 	created time.Time
+	// deployed is since when MAAS shows the machine Deployed; its zero value where that is not known.
+	deployed time.Time
 }
 
 // members computes the record's addresses (docs/protocol-coverage.md 8.2) and, where a machine still has to join, when to look again.
@@ -52,13 +56,27 @@ func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Dura
 		// The first one is believed without a probe: nothing can reach its API server before the record names it.
 		wanted, outside = []string{outside[0].address}, outside[1:]
 	}
-	joining := r.answering(ctx, outside, s.infra.Spec.ControlPlaneEndpoint.Port)
+	joining, silent := r.answering(ctx, outside, s.infra.Spec.ControlPlaneEndpoint.Port)
 	wanted = append(wanted, joining...)
 	slices.Sort(wanted)
-	if len(joining) < len(outside) || others.unread {
-		return slices.Compact(wanted), r.Delays.Working, nil
+	return slices.Compact(wanted), max(joinWait(silent, r.Clock(), r.Delays), others.lookAgain(r.Delays.Working)), nil
+}
+
+// comesUp is how long an API server may take from its machine's deployment on: images are pulled, and kubeadm runs.
+const comesUp = 5 * time.Minute
+
+// joinWait is the wait until silent API servers are asked again; 0 where there are none. It is short while one comes up, because
+// its control plane waits for it, and long for those that never do, because each question costs a worker seconds.
+func joinWait(silent []member, now time.Time, delays provisioner.Delays) time.Duration {
+	if len(silent) == 0 {
+		return 0
 	}
-	return slices.Compact(wanted), 0, nil
+	for _, m := range silent {
+		if now.Sub(m.deployed) < comesUp {
+			return delays.Busy
+		}
+	}
+	return delays.Working
 }
 
 // staying are the addresses that are in and stay: those of machines that are not being deleted, or, while the cluster
@@ -154,9 +172,11 @@ func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, o
 		if !in && !deployed {
 			continue
 		}
-		all = append(all, member{
-			address: address, in: in, leaving: leaving, healthy: healthy(owners[m.Name]), created: m.CreationTimestamp.Time,
-		})
+		one := member{address: address, in: in, leaving: leaving, healthy: healthy(owners[m.Name]), created: m.CreationTimestamp.Time}
+		if c := conditions.Get(m, infrav1.MachineDeployedCondition); deployed && c != nil && c.Status == metav1.ConditionTrue {
+			one.deployed = c.LastTransitionTime.Time
+		}
+		all = append(all, one)
 	}
 	return all, others, nil
 }
@@ -195,8 +215,9 @@ func healthy(owner *clusterv1.Machine) bool {
 	return owner != nil && conditions.IsTrue(owner, controlplanev1.KubeadmControlPlaneMachineAPIServerPodHealthyCondition)
 }
 
-// answering probes all at once, so that a machine that does not answer costs one time-out and not one for each.
-func (r *Reconciler) answering(ctx context.Context, outside []member, port int32) []string {
+// answering probes all at once, so that a machine that does not answer costs one time-out and not one for each. It gives the
+// addresses of those that answer, and the silent ones.
+func (r *Reconciler) answering(ctx context.Context, outside []member, port int32) (joining []string, silent []member) {
 	answers := make([]bool, len(outside))
 	var wg sync.WaitGroup
 	for i, m := range outside {
@@ -207,11 +228,12 @@ func (r *Reconciler) answering(ctx context.Context, outside []member, port int32
 		wg.Go(func() { answers[i] = r.Prober.Answers(ctx, m.address, port) })
 	}
 	wg.Wait()
-	var joining []string
 	for i, m := range outside {
 		if answers[i] {
 			joining = append(joining, m.address)
+		} else {
+			silent = append(silent, m)
 		}
 	}
-	return joining
+	return joining, silent
 }
