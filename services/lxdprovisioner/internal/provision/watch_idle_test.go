@@ -131,6 +131,41 @@ func TestWatchVMs_X7_2_asks_again_at_once_what_MAAS_did_not_answer(t *testing.T)
 	})
 }
 
+func TestWatchVMs_X7_3_opens_anew_without_reading_what_is_looked_at_a_little_late(t *testing.T) {
+	t.Parallel()
+	inBubbleWithMAAS(t, maassim.DefaultConfig(1, 3, 0), func(w *world) {
+		t := w.t
+		w.cfg.Timing.IdleInterval = provision.DefaultTiming().IdleInterval
+		// Deployed machines are looked at in every second round.
+		w.cfg.Timing.WatchInterval = 3 * w.cfg.Timing.IdleInterval / 4
+		asked, req := w.deployAndWatch()
+		reads := 0
+		w.cfg.Backend = &watchful{Backend: w.cfg.Backend, found: func() { reads++ }}
+		w.restart()
+		for range 2 {
+			events, stop := w.watchWhile(t.Context(), watched(req.Attempt, inventory.StatusDeployed))
+			require.NotNil(t, (<-events).VM)
+			require.False(t, (<-events).Synced.IsZero())
+			for _, before, _, _ := asked.of(req.Attempt.SystemID); ; {
+				if _, owner, _, _ := asked.of(req.Attempt.SystemID); owner > before {
+					break
+				}
+				<-time.After(time.Second)
+			}
+			<-time.After(w.cfg.Timing.IdleInterval + time.Second)
+			stop()
+		}
+		// Opening anew does not make what is known older.
+		for range 2 {
+			events, stop := w.watchWhile(t.Context(), watched(req.Attempt, inventory.StatusDeployed))
+			require.NotNil(t, (<-events).VM)
+			require.False(t, (<-events).Synced.IsZero())
+			stop()
+		}
+		assert.Equal(t, 1, reads)
+	})
+}
+
 // deployedAndWatched is a world with a deployed VM in which full reads tell nothing.
 func deployedAndWatched(t *testing.T) (*world, *filters, provision.ComposeRequest) {
 	t.Helper()

@@ -110,7 +110,7 @@ func (s *subscription) close() {
 	}
 }
 
-// add watches a machine from what was just read of it.
+// add watches a machine from what was read of it.
 func (s *subscription) add(m inventory.Machine) {
 	w := s.watcher
 	w.mu.Lock()
@@ -120,7 +120,8 @@ func (s *subscription) add(m inventory.Machine) {
 		r = &record{readers: map[*subscription]bool{}}
 		w.records[m.SystemID] = r
 	}
-	if !r.machine.ReadAt.After(m.ReadAt) {
+	// What is known already may have been confirmed since it was read.
+	if m.ReadAt.After(r.machine.ReadAt) {
 		r.machine, r.confirmed = m, m.ReadAt
 	}
 	r.readers[s] = true
@@ -211,12 +212,13 @@ func (w *watcher) counts() WatchCounts {
 	return n
 }
 
-// recent gives what was read of a machine for a stream that is opened anew.
+// recent gives what was read of a machine for a stream that is opened anew. A round that is a little late must not let a whole
+// fleet be read in full because its streams are opened just then.
 func (w *watcher) recent(systemID string) (inventory.Machine, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r, ok := w.records[systemID]
-	if !ok || w.clock().Sub(r.confirmed) >= w.timing.IdleInterval {
+	if !ok || w.clock().Sub(r.confirmed) >= 2*w.timing.IdleInterval {
 		return inventory.Machine{}, false
 	}
 	return r.machine, true
