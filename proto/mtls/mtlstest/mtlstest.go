@@ -4,9 +4,11 @@ package mtlstest
 
 import (
 	"cmp"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -36,7 +38,7 @@ type Authority struct {
 	PEM []byte
 
 	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
+	key         crypto.Signer
 	clock       func() time.Time
 }
 
@@ -81,6 +83,19 @@ func NewAuthority(name string, clock func() time.Time) (*Authority, error) {
 	}
 	a.PEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return a, nil
+}
+
+// Load takes an authority that somebody else has made: its certificate and its key, as PEM.
+func Load(certificate, key []byte, clock func() time.Time) (*Authority, error) {
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("read an authority: %w", err)
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("read an authority: a %T signs nothing", pair.PrivateKey)
+	}
+	return &Authority{PEM: certificate, certificate: pair.Leaf, key: signer, clock: clock}, nil
 }
 
 // Issue makes a certificate that holds for servers and clients.
