@@ -2,16 +2,12 @@
 package process
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -109,22 +105,6 @@ func (p *Process) verdict() error {
 		return errors.Join(errors.New(p.cmd.ProcessState.String()), err)
 	}
 	return fmt.Errorf("%s; %s ends with:\n%s", p.cmd.ProcessState, p.spec.Log, text[max(0, len(text)-most):])
-}
-
-// Peak is the most memory in bytes that the process has had in use so far, as the kernel counts it (VmHWM).
-func (p *Process) Peak() (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("read the memory of %s: %w", p.spec.Name, err)
-	}
-	lines := bufio.NewScanner(bytes.NewReader(status))
-	for lines.Scan() {
-		if value, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
-			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(value, "kB")), 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("read the memory of %s: the kernel does not tell its peak", p.spec.Name)
 }
 
 // FreeAddress gives a loopback address that nobody listens on.

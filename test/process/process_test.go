@@ -30,6 +30,8 @@ const (
 const (
 	inOrder = "in order"
 	failing = "failing"
+	// busy keeps a processor busy until the end.
+	busy = "busy"
 )
 
 func TestMain(m *testing.M) {
@@ -46,6 +48,8 @@ func program(ending, ready string) int {
 	}
 	if err := os.WriteFile(ready, nil, 0o600); err != nil {
 		return 1
+	}
+	for ending == busy && len(asked) == 0 {
 	}
 	<-asked
 	if ending == failing {
