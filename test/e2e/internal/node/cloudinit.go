@@ -3,10 +3,7 @@
 package node
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -14,28 +11,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
-	"sigs.k8s.io/yaml"
+	"github.com/capmaas/capmaas/test/e2e/internal/cloudconfig"
 )
-
-// cloudConfig is what is read of a cloud-config; other keys are named in the log.
-type cloudConfig struct {
-	WriteFiles []file `json:"write_files"`
-	// RunCmd are lines of shell, or lists of arguments.
-	RunCmd []any `json:"runcmd"`
-}
-
-type file struct {
-	Path, Content, Permissions, Encoding string
-	Append                               bool
-}
-
-// hostnameTemplate is what bootstrap providers write where a machine's own name belongs.
-var hostnameTemplate = regexp.MustCompile(`\{\{\s*(v1\.local_hostname|ds\.meta_data\.local_hostname|ds\.meta_data\.hostname)\s*\}\}`)
 
 // cloudInit fetches the user data, writes its files and runs its commands, whose output goes to a log.
 func (k *kubelet) cloudInit(ctx context.Context) error {
@@ -44,16 +25,20 @@ func (k *kubelet) cloudInit(ctx context.Context) error {
 		return err
 	}
 	k.Log.Info("Fetched the user data", "bytes", len(text))
-	config, err := parse(text, k.Hostname)
+	config, err := cloudconfig.Parse(text, k.Hostname)
 	if err != nil {
 		return err
 	}
 	for _, f := range config.WriteFiles {
-		if err := f.write(k.path(f.Path)); err != nil {
+		if err := write(f, k.path(f.Path)); err != nil {
 			return err
 		}
 	}
-	return k.runCommands(ctx, config.RunCmd)
+	commands, err := config.Commands()
+	if err != nil {
+		return err
+	}
+	return k.runCommands(ctx, commands)
 }
 
 func fetch(ctx context.Context, url string) ([]byte, error) {
@@ -74,24 +59,10 @@ func fetch(ctx context.Context, url string) ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-func parse(text []byte, hostname string) (cloudConfig, error) {
-	var config cloudConfig
-	if !bytes.Contains(text, []byte("#cloud-config")) {
-		return config, errors.New("the user data are no cloud-config")
-	}
-	if bytes.Contains(text, []byte("## template: jinja")) {
-		text = hostnameTemplate.ReplaceAll(text, []byte(hostname))
-	}
-	if err := yaml.Unmarshal(text, &config); err != nil {
-		return config, fmt.Errorf("read the user data: %w", err)
-	}
-	return config, nil
-}
-
-func (f file) write(at string) error {
-	content, err := decode(f.Encoding, []byte(f.Content))
+func write(f cloudconfig.File, at string) error {
+	content, err := f.Bytes()
 	if err != nil {
-		return fmt.Errorf("decode %s: %w", f.Path, err)
+		return err
 	}
 	mode := os.FileMode(0o644)
 	if f.Permissions != "" {
@@ -116,40 +87,10 @@ func (f file) write(at string) error {
 	return errors.Join(err, out.Close())
 }
 
-// decode undoes what write_files allows: base64 and gzip, in this order.
-func decode(encoding string, content []byte) ([]byte, error) {
-	for _, step := range strings.FieldsFunc(encoding, func(r rune) bool { return r == '+' }) {
-		switch step {
-		case "base64", "b64":
-			decoded, err := base64.StdEncoding.AppendDecode(nil, bytes.TrimSpace(content))
-			if err != nil {
-				return nil, err
-			}
-			content = decoded
-		}
-	}
-	if strings.Contains(encoding, "gz") {
-		reader, err := gzip.NewReader(bytes.NewReader(content))
-		if err != nil {
-			return nil, err
-		}
-		return io.ReadAll(reader)
-	}
-	return content, nil
-}
-
 // runCommands runs the commands as one script, as cloud-init does: a command that fails stops none of those after it.
-func (k *kubelet) runCommands(ctx context.Context, commands []any) error {
-	var lines []string
-	for _, command := range commands {
-		line, err := shell(command)
-		if err != nil {
-			return err
-		}
-		lines = append(lines, line)
-	}
+func (k *kubelet) runCommands(ctx context.Context, commands []string) error {
 	script := k.path("run/runcmd.sh")
-	if err := os.WriteFile(script, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(script, []byte(strings.Join(commands, "\n")+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the commands: %w", err)
 	}
 	out, err := os.Create(k.path("var/log/cloud-init-output.log"))
@@ -160,20 +101,6 @@ func (k *kubelet) runCommands(ctx context.Context, commands []any) error {
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-x", script)
 	cmd.Stdout, cmd.Stderr = out, out
 	err = cmd.Run()
-	k.Log.Info("Ran the commands", "commands", len(lines), "error", err)
+	k.Log.Info("Ran the commands", "commands", len(commands), "error", err)
 	return nil
-}
-
-func shell(command any) (string, error) {
-	switch c := command.(type) {
-	case string:
-		return c, nil
-	case []any:
-		words := make([]string, 0, len(c))
-		for _, word := range c {
-			words = append(words, "'"+strings.ReplaceAll(fmt.Sprint(word), "'", `'\''`)+"'")
-		}
-		return strings.Join(words, " "), nil
-	}
-	return "", fmt.Errorf("a command is neither text nor a list: %v", command)
 }
