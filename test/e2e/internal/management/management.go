@@ -183,6 +183,13 @@ func (c *Cluster) Alive() error {
 	return nil
 }
 
+// Processes are all that run, in the order in which they were started.
+func (c *Cluster) Processes() []*process.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.processes)
+}
+
 // Kill ends the process of this name as a power cut does, and starts it again. It may be called while others wait for something.
 func (c *Cluster) Kill(name string) error {
 	c.mu.Lock()

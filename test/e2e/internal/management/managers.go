@@ -39,6 +39,15 @@ const (
 	portMetrics
 )
 
+// MetricsURLs are where the managers' metrics are served, by the managers' names.
+func (c *Cluster) MetricsURLs() map[string]string {
+	all := make(map[string]string, len(c.managers))
+	for _, m := range c.managers {
+		all[m.name] = c.url("http", m.first+portMetrics) + "/metrics"
+	}
+	return all
+}
+
 // gates are the features of Cluster API that its users turn on.
 const gates = "--feature-gates=ClusterTopology=true"
 

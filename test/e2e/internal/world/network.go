@@ -95,6 +95,23 @@ func addAddress(link netlink.Link, address netip.Addr) error {
 	return nil
 }
 
+// Own makes every address of the machines one of this machine's own, so that programs can listen at any of them without an
+// interface that has it. It takes the place of plugging machines in.
+func Own() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("find lo: %w", err)
+	}
+	route := &netlink.Route{
+		LinkIndex: lo.Attrs().Index, Type: unix.RTN_LOCAL, Table: unix.RT_TABLE_LOCAL, Scope: netlink.SCOPE_HOST,
+		Dst: &net.IPNet{IP: Subnet.Addr().AsSlice(), Mask: net.CIDRMask(Subnet.Bits(), Subnet.Addr().BitLen())},
+	}
+	if err := netlink.RouteAdd(route); err != nil {
+		return fmt.Errorf("make %s local: %w", Subnet, err)
+	}
+	return nil
+}
+
 // nic is the name of a machine's interface, on its side.
 const nic = "eth0"
 
