@@ -3,7 +3,7 @@
 MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
 # Modules outside of go.work that are ours all the same: checked as the others are, each on its own.
-ALONE := test/e2e test/observability/rules tools/images
+ALONE := test/e2e test/e2e/scale test/observability/rules tools/images
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -12,8 +12,8 @@ RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and
 # e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SEED and LIFECYCLES to faults, MUTANTS, ONLY and RESULTS to requirements,
-# ONLY, MACHINES and WRITE to load, BIN to build, VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two,
-# PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH to image-tarballs.
+# ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION and WRITE to e2e-scale, BIN to build, VERSION to build, release
+# and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH to image-tarballs.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
@@ -28,6 +28,9 @@ LIFECYCLES ?=
 MUTANTS ?=
 ONLY ?=
 MACHINES ?=
+CLUSTERS ?=
+CONCURRENCY ?=
+DURATION ?=
 RESULTS ?=
 WRITE ?=
 BIN ?= bin
@@ -117,6 +120,7 @@ test: race ## Run every test with the race detector (ARGS='-run TestX -v')
 	GOWORK=off go test -C test/observability/rules -count=1 ./...
 ifeq ($(shell uname -s),Linux)
 	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" KUBEBUILDER_ASSETS="$$assets" GOWORK=off go test -C test/e2e -race ./... $(ARGS)
+	GOWORK=off go test -C test/e2e/scale -race ./... $(ARGS)
 endif
 
 .PHONY: deflake
@@ -155,6 +159,16 @@ e2e: ## Carry real clusters: Cluster API's own managers, machines that run kubea
 	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; before=$$(tools/realcluster/ensure.sh kubernetes-before) || exit 1; \
 		managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
 		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --kubernetes-before "$$before" --managers "$$managers" $(if $(KEEP),--keep) $(SCENARIOS)
+
+.PHONY: e2e-scale
+e2e-scale: ## Let many clusters live at once and count what they cost (Linux, root; CLUSTERS=10 CONCURRENCY=5 DURATION=20m WRITE=1)
+	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || { \
+		echo "make e2e-scale makes namespaces, a bridge and mounts: it needs Linux and root; this is $$(uname -s) and user $$(id -un)"; exit 2; }
+	@$(MAKE) --no-print-directory build-manager build-lxdprovisioner
+	CGO_ENABLED=0 GOWORK=off go build -C test/e2e/scale -o "$(CURDIR)/bin/" .
+	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
+		exec bin/scale --assets "$$assets" --kubernetes "$$kubernetes" --managers "$$managers" $(if $(CLUSTERS),--clusters $(CLUSTERS)) \
+		$(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(DURATION),--duration $(DURATION)) $(if $(WRITE),--write)
 
 .PHONY: faults
 faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)
@@ -220,4 +234,4 @@ image-tarballs: ## Write the images into dist/images as OCI layouts, with an SBO
 
 .PHONY: clean
 clean: ## Remove what was built into the tree; the cache outside of it stays (tools/README.md)
-	rm -rf bin dist .demo .dev
+	rm -rf bin dist .demo .dev .e2e

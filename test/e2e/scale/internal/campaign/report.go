@@ -1,0 +1,192 @@
+package campaign
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// String is what a run prints: a paragraph a phase.
+func (f Figures) String() string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%d clusters, %d at a time; MAAS has %d hosts and %d region processes\n", f.Clusters, f.Concurrency, f.Hosts, f.Workers)
+	for _, p := range f.Phases {
+		out.WriteString(p.String())
+	}
+	if f.Broke != "" {
+		fmt.Fprintf(&out, "broke: %s\n", f.Broke)
+	}
+	return out.String()
+}
+
+// String is a phase's paragraph.
+func (p Phase) String() string {
+	var out strings.Builder
+	all := p.Requests()
+	fmt.Fprintf(&out, "%s: %d clusters in %s, one in %s (95 %%: %s, most: %s)\n", p.Name, p.Done, seconds(p.Time), seconds(p.Clusters.Median), seconds(p.Clusters.P95), seconds(p.Clusters.Most))
+	fmt.Fprintf(&out, "  %d machines made, %d removed; %d requests, %s of region time; at most %d waited there\n", p.Made, p.Removed, all.Count, seconds(all.Region), p.MostQueued)
+	fmt.Fprintf(&out, "  longer than MAAS alone: VMs %s (95 %%: %s), metal %s (95 %%: %s)\n", tenths(p.VMs.Median), tenths(p.VMs.P95), tenths(p.Metal.Median), tenths(p.Metal.P95))
+	for _, name := range slices.Sorted(maps.Keys(p.Operations)) {
+		fmt.Fprintf(&out, "  %-36s %6d requests %8s of region time\n", name, p.Operations[name].Count, seconds(p.Operations[name].Region))
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Processes)) {
+		fmt.Fprintf(&out, "  %-36s %8s of CPU, %5d MiB at most\n", name, seconds(p.Processes[name].CPU), p.Processes[name].Peak>>20)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Queues)) {
+		fmt.Fprintf(&out, "  queue %-40s %5d at most\n", name, p.Queues[name])
+	}
+	return out.String()
+}
+
+func seconds(d time.Duration) string { return d.Round(time.Second).String() }
+
+func tenths(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+// Document is the section of the page; nothing where nothing was measured.
+func Document(all []Figures) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var out strings.Builder
+	for _, part := range []func(*strings.Builder, []Figures){writeTimes, writeOperations, writePrograms, writeLimits} {
+		out.WriteString("\n")
+		part(&out, all)
+	}
+	out.WriteString("\n")
+	return out.String()
+}
+
+// phases are those of a cluster's life.
+var phases = []string{"create", "upgrade", "delete"}
+
+func table(out *strings.Builder, title, about string, columns ...string) {
+	fmt.Fprintf(out, "### %s\n\n%s\n\n| %s |\n|%s\n", title, about, strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+}
+
+// columns are one for each number of clusters, after the first ones.
+func columns(all []Figures, first ...string) []string {
+	for _, f := range all {
+		first = append(first, fmt.Sprint(f.Clusters))
+	}
+	return first
+}
+
+func writeTimes(out *strings.Builder, all []Figures) {
+	table(out, "Clusters at once", "A line a phase: all begin at once. What is longer than MAAS alone is counted for each machine, from the moment when its MaasMachine and its user data are there until it is provisioned, less the time in which MAAS composed, allocated and deployed it.",
+		"clusters", "phase", "done", "all (min)", "one, median (min)", "one, most (min)", "machines made", "a VM longer than MAAS alone, median (s)", "– 95 %", "bare metal, median (s)", "– 95 %", "requests to MAAS a machine")
+	for _, f := range all {
+		for _, p := range f.Phases {
+			fmt.Fprintf(out, "| %d | %s | %d | %.1f | %.1f | %.1f | %d | %s | %s | %.1f |\n", f.Clusters, p.Name, p.Done, p.Time.Minutes(), p.Clusters.Median.Minutes(), p.Clusters.Most.Minutes(),
+				p.Made, p.VMs.cells(), p.Metal.cells(), float64(p.Requests().Count)/float64(max(1, p.machines())))
+		}
+	}
+}
+
+// machines are those that a phase was about.
+func (p Phase) machines() int { return max(p.Made, p.Removed) }
+
+// cells are median and 95 %; dashes where nothing was counted.
+func (s Spread) cells() string {
+	if s.Count == 0 {
+		return "– | –"
+	}
+	return fmt.Sprintf("%.1f | %.1f", s.Median.Seconds(), s.P95.Seconds())
+}
+
+func writeOperations(out *strings.Builder, all []Figures) {
+	names := make(map[string]bool)
+	for _, f := range all {
+		for _, p := range f.Phases {
+			for name := range p.Operations {
+				names[name] = true
+			}
+		}
+	}
+	table(out, "Requests to MAAS a machine", "By the number of clusters: for each machine that is made by creating clusters, replaced by upgrading them, and removed by deleting them. The last line is the time that MAAS itself takes for them (s).",
+		columns(all, "operation, create / upgrade / delete")...)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		fmt.Fprintf(out, "| `%s` |%s\n", name, perMachine(all, func(p Phase) float64 { return float64(p.Operations[name].Count) }))
+	}
+	fmt.Fprintf(out, "| all |%s\n", perMachine(all, func(p Phase) float64 { return float64(p.Requests().Count) }))
+	fmt.Fprintf(out, "| region time (s) |%s\n", perMachine(all, func(p Phase) float64 { return p.Requests().Region.Seconds() }))
+}
+
+// perMachine has a cell for each number of clusters, with a number for each phase.
+func perMachine(all []Figures, value func(Phase) float64) string {
+	var out strings.Builder
+	for _, f := range all {
+		var cells []string
+		for _, name := range phases {
+			p := f.Phase(name)
+			cells = append(cells, fmt.Sprintf("%.2f", value(p)/float64(max(1, p.machines()))))
+		}
+		out.WriteString(" " + strings.Join(cells, " / ") + " |")
+	}
+	return out.String()
+}
+
+func writePrograms(out *strings.Builder, all []Figures) {
+	names := make(map[string]bool)
+	for _, f := range all {
+		for _, p := range f.Phases {
+			for name := range p.Processes {
+				names[name] = true
+			}
+		}
+	}
+	table(out, "Programs", "By the number of clusters: seconds of a processor that a cluster's whole life took, and the most memory that the program has had in use (MiB). `manager` and `lxdprovisioner` are ours, `core`, `bootstrap` and `controlplane` Cluster API's.",
+		columns(all, "program")...)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		fmt.Fprintf(out, "| %s |", name)
+		for _, f := range all {
+			used := f.Used(name)
+			fmt.Fprintf(out, " %.1f s, %d |", used.CPU.Seconds()/float64(f.Clusters), used.Peak>>20)
+		}
+		out.WriteString("\n")
+	}
+	out.WriteString("| share of the computer's processors that all took together |")
+	for _, f := range all {
+		fmt.Fprintf(out, " %.0f %% |", 100*f.Busy())
+	}
+	out.WriteString("\n")
+}
+
+func writeLimits(out *strings.Builder, all []Figures) {
+	table(out, "What waits", "The longest queues of controllers, of those of whom more than a tenth of the clusters ever waited, and the most requests that waited at MAAS's region.", columns(all, "queue")...)
+	names := make(map[string]bool)
+	for _, f := range all {
+		for name, longest := range f.Queues() {
+			if longest*10 > f.Clusters {
+				names[name] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		fmt.Fprintf(out, "| %s |", name)
+		for _, f := range all {
+			fmt.Fprintf(out, " %d |", f.Queues()[name])
+		}
+		out.WriteString("\n")
+	}
+	out.WriteString("| MAAS's region |")
+	for _, f := range all {
+		most := 0
+		for _, p := range f.Phases {
+			most = max(most, p.MostQueued)
+		}
+		fmt.Fprintf(out, " %d |", most)
+	}
+	out.WriteString("\n")
+	for _, f := range all {
+		if f.Broke != "" {
+			fmt.Fprintf(out, "\n%d clusters did not get through: %s\n", f.Clusters, firstLine(f.Broke))
+		}
+	}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

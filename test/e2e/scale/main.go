@@ -1,0 +1,198 @@
+// Command scale lets many clusters live at once on one computer: the genuine managers of Cluster API, our manager and both
+// replicas of the service, a simulated MAAS, and machines that are members of clusters in memory. It is made as cmd/e2e is and
+// needs Linux and root; see the README of test/e2e.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/capmaas/capmaas/test/e2e/internal/management"
+	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
+	"github.com/capmaas/capmaas/test/e2e/internal/scenario"
+	"github.com/capmaas/capmaas/test/e2e/internal/world"
+	"github.com/capmaas/capmaas/test/e2e/scale/internal/bodies"
+	"github.com/capmaas/capmaas/test/e2e/scale/internal/campaign"
+	"github.com/capmaas/capmaas/test/e2e/scale/internal/maas"
+	"github.com/capmaas/capmaas/test/e2e/scale/internal/workload"
+)
+
+// options are what the flags say.
+type options struct {
+	programs              management.Programs
+	work                  string
+	clusters, concurrency int
+	patience              time.Duration
+	workers               int
+	deploy                time.Duration
+	write                 bool
+}
+
+func main() {
+	o := parse()
+	if !world.Inside() {
+		if err := world.Missing(); err != nil {
+			fail(2, err)
+		}
+		enter()
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fail(1, err)
+	}
+}
+
+func fail(code int, err error) {
+	fmt.Fprintln(os.Stderr, "scale:", err)
+	os.Exit(code)
+}
+
+// enter runs the program inside and ends with what that ended with.
+func enter() {
+	err := world.Enter(context.Background())
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		os.Exit(0)
+	case errors.As(err, &exit) && exit.Exited():
+		os.Exit(exit.ExitCode())
+	}
+	fail(1, err)
+}
+
+func parse() options {
+	var o options
+	p := &o.programs
+	flag.StringVar(&p.Own, "bin", "bin", "`directory` with manager and lxdprovisioner")
+	flag.StringVar(&p.Assets, "assets", "", "`directory` with etcd and kubectl")
+	flag.StringVar(&p.Kubernetes, "kubernetes", "", "`directory` with the control plane")
+	flag.StringVar(&p.ClusterAPI, "managers", "", "`directory` with Cluster API's managers and their manifests")
+	flag.StringVar(&p.Root, "root", ".", "the top of the repository")
+	flag.StringVar(&o.work, "work", ".e2e/scale", "`directory` for logs and data; what is in it is removed")
+	flag.IntVar(&o.clusters, "clusters", 10, "how many clusters")
+	flag.IntVar(&o.concurrency, "concurrency", 0, "how many of them at a time; 0 for all")
+	flag.DurationVar(&o.patience, "duration", 20*time.Minute, "the most that creating, upgrading and deleting may take each")
+	flag.IntVar(&o.workers, "workers", 4, "how many region processes MAAS has")
+	flag.DurationVar(&o.deploy, "deploy", 30*time.Second, "how long MAAS deploys a machine, a fifth more or less")
+	flag.BoolVar(&o.write, "write", false, "put the figures into "+campaign.MeasuredFile+" and "+campaign.Page)
+	flag.Parse()
+	if o.concurrency <= 0 || o.concurrency > o.clusters {
+		o.concurrency = o.clusters
+	}
+	for _, dir := range []*string{&p.Own, &p.Assets, &p.Kubernetes, &p.ClusterAPI, &p.Root, &o.work} {
+		if absolute, err := filepath.Abs(*dir); err == nil && *dir != "" {
+			*dir = absolute
+		}
+	}
+	return o
+}
+
+// run measures and writes what was measured, whatever broke.
+func run(ctx context.Context, o options) (err error) {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+	ctrl.SetLogger(klog.Background())
+	if err := os.RemoveAll(o.work); err != nil {
+		return fmt.Errorf("empty %s: %w", o.work, err)
+	}
+	if err := os.MkdirAll(o.work, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", o.work, err)
+	}
+	if err := errors.Join(world.Furnish(o.work), world.Own()); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(o.work, "timeline.log"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	timeline := scenario.NewTimeline(io.MultiWriter(os.Stdout, log), time.Now)
+	figures, err := measure(ctx, o, timeline.Sayf)
+	if len(figures.Phases) == 0 {
+		return err
+	}
+	figures.Workers, figures.Deploy = o.workers, o.deploy
+	fmt.Println(figures)
+	return errors.Join(err, campaign.Keep(figures, filepath.Join(o.work, "figures.json")), keep(o, figures))
+}
+
+// keep puts the figures into the repository where that is wanted.
+func keep(o options, figures campaign.Figures) error {
+	if !o.write {
+		return nil
+	}
+	return campaign.Write(o.programs.Root, figures)
+}
+
+// The service's name and its replicas, as a headless Service has them.
+const serviceName = "lxdprovisioner.scale"
+
+var serviceReplicas = []netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.MustParseAddr("127.0.0.12")}
+
+// base is the first port of the management cluster.
+const base = 20000
+
+// measure starts everything, measures, and stops everything: the management cluster while MAAS still answers.
+func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures campaign.Figures, err error) {
+	around, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	region, err := maas.Start(around, maas.Options{Clusters: o.clusters, Workers: o.workers, Deploy: o.deploy, Now: time.Now})
+	if err != nil {
+		return figures, err
+	}
+	defer func() { err = errors.Join(err, region.Stop()) }()
+	sayf("simulated MAAS %s at %s: %d LXD hosts, %d region processes", region.Version(), region.URL, region.Hosts, o.workers)
+	if err := resolver.Serve(around, netip.AddrPortFrom(world.Rack, 53), lookup(region)); err != nil {
+		return figures, err
+	}
+	host, err := workload.NewHost(around, time.Now, nil)
+	if err != nil {
+		return figures, err
+	}
+	machines := bodies.New(bodies.Config{
+		MAAS: region, Host: host, Sayf: sayf, Versions: map[string]string{maas.Image: campaign.Version, maas.ImageBefore: campaign.VersionBefore},
+	})
+	go machines.Run(around)
+	cluster, err := management.Start(ctx, management.Options{
+		Programs: o.programs, Dir: filepath.Join(o.work, "management"), Base: base, Now: time.Now,
+		MAAS: region.URL, Key: region.APIKey(), Service: serviceName, Replicas: []string{serviceReplicas[0].String(), serviceReplicas[1].String()},
+	}, func(format string, args ...any) { sayf("management: "+format, args...) })
+	defer func() { err = errors.Join(err, cluster.Stop()) }()
+	if err != nil {
+		return figures, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop() // an API server waits for its watches when it ends
+	run, err := campaign.Start(watching, campaign.Config{
+		Clusters: o.clusters, Concurrency: o.concurrency, Patience: o.patience, MAAS: region, Bodies: machines.On, Sayf: sayf, Now: time.Now,
+	}, cluster)
+	if err != nil {
+		return figures, err
+	}
+	return run.Run(ctx)
+}
+
+// lookup answers from MAAS's records, and for the service's replicas.
+func lookup(region *maas.MAAS) resolver.Lookup {
+	return func(name string) ([]netip.Addr, bool) {
+		if name == serviceName {
+			return serviceReplicas, true
+		}
+		return region.Lookup(name)
+	}
+}
