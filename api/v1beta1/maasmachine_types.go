@@ -31,8 +31,8 @@ type MaasMachineSpec struct {
 	// +optional
 	ProvisioningMode ProvisioningMode `json:"provisioningMode,omitempty"`
 
-	// failureDomain is the MAAS zone of the machine. The failure domain of the Machine wins; once the machine is there, the
-	// zone where it really is stands here.
+	// failureDomain is the MAAS zone that the machine must be in. The failure domain of the Machine wins; where there is none,
+	// Cluster API takes this for it. Where the machine really is stands in the status.
 	// +optional
 	FailureDomain *string `json:"failureDomain,omitempty"`
 

@@ -73,7 +73,7 @@ func (s *scope) setFields() {
 	if ptr.Deref(s.machine.Spec.ProviderID, "") == "" {
 		s.machine.Spec.ProviderID = &f.providerID
 	}
-	s.machine.Spec.SystemID, s.machine.Spec.FailureDomain = &f.systemID, optional(f.zone)
+	s.machine.Spec.SystemID = &f.systemID
 	status.Ready, status.Initialization.Provisioned = true, new(true)
 }
 

@@ -28,7 +28,7 @@ func TestCluster_comes_spread_over_zones_and_goes_without_a_trace(t *testing.T) 
 		zones := map[string]bool{}
 		for _, m := range machines {
 			if m.Spec.Mode() == infrav1.ModeLXD {
-				zones[ptr.Deref(m.Spec.FailureDomain, "")] = true
+				zones[m.Status.FailureDomain] = true
 			}
 		}
 		assert.Len(t, zones, 3)

@@ -41,16 +41,16 @@ func TestMaasMachine_P8_a_machine_stays_what_it_is(t *testing.T) {
 		"R1.1_the_same_mode_in_other_words": {edit: func(s *infrav1.MaasMachineSpec) {
 			s.ProvisioningMode, s.LXD = "", &infrav1.MachineLXDConfig{Enabled: new(true)}
 		}},
-		"R8.4_provider_ID_comes":               {edit: deployed(nil)},
-		"R8.4_provider_ID_stays":               {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.ProviderID = new("maas:///az1/abc123") }, field: "spec"},
-		"R8.4_provider_ID_does_not_go":         {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.ProviderID = nil }, field: "spec"},
-		"P8_what_fails_is_put_right_by_edit":   {edit: lxdConfig(func(c *infrav1.LXDConfig) { c.Project = "maas" })},
-		"P8_a_pool_before_it_is_made":          {edit: func(s *infrav1.MaasMachineSpec) { s.ResourcePool = new("lxd-hosts") }},
-		"P8_the_controller_writes_zone_and_id": {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.FailureDomain, s.SystemID = new("az2"), new("abc124") }},
-		"P8_a_pool_once_it_is_made":            {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.ResourcePool = new("lxd-hosts") }, field: "spec.resourcePool"},
-		"P8_tags_once_it_is_made":              {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.Tags = []string{"ssd"} }, field: "spec.tags"},
-		"P8_the_disk_once_it_is_made":          {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.MinDiskSize = new(int32(99)) }, field: "spec.minDiskSize"},
-		"P8_the_host_once_it_is_made":          {from: deployed(nil), edit: lxdConfig(func(c *infrav1.LXDConfig) { c.VMHost = "lxd-2" }), field: "spec.lxdConfig"},
+		"R8.4_provider_ID_comes":             {edit: deployed(nil)},
+		"R8.4_provider_ID_stays":             {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.ProviderID = new("maas:///az1/abc123") }, field: "spec"},
+		"R8.4_provider_ID_does_not_go":       {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.ProviderID = nil }, field: "spec"},
+		"P8_what_fails_is_put_right_by_edit": {edit: lxdConfig(func(c *infrav1.LXDConfig) { c.Project = "maas" })},
+		"P8_a_pool_before_it_is_made":        {edit: func(s *infrav1.MaasMachineSpec) { s.ResourcePool = new("lxd-hosts") }},
+		"P8_the_controller_writes_the_id":    {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.SystemID = new("abc124") }},
+		"P8_a_pool_once_it_is_made":          {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.ResourcePool = new("lxd-hosts") }, field: "spec.resourcePool"},
+		"P8_tags_once_it_is_made":            {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.Tags = []string{"ssd"} }, field: "spec.tags"},
+		"P8_the_disk_once_it_is_made":        {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) { s.MinDiskSize = new(int32(99)) }, field: "spec.minDiskSize"},
+		"P8_the_host_once_it_is_made":        {from: deployed(nil), edit: lxdConfig(func(c *infrav1.LXDConfig) { c.VMHost = "lxd-2" }), field: "spec.lxdConfig"},
 		"P8_vmConfig_once_it_is_made": {from: deployed(nil), edit: func(s *infrav1.MaasMachineSpec) {
 			s.LXD = &infrav1.MachineLXDConfig{VMConfig: &infrav1.VMConfig{StoragePool: "fast"}}
 		}, field: "spec.lxd.vmConfig"},
