@@ -49,6 +49,8 @@ type options struct {
 	config      scenario.Config
 	keep, check bool
 	tell        []string
+	// program is run, with its arguments, in place of scenarios.
+	program []string
 }
 
 func main() {
@@ -99,10 +101,11 @@ func parse() options {
 	flag.StringVar(&p.Root, "root", ".", "the top of the repository")
 	flag.StringVar(&o.config.Work, "work", ".e2e", "`directory` for logs and data; what is in it is removed")
 	all := flag.Bool("all", false, "tell every scenario")
+	program := flag.String("exec", "", "`program` that is run inside with the arguments, in place of scenarios")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
 	flag.BoolVar(&o.check, "check", false, "say what this machine lacks for a run, and do nothing else")
 	flag.Usage = func() {
-		fmt.Fprintf(flag.CommandLine.Output(), "Usage: e2e [flags] [scenario ...]\nscenarios, in their order:\n")
+		fmt.Fprintf(flag.CommandLine.Output(), "Usage: e2e [flags] [scenario ...] | e2e [flags] --exec program [argument ...]\nscenarios, in their order:\n")
 		for _, s := range scenarios {
 			fmt.Fprintf(flag.CommandLine.Output(), "  %-10s %s\n", s.name, s.about)
 		}
@@ -110,6 +113,8 @@ func parse() options {
 	}
 	flag.Parse()
 	switch o.tell = flag.Args(); {
+	case *program != "":
+		o.program, o.tell = append([]string{*program}, flag.Args()...), nil
 	case *all:
 		o.tell = names
 	case len(o.tell) == 0:
@@ -187,6 +192,11 @@ func tell(ctx context.Context, o options, r *scenario.Run) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		o.config.Timeline.Sayf("=== %s passed; MAAS has served %d requests", s.name, r.Requests())
+	}
+	if len(o.program) > 0 {
+		if err := r.Program(ctx, o.program); err != nil {
+			return err
+		}
 	}
 	if o.keep {
 		if err := r.Explain(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strconv"
 
@@ -35,7 +36,7 @@ func (c *Cluster) startAPIServer(ctx context.Context) error {
 		return err
 	}
 	err = c.run("kube-apiserver", filepath.Join(c.Kubernetes, "kube-apiserver"), nil,
-		"--etcd-servers", c.url("http", portEtcd), "--bind-address", "127.0.0.1", "--advertise-address", "127.0.0.1",
+		"--etcd-servers", c.url("http", portEtcd), "--bind-address", "0.0.0.0", "--advertise-address", "127.0.0.1",
 		"--secure-port", strconv.Itoa(c.port(portAPIServer)), "--tls-cert-file", c.path("pki", "server", "tls.crt"),
 		"--tls-private-key-file", c.path("pki", "server", "tls.key"), "--client-ca-file", c.path("pki", "server", mtls.AuthorityFile),
 		"--service-account-issuer", "https://kubernetes.default", "--service-account-key-file", c.path("pki", "accounts", "tls.crt"),
@@ -63,6 +64,11 @@ func (c *Cluster) mountServer(name string) error {
 	return c.authority.Mount(c.path("pki", name), mtlstest.Subject{
 		CommonName: name, DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
 	})
+}
+
+// ServerFor is the URL of the API server at another of this host's addresses, for which its certificate is not made out.
+func (c *Cluster) ServerFor(address netip.Addr) string {
+	return "https://" + netip.AddrPortFrom(address, uint16(c.port(portAPIServer))).String()
 }
 
 // reach writes a kubeconfig of a user, named after it, and gives the same as a configuration.

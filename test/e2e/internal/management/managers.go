@@ -49,7 +49,7 @@ func (c *Cluster) MetricsURLs() map[string]string {
 }
 
 // gates are the features of Cluster API that its users turn on.
-const gates = "--feature-gates=ClusterTopology=true"
+const gates = "--feature-gates=ClusterTopology=true,MachineTaintPropagation=true"
 
 // installed are the managers with what they install, read once.
 func (c *Cluster) installed() []*manager {

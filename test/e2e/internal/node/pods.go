@@ -58,13 +58,35 @@ func (k *kubelet) reportPods(ctx context.Context, client kubernetes.Interface, n
 // reportPod says that a pod runs of which nothing does.
 func (k *kubelet) reportPod(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) error {
 	if pod.DeletionTimestamp != nil {
-		return remove(ctx, client, pod)
+		return errors.Join(complete(ctx, client, pod), remove(ctx, client, pod))
 	}
 	if pod.Status.Phase == corev1.PodRunning {
 		return nil
 	}
 	k.Log.Info("Saying that a pod runs", "pod", pod.Namespace+"/"+pod.Name)
 	return setStatus(ctx, client, pod, podStatus(pod, k.Address.String(), corev1.PodRunning, true, k.Now(), 1))
+}
+
+// complete says that a pod that is to be deleted has ended. A finalizer may keep it there for longer, and what others said of it stays.
+func complete(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod) error {
+	if pod.Status.Phase == corev1.PodSucceeded {
+		return nil
+	}
+	pod.Status.Phase = corev1.PodSucceeded
+	for i := range pod.Status.Conditions {
+		if kind := pod.Status.Conditions[i].Type; kind == corev1.PodReady || kind == corev1.ContainersReady {
+			pod.Status.Conditions[i].Status = corev1.ConditionFalse
+		}
+	}
+	for i := range pod.Status.ContainerStatuses {
+		pod.Status.ContainerStatuses[i].Ready = false
+		pod.Status.ContainerStatuses[i].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}
+	}
+	_, err := client.CoreV1().Pods(pod.Namespace).UpdateStatus(ctx, pod, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // mirror makes the mirror of a static pod. It keeps the manifest's annotations: kubeadm finds etcd's members by them.

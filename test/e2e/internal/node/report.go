@@ -104,13 +104,21 @@ func (k *kubelet) heartbeat(ctx context.Context, client kubernetes.Interface, no
 	return nil
 }
 
-// nodeConditions keeps the times at which conditions changed.
+// healthy are the conditions that a kubelet keeps, as they are on a node that is well.
+var healthy = map[corev1.NodeConditionType]corev1.ConditionStatus{
+	corev1.NodeReady: corev1.ConditionTrue, corev1.NodeMemoryPressure: corev1.ConditionFalse,
+	corev1.NodeDiskPressure: corev1.ConditionFalse, corev1.NodePIDPressure: corev1.ConditionFalse,
+}
+
+// nodeConditions keeps the times at which conditions changed, and the conditions that others than the kubelet have set.
 func nodeConditions(before []corev1.NodeCondition, now metav1.Time) []corev1.NodeCondition {
-	all := make([]corev1.NodeCondition, 0, 4)
-	for kind, status := range map[corev1.NodeConditionType]corev1.ConditionStatus{
-		corev1.NodeReady: corev1.ConditionTrue, corev1.NodeMemoryPressure: corev1.ConditionFalse,
-		corev1.NodeDiskPressure: corev1.ConditionFalse, corev1.NodePIDPressure: corev1.ConditionFalse,
-	} {
+	var all []corev1.NodeCondition
+	for _, old := range before {
+		if _, ours := healthy[old.Type]; !ours {
+			all = append(all, old)
+		}
+	}
+	for kind, status := range healthy {
 		c := corev1.NodeCondition{Type: kind, Status: status, Reason: "KubeletReady", LastHeartbeatTime: now, LastTransitionTime: now}
 		for _, old := range before {
 			if old.Type == kind && old.Status == status {

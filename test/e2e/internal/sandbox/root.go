@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,7 @@ func directories(root string) error {
 	for _, dir := range []string{"dev", "etc", "opt", "proc", "root", "run", "sys", "tmp", "usr", "var/lib", "var/log"} {
 		errs = append(errs, os.MkdirAll(filepath.Join(root, dir), 0o755))
 	}
-	return errors.Join(append(errs, os.Chmod(filepath.Join(root, "tmp"), 0o1777))...)
+	return errors.Join(append(errs, os.Chmod(filepath.Join(root, "tmp"), 0o1777), os.Symlink("../run", filepath.Join(root, "var/run")))...)
 }
 
 // hostPrograms takes /usr as it is, and what a host keeps beside it or links into it.
@@ -143,6 +144,22 @@ func bindReadOnly(from, to string) error {
 		return fmt.Errorf("make %s read-only: %w", to, err)
 	}
 	return nil
+}
+
+// runtimeSocket is where containerd listens on a machine that has one. The commands of released templates wait for it.
+const runtimeSocket = "/run/containerd/containerd.sock"
+
+// leaveSocket leaves a socket in the container runtime's place, on which nobody listens.
+func leaveSocket() error {
+	if err := os.MkdirAll(filepath.Dir(runtimeSocket), 0o755); err != nil {
+		return fmt.Errorf("leave a socket: %w", err)
+	}
+	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: runtimeSocket, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("leave a socket: %w", err)
+	}
+	socket.SetUnlinkOnClose(false)
+	return socket.Close()
 }
 
 func pivot(root string) error {

@@ -114,5 +114,8 @@ func Born() (Machine, error) {
 	if err := moveIn(m); err != nil {
 		return m, err
 	}
+	if err := leaveSocket(); err != nil {
+		return m, err
+	}
 	return m, dropPrivileges()
 }

@@ -161,6 +161,9 @@ func maasConfig() maassim.Config {
 	for n := range cfg.Hosts {
 		cfg.Hosts[n].Bridges = []maassim.Bridge{{Name: "br0", Subnet: "machines"}}
 	}
+	for n := range cfg.Metal {
+		cfg.Metal[n].Tags = []string{"metal"} // the released template for physical machines chooses them by a tag
+	}
 	cfg.Images = append(cfg.Images, maassim.ImageConfig{Name: uploaded(image), Uploaded: true}, maassim.ImageConfig{Name: uploaded(imageBefore), Uploaded: true})
 	cfg.Durations = maassim.Durations{
 		Compose: 2 * time.Second, Refresh: time.Second, Delete: time.Second, Commission: 5 * time.Second, Release: 3 * time.Second,
