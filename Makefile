@@ -3,7 +3,7 @@
 MODULES := $(shell sed -n 's|^[[:space:]]*\./||p' go.work)
 PACKAGES := $(MODULES:%=./%/...)
 # Modules outside of go.work that are ours all the same: checked as the others are, each on its own.
-ALONE := test/e2e test/e2e/scale test/observability/rules tools/images
+ALONE := test/e2e test/e2e/scale test/e2e/conformance test/observability/rules tools/images
 PREFIX := github.com/capmaas/capmaas
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -11,9 +11,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and
-# e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SEED and LIFECYCLES to faults, MUTANTS, ONLY and RESULTS to requirements,
-# ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION and WRITE to e2e-scale, BIN to build, VERSION to build, release
-# and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH to image-tarballs.
+# e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SPECS to e2e-conformance, SEED and LIFECYCLES to faults, MUTANTS, ONLY and
+# RESULTS to requirements, ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION and WRITE to e2e-scale, BIN to build,
+# VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH
+# to image-tarballs.
 ARGS ?=
 PKG ?=
 COUNT ?= 50
@@ -23,6 +24,7 @@ FUZZTIME ?= 20s
 KEEP ?=
 SAMPLE ?=
 SCENARIOS ?=
+SPECS ?=
 SEED ?=
 LIFECYCLES ?=
 MUTANTS ?=
@@ -118,6 +120,7 @@ race:
 test: race ## Run every test with the race detector (ARGS='-run TestX -v')
 	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" CAPMAAS_TREE="$$(tools/tree.sh .)" KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
 	GOWORK=off go test -C test/observability/rules -count=1 ./...
+	@$(ASSETS) set -x; KUBEBUILDER_ASSETS="$$assets" GOWORK=off go test -C test/e2e/conformance -count=1 . ./templates
 ifeq ($(shell uname -s),Linux)
 	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" KUBEBUILDER_ASSETS="$$assets" GOWORK=off go test -C test/e2e -race ./... $(ARGS)
 	GOWORK=off go test -C test/e2e/scale -race ./... $(ARGS)
@@ -159,6 +162,13 @@ e2e: ## Carry real clusters: Cluster API's own managers, machines that run kubea
 	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; before=$$(tools/realcluster/ensure.sh kubernetes-before) || exit 1; \
 		managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
 		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --kubernetes-before "$$before" --managers "$$managers" $(if $(KEEP),--keep) $(SCENARIOS)
+
+# What is called a release here has the newest series that deploy/metadata.yaml names.
+.PHONY: e2e-conformance
+e2e-conformance: ## Run Cluster API's own specs on real clusters and this provider's released templates (SPECS='QuickStart|Scale')
+	@$(MAKE) --no-print-directory release VERSION=v0.10.0 DIST=bin/release
+	CGO_ENABLED=0 GOWORK=off go test -C test/e2e/conformance -c -o "$(CURDIR)/bin/conformance" ./suite
+	@exec $(MAKE) --no-print-directory e2e SCENARIOS='--exec bin/conformance -- --release=bin/release $(if $(SPECS),-ginkgo.focus="$(SPECS)")'
 
 .PHONY: e2e-scale
 e2e-scale: ## Let many clusters live at once and count what they cost (Linux, root; CLUSTERS=10 CONCURRENCY=5 DURATION=20m WRITE=1)
