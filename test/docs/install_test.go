@@ -39,6 +39,7 @@ var (
 // installs it, makes a cluster, upgrades the provider and removes everything. The API server is real; there are no kubelets
 // and no controllers, so that nothing becomes ready.
 func TestGettingStarted_is_walked_from_the_release_to_its_removal(t *testing.T) {
+	t.Parallel()
 	w := newWalk(t, filepath.Join("docs", "getting-started.md"))
 	w.section("Prepare MAAS")
 	w.section("Install")
@@ -50,8 +51,9 @@ func TestGettingStarted_is_walked_from_the_release_to_its_removal(t *testing.T) 
 	w.makeKubeconfig("one")
 	w.section("Look before you build")
 	w.section("The first cluster")
+	assert.Equal(t, "3 1", w.replicas())
 	w.section("Scale")
-	w.assertScaled()
+	assert.Equal(t, "5 4", w.replicas())
 
 	before := w.survivors()
 	w.assertUpgradeWithoutVariablesStops()
@@ -155,10 +157,11 @@ func (w *walk) makeKubeconfig(cluster string) {
 	}))
 }
 
-func (w *walk) assertScaled() {
+// replicas gives those of the control plane and of the workers in VMs.
+func (w *walk) replicas() string {
 	w.t.Helper()
-	assert.Equal(w.t, "5 4", strings.TrimSpace(w.mustRun(
-		`echo $(kubectl get kubeadmcontrolplane/one-control-plane -o jsonpath={.spec.replicas}) $(kubectl get machinedeployment/one-vm -o jsonpath={.spec.replicas})`)))
+	return strings.TrimSpace(w.mustRun(
+		`echo $(kubectl get kubeadmcontrolplane/one-control-plane -o jsonpath={.spec.replicas}) $(kubectl get machinedeployment/one-vm -o jsonpath={.spec.replicas})`))
 }
 
 // survivors are what no upgrade may touch, by kind and name: the custom resources, their definitions and the authority.
