@@ -70,7 +70,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 		at string
 	}{
 		"a_VM_from_its_first_reconcile_to_its_end": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "waiting"}},
 				{10, maasmachine.Seen{Stage: "host"}},
 				{12, maasmachine.Seen{Stage: "compose", SentAt: sent(12)}},
@@ -85,7 +86,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"",
 		},
 		"a_physical_machine_that_runs_is_not_counted_yet": {
-			infrav1.ModeBareMetal, []visit{
+			infrav1.ModeBareMetal,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "waiting"}},
 				{5, maasmachine.Seen{Stage: "compose"}},
 				{8, maasmachine.Seen{Stage: "deploy", State: deploying}},
@@ -95,7 +97,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"running",
 		},
 		"a_VM_that_is_composed_within_one_reconcile": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "waiting"}},
 				{4, maasmachine.Seen{Stage: "host"}},
 				{25, maasmachine.Seen{Stage: "deploy", SentAt: sent(5), State: deploying}},
@@ -104,7 +107,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"deploying",
 		},
 		"a_composition_that_began_before_this_process": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "compose", SentAt: sent(-50)}},
 				{10, maasmachine.Seen{Stage: "deploy", State: deploying}},
 			},
@@ -112,7 +116,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"deploying",
 		},
 		"a_phase_whose_beginning_nobody_knows": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "deploy", State: deploying}},
 				{60, maasmachine.Seen{Stage: "running"}},
 			},
@@ -120,7 +125,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"running",
 		},
 		"reconciles_that_come_to_the_same_or_learn_nothing": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "waiting"}},
 				{10, maasmachine.Seen{Stage: "host"}},
 				{20, maasmachine.Seen{Stage: "host"}},
@@ -131,7 +137,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"composing",
 		},
 		"a_VM_of_which_nothing_is_heard_stays_where_it_was": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "waiting"}},
 				{10, maasmachine.Seen{Stage: "compose", State: commissioning}},
 				{20, maasmachine.Seen{Stage: "deploy"}},
@@ -141,7 +148,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"deploying",
 		},
 		"a_placement_that_goes_back_after_a_refusal": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "waiting"}},
 				{1, maasmachine.Seen{Stage: "host"}},
 				{3, maasmachine.Seen{Stage: "compose", SentAt: sent(3)}},
@@ -153,7 +161,8 @@ func TestPhaseSeconds_counts_each_phase_when_a_machine_leaves_it(t *testing.T) {
 			"deploying",
 		},
 		"a_stored_time_of_a_clock_that_is_ahead": {
-			infrav1.ModeLXD, []visit{
+			infrav1.ModeLXD,
+			[]visit{
 				{0, maasmachine.Seen{Stage: "compose", SentAt: sent(30)}},
 				{10, maasmachine.Seen{Stage: "deploy", State: deploying}},
 			},

@@ -34,7 +34,7 @@ func (r *release) pack(name string) error {
 			return err
 		}
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{
-			Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: b.os, Architecture: b.architecture}},
+			Add: plain{image}, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: b.os, Architecture: b.architecture}},
 		})
 		if err := r.writeSBOM(b); err != nil {
 			return err
@@ -55,6 +55,13 @@ func (r *release) pack(name string) error {
 	_, err = fmt.Fprintf(r.log, "%s@%s %s\n", reference, digest, filepath.Join(r.out, file))
 	return err
 }
+
+// plain is an image that the index lists as no artifact. The library would name the type of its configuration, a field that
+// skopeo of Debian 12 does not know: what that pushes would have another digest than the one that is printed here.
+type plain struct{ v1.Image }
+
+// ArtifactType gives none.
+func (plain) ArtifactType() (string, error) { return "", nil }
 
 // image puts a program onto the base.
 func (r *release) image(b build) (v1.Image, error) { //nolint:ireturn // the library has no other type for it
