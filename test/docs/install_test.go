@@ -112,7 +112,7 @@ func (w *walk) assertWantedVariables() {
 	require.True(w.t, found, asked)
 	list, _, _ = strings.Cut(list, "Images:")
 	var names []string
-	for _, word := range strings.Fields(list) {
+	for word := range strings.FieldsSeq(list) {
 		if word != "-" {
 			names = append(names, word)
 		}
