@@ -41,8 +41,24 @@ func Missing() error {
 			errs = append(errs, fmt.Errorf("%s namespaces in the kernel: %w", name, err))
 		}
 	}
+	if errors.Join(errs...) == nil {
+		errs = append(errs, tryNamespaces())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("a run of real clusters needs:\n%w", err)
+	}
+	return nil
+}
+
+// namespaces are those of a run.
+const namespaces = unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID
+
+// tryNamespaces starts a program in namespaces of its own, from which a filter of system calls may keep even a root with every capability.
+func tryNamespaces() error {
+	cmd := exec.Command("/bin/true") //nolint:noctx // it ends at once
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("namespaces, which are refused here: %w", err)
 	}
 	return nil
 }
@@ -75,7 +91,7 @@ func Enter(ctx context.Context) error {
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL, Setpgid: true,
+		Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL, Setpgid: true,
 	}
 	err := cmd.Run()
 	if cmd.ProcessState != nil && cmd.ProcessState.Success() {
