@@ -21,6 +21,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/yaml"
 
+	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/test/e2e/conformance/templates"
 )
 
@@ -63,6 +64,7 @@ func TestConformance(t *testing.T) {
 var _ = BeforeSuite(func() {
 	scheme := runtime.NewScheme()
 	framework.TryAddDefaultSchemes(scheme)
+	Expect(infrav1.AddToScheme(scheme)).To(Succeed())
 	made, err := templates.Build(ctx, os.Getenv("KUBECTL"), *release, filepath.Join(artifacts, "templates"))
 	Expect(err).NotTo(HaveOccurred())
 	config = configure(made)
