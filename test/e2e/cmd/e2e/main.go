@@ -32,7 +32,7 @@ var scenarios = []struct {
 }{
 	{"create", "three control planes in VMs in three zones, two bare-metal workers, one worker VM", (*scenario.Run).Create, false},
 	{"scale", "the control plane to five and back to three, the workers with it", (*scenario.Run).Scale, false},
-	{"upgrade", "every machine to the next patch release, while our manager and both replicas of the service die by turns", (*scenario.Run).Upgrade, false},
+	{"upgrade", "every machine to the next patch release", (*scenario.Run).Upgrade, false},
 	{"dead-vm", "a VM of the control plane dies and is replaced", (*scenario.Run).DeadVM, false},
 	{"dead-host", "the LXD host under a VM of the control plane dies, and comes back after the VM is replaced", (*scenario.Run).DeadHost, true},
 	{"dead-zone", "the LXD hosts of a zone die with a VM of the control plane and a worker VM, and come back after both are replaced elsewhere", (*scenario.Run).DeadZone, true},
@@ -41,14 +41,18 @@ var scenarios = []struct {
 	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move, false},
 	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete, false},
 	{"endpoint", "a small cluster whose API server has a name and a port that its user wants", (*scenario.Run).Endpoint, true},
+	{"subnets", "a cluster whose control plane is in two subnets, and is reached in the one that is preferred", (*scenario.Run).Subnets, true},
 	{"topology", "another cluster, of a class; it is rebased to a class with the next patch release and deleted", (*scenario.Run).Topology, true},
 }
 
+// disturbed is the scenario in which our processes and MAAS always die.
+const disturbed = "upgrade"
+
 // options are what the flags say.
 type options struct {
-	config      scenario.Config
-	keep, check bool
-	tell        []string
+	config               scenario.Config
+	keep, check, disturb bool
+	tell                 []string
 	// program is run, with its arguments, in place of scenarios.
 	program []string
 }
@@ -104,6 +108,7 @@ func parse() options {
 	program := flag.String("exec", "", "`program` that is run inside with the arguments, in place of scenarios")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
 	flag.BoolVar(&o.check, "check", false, "say what this machine lacks for a run, and do nothing else")
+	flag.BoolVar(&o.disturb, "disturb", false, "let our manager, the service's replicas and MAAS die by turns in every scenario, not only in "+disturbed)
 	flag.Usage = func() {
 		fmt.Fprintf(flag.CommandLine.Output(), "Usage: e2e [flags] [scenario ...] | e2e [flags] --exec program [argument ...]\nscenarios, in their order:\n")
 		for _, s := range scenarios {
@@ -188,7 +193,7 @@ func tell(ctx context.Context, o options, r *scenario.Run) error {
 			continue
 		}
 		o.config.Timeline.Sayf("=== %s: %s", s.name, s.about)
-		if err := s.tell(r, ctx); err != nil {
+		if err := r.Tell(ctx, s.tell, o.disturb || s.name == disturbed); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		o.config.Timeline.Sayf("=== %s passed; MAAS has served %d requests", s.name, r.Requests())

@@ -51,7 +51,8 @@ type Fleet struct {
 type body struct {
 	machine  maassim.Machine
 	address  netip.Addr
-	userData string // as MAAS received it
+	further  []netip.Addr // in other subnets
+	userData string       // as MAAS received it
 	fetched  bool
 	box      *sandbox.Sandbox
 	dead     bool // it ended by itself, or was killed; MAAS is not told
@@ -145,8 +146,13 @@ func (f *Fleet) boot(b *body) error {
 		return fmt.Errorf("image %q holds no Kubernetes", b.machine.OS)
 	}
 	for _, text := range b.machine.IPs {
-		if address, err := netip.ParseAddr(text); err == nil && world.Subnet.Contains(address) {
+		switch address, err := netip.ParseAddr(text); {
+		case err != nil:
+			return fmt.Errorf("read its address: %w", err)
+		case world.Subnet.Contains(address):
 			b.address = address
+		default:
+			b.further = append(b.further, address)
 		}
 	}
 	if !b.address.IsValid() {
@@ -155,7 +161,7 @@ func (f *Fleet) boot(b *body) error {
 	f.made++
 	var err error
 	b.box, err = sandbox.Start(f.Program, fmt.Sprintf("vm%d", f.made), sandbox.Machine{
-		Hostname: b.machine.Hostname, Address: b.address, Kubernetes: image.Kubernetes, Version: image.Version, Programs: f.Programs,
+		Hostname: b.machine.Hostname, Address: b.address, Further: b.further, Kubernetes: image.Kubernetes, Version: image.Version, Programs: f.Programs,
 		Dir: filepath.Join(f.Dir, fmt.Sprintf("%s-%d", b.machine.Hostname, f.made)), Metadata: metadataURL,
 	})
 	return err

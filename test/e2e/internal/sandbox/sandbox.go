@@ -21,6 +21,8 @@ import (
 type Machine struct {
 	Hostname string
 	Address  netip.Addr
+	// Further are its addresses in other subnets.
+	Further []netip.Addr
 	// Kubernetes is the directory of the programs that its image holds, Version what they are.
 	Kubernetes, Version string
 	// Programs are further directories of programs that the image holds.
@@ -108,7 +110,7 @@ func Born() (Machine, error) {
 	if err := unix.Sethostname([]byte(m.Hostname)); err != nil {
 		return m, fmt.Errorf("set the hostname: %w", err)
 	}
-	if err := world.Configure(m.Address); err != nil {
+	if err := world.Configure(append([]netip.Addr{m.Address}, m.Further...)...); err != nil {
 		return m, err
 	}
 	if err := moveIn(m); err != nil {

@@ -31,6 +31,9 @@ func (r *Run) Create(ctx context.Context) error {
 	if err := r.awaitSettled(ctx, "the cluster to be available", 3, 2, 1); err != nil {
 		return err
 	}
+	if err := r.calm(); err != nil { // who is killed writes when it is back
+		return err
+	}
 	return r.awaitRest(ctx)
 }
 

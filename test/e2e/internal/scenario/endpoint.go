@@ -74,7 +74,10 @@ func wantEndpoint(object *unstructured.Unstructured) error {
 func (r *Run) apply(ctx context.Context, objects []*unstructured.Unstructured) error {
 	for _, object := range objects {
 		apply := client.ApplyConfigurationFromUnstructured(object)
-		if err := r.management.Client.Apply(ctx, apply, client.FieldOwner("e2e"), client.ForceOwnership); err != nil {
+		err := r.insist(ctx, func(ctx context.Context) error {
+			return r.management.Client.Apply(ctx, apply, client.FieldOwner("e2e"), client.ForceOwnership)
+		})
+		if err != nil {
 			return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
 		}
 	}

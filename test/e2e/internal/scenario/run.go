@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/e2e/internal/fleet"
 	"github.com/capmaas/capmaas/test/e2e/internal/management"
+	"github.com/capmaas/capmaas/test/e2e/internal/relay"
 	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 )
@@ -45,11 +47,22 @@ type Run struct {
 	// zones is how many zones have hosts that work, lost are the VMs on hosts that do not.
 	zones int
 	lost  []string
+	// preferred is the subnet whose addresses go into DNS; its zero value stands for every subnet.
+	preferred netip.Prefix
 	// version is that of the Kubernetes of Programs, before that of Before.
 	version, before string
 
 	endSim, endFleet context.CancelFunc
 	fleetEnded       chan error
+
+	// door is the way to MAAS of all management clusters.
+	door *relay.Relay
+	// disturbed is what lets our processes die at the moment; nil where nothing does.
+	disturbed *disturbance
+
+	mu sync.Mutex
+	// started are the management clusters that run.
+	started []*management.Cluster
 }
 
 // The service's name and its replicas, as a headless Service has them.
@@ -59,6 +72,15 @@ var serviceReplicas = []netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.Must
 
 // zones is how many zones have LXD hosts.
 const zones = 3
+
+// The subnets as MAAS calls them.
+const (
+	firstSubnet  = "machines"
+	secondSubnet = "second"
+)
+
+// maasAddress is where MAAS is.
+const maasAddress = "127.0.0.1:5240"
 
 // base is the first port of the management cluster.
 const base = 20000
@@ -84,7 +106,7 @@ func Start(ctx context.Context, config Config) (*Run, error) {
 	if err := r.startMAAS(ctx); err != nil {
 		return r, err
 	}
-	r.Timeline.Sayf("simulated MAAS %s at %s: 6 LXD hosts in %d zones, 4 bare-metal machines", r.sim.Version(), r.sim.URL(), zones)
+	r.Timeline.Sayf("simulated MAAS %s at %s: 6 LXD hosts in %d zones, 4 bare-metal machines", r.sim.Version(), r.door.Address(), zones)
 	r.first, err = r.startManagement(ctx, "management", base)
 	r.management = r.first
 	return r, err
@@ -92,10 +114,17 @@ func Start(ctx context.Context, config Config) (*Run, error) {
 
 // startManagement starts a management cluster; it is to be stopped even where that fails.
 func (r *Run) startManagement(ctx context.Context, name string, base int) (*management.Cluster, error) {
-	return management.Start(ctx, management.Options{
+	c, err := management.Start(ctx, management.Options{
 		Programs: r.Programs, Dir: filepath.Join(r.Work, name), Base: base, Now: r.Now,
-		MAAS: r.sim.URL(), Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
+		MAAS: "http://" + r.door.Address() + "/MAAS", Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
 	}, func(format string, args ...any) { r.Timeline.Sayf(name+": "+format, args...) })
+	if err != nil {
+		return c, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.started = append(r.started, c)
+	return c, nil
 }
 
 func versionOf(dir string) (string, error) {
@@ -116,6 +145,9 @@ func (r *Run) startMAAS(ctx context.Context) error {
 		return fmt.Errorf("start the simulated MAAS: %w", err)
 	}
 	r.sim = sim
+	if r.door, err = relay.Start(simCtx, maasAddress, strings.TrimPrefix(sim.BaseURL(), "http://")); err != nil {
+		return err
+	}
 	images := map[string]fleet.Image{image: {Kubernetes: r.Kubernetes, Version: r.version}}
 	if r.Before != "" {
 		images[imageBefore] = fleet.Image{Kubernetes: r.Before, Version: r.before}
@@ -152,14 +184,17 @@ func (r *Run) lookup(name string) ([]netip.Addr, bool) {
 
 func maasConfig() maassim.Config {
 	cfg := maassim.DefaultConfig(6, zones, 4)
-	cfg.Listen = "127.0.0.1:5240"
 	cfg.Subnets = []maassim.SubnetConfig{{
-		Name: "machines", CIDR: world.Subnet.String(), Gateway: world.Gateway.String(), DNS: []string{world.Rack.String()},
+		Name: firstSubnet, CIDR: world.Subnet.String(), Gateway: world.Gateway.String(), DNS: []string{world.Rack.String()},
 		Fabric: "fabric-machines", Dynamic: []maassim.Range{{Start: "10.10.200.0", End: "10.10.220.255"}},
 		ReservedRanges: []maassim.Range{{Start: "10.10.0.1", End: "10.10.0.9"}},
+	}, {
+		Name: secondSubnet, CIDR: world.Second.String(), Fabric: "fabric-second",
+		Dynamic:        []maassim.Range{{Start: "10.20.200.0", End: "10.20.220.255"}},
+		ReservedRanges: []maassim.Range{{Start: "10.20.0.1", End: "10.20.0.9"}},
 	}}
 	for n := range cfg.Hosts {
-		cfg.Hosts[n].Bridges = []maassim.Bridge{{Name: "br0", Subnet: "machines"}}
+		cfg.Hosts[n].Bridges = []maassim.Bridge{{Name: "br0", Subnet: firstSubnet}, {Name: "br1", Subnet: secondSubnet}}
 	}
 	for n := range cfg.Metal {
 		cfg.Metal[n].Tags = []string{"metal"} // the released template for physical machines chooses them by a tag

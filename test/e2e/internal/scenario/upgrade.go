@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
@@ -14,11 +13,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 )
 
-// killInterval is the time between two deaths of our own processes while a rollout goes on.
-const killInterval = 15 * time.Second
-
-// Upgrade replaces every machine by one of the newer patch release: the control plane first, then the workers, as Kubernetes wants
-// it. While it goes on, our manager and both replicas of the service die by turns.
+// Upgrade replaces every machine by one of the newer patch release: the control plane first, then the workers, as Kubernetes wants it.
 func (r *Run) Upgrade(ctx context.Context) error {
 	if r.before == "" {
 		return errors.New("there is no version to upgrade from")
@@ -49,7 +44,7 @@ func (r *Run) renew(ctx context.Context, name string) (string, error) {
 	after := &infrav1.MaasMachineTemplate{Spec: *before.Spec.DeepCopy()}
 	after.Namespace, after.Name = namespace, name+"-next"
 	after.Spec.Template.Spec.Image = image
-	if err := r.management.Client.Create(ctx, after); err != nil {
+	if err := r.insist(ctx, func(ctx context.Context) error { return r.management.Client.Create(ctx, after) }); err != nil {
 		return "", fmt.Errorf("create template %s: %w", after.Name, err)
 	}
 	return after.Name, nil
@@ -84,25 +79,15 @@ func (r *Run) patch(ctx context.Context, object client.Object, name, text string
 	return nil
 }
 
-// awaitUpgraded waits until all machines of a kind are at the new version and everything is as it was before, killing our processes
-// meanwhile.
+// awaitUpgraded waits until all machines of a kind are at the new version and everything is as it was before.
 func (r *Run) awaitUpgraded(ctx context.Context, what string, controlPlane bool) error {
 	r.Timeline.Sayf("upgrading %s from %s to %s", what, r.before, r.version)
-	victims, killed, last := []string{"manager", "lxdprovisioner-0", "lxdprovisioner-1"}, 0, r.Now()
 	err := r.await(ctx, what+" to be upgraded", func(ctx context.Context) error {
 		s, err := r.look(ctx)
 		if err != nil {
 			return err
 		}
-		if err := s.upgraded(controlPlane, r.version); err == nil {
-			return nil
-		} else if r.Now().Sub(last) < killInterval {
-			return err
-		}
-		victim := victims[killed%len(victims)]
-		killed, last = killed+1, r.Now()
-		r.Timeline.Sayf("killing %s", victim)
-		return errors.Join(errors.New("machines are being replaced"), r.management.Kill(victim))
+		return s.upgraded(controlPlane, r.version)
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -54,6 +55,7 @@ func (r *Run) checkNodes(ctx context.Context, s *state) error {
 func (r *Run) checkPlaces(s *state) error {
 	zones, hosts := make(map[string]int), make(map[string]int)
 	var addresses []string
+	machines := 0
 	for _, m := range s.machines {
 		infra := s.infra[m.Spec.InfrastructureRef.Name]
 		if !strings.HasPrefix(m.Name, controlPlaneName) {
@@ -68,22 +70,33 @@ func (r *Run) checkPlaces(s *state) error {
 		if !ok {
 			return fmt.Errorf("MAAS has no machine of %s", infra.Name)
 		}
-		addresses = append(addresses, sim.IPs...)
+		machines++
+		addresses = append(addresses, slices.DeleteFunc(sim.IPs, r.notPreferred)...)
 	}
-	if len(zones) != min(r.zones, len(addresses)) || len(hosts) != len(addresses) {
+	if len(zones) != min(r.zones, machines) || len(hosts) != machines {
 		return fmt.Errorf("the control plane is spread over zones %v and hosts %v", zones, hosts)
 	}
+	return r.checkRecord(s.cluster.Spec.ControlPlaneEndpoint.Host, addresses)
+}
+
+// notPreferred says of an address that it must not be in DNS.
+func (r *Run) notPreferred(text string) bool {
+	address, err := netip.ParseAddr(text)
+	return err != nil || r.preferred.IsValid() && !r.preferred.Contains(address)
+}
+
+// checkRecord wants DNS to have these addresses at the name, and no others.
+func (r *Run) checkRecord(name string, addresses []string) error {
 	slices.Sort(addresses)
-	host := s.cluster.Spec.ControlPlaneEndpoint.Host
 	for _, record := range r.sim.DNSRecords() {
-		if record.FQDN != host {
+		if record.FQDN != name {
 			continue
 		}
 		slices.Sort(record.IPs)
 		if !slices.Equal(record.IPs, addresses) {
-			return fmt.Errorf("DNS has %v for %s, the control plane %v", record.IPs, host, addresses)
+			return fmt.Errorf("DNS has %v for %s, the control plane %v", record.IPs, name, addresses)
 		}
 		return nil
 	}
-	return fmt.Errorf("DNS has no record %s", host)
+	return fmt.Errorf("DNS has no record %s", name)
 }

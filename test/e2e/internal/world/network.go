@@ -20,6 +20,13 @@ var (
 	Rack    = netip.MustParseAddr("10.10.0.2")
 )
 
+// Second is a network without a gateway, in which machines have an address besides where they are told to. Router is what
+// manages it.
+var (
+	Second = netip.MustParsePrefix("10.20.0.0/16")
+	Router = netip.MustParseAddr("10.20.0.1")
+)
+
 // bridge is where the machines are plugged in.
 const bridge = "machines"
 
@@ -47,7 +54,7 @@ func Furnish(work string) error {
 	if err := netlink.LinkAdd(link); err != nil {
 		return fmt.Errorf("add the bridge: %w", err)
 	}
-	for _, address := range []netip.Addr{Gateway, Rack} {
+	for _, address := range []netip.Addr{Gateway, Rack, Router} {
 		if err := addAddress(link, address); err != nil {
 			return err
 		}
@@ -88,7 +95,11 @@ func up(name string) error {
 }
 
 func addAddress(link netlink.Link, address netip.Addr) error {
-	net := &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(Subnet.Bits(), address.BitLen())}
+	network := Subnet
+	if Second.Contains(address) {
+		network = Second
+	}
+	net := &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(network.Bits(), address.BitLen())}
 	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: net}); err != nil {
 		return fmt.Errorf("give %s the address %s: %w", link.Attrs().Name, address, err)
 	}
@@ -158,8 +169,8 @@ func Unplug(name string) {
 	}
 }
 
-// Configure gives the machine's interface its address and the route to everything else; it is called by the machine.
-func Configure(address netip.Addr) error {
+// Configure gives the machine's interface its addresses and the route to everything else; it is called by the machine.
+func Configure(addresses ...netip.Addr) error {
 	if err := up("lo"); err != nil {
 		return err
 	}
@@ -167,8 +178,10 @@ func Configure(address netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", nic, err)
 	}
-	if err := addAddress(link, address); err != nil {
-		return err
+	for _, address := range addresses {
+		if err := addAddress(link, address); err != nil {
+			return err
+		}
 	}
 	if err := up(nic); err != nil {
 		return err
