@@ -110,7 +110,11 @@ func (r *Run) killByTurns(ctx context.Context, deaths map[string]int) error {
 
 // kill lets a process die in every management cluster, and starts it again.
 func (r *Run) kill(name string) error {
-	for _, c := range r.clusters() {
+	clusters := r.clusters()
+	if len(clusters) == 0 {
+		return errors.New("no management cluster runs")
+	}
+	for _, c := range clusters {
 		r.Timeline.Sayf("killing %s of %s", name, filepath.Base(c.Dir))
 		if err := c.Kill(name); err != nil {
 			return err
