@@ -175,7 +175,7 @@ e2e-scale: ## Let many clusters live at once and count what they cost (Linux, ro
 	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || { \
 		echo "make e2e-scale makes namespaces, a bridge and mounts: it needs Linux and root; this is $$(uname -s) and user $$(id -un)"; exit 2; }
 	@$(MAKE) --no-print-directory build-manager build-lxdprovisioner
-	CGO_ENABLED=0 GOWORK=off go build -C test/e2e/scale -o "$(CURDIR)/bin/" .
+	CGO_ENABLED=0 GOWORK=off go build -C test/e2e/scale -o "$(CURDIR)/bin/" ./cmd/...
 	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
 		exec bin/scale --assets "$$assets" --kubernetes "$$kubernetes" --managers "$$managers" $(if $(CLUSTERS),--clusters $(CLUSTERS)) \
 		$(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(DURATION),--duration $(DURATION)) $(if $(WRITE),--write)

@@ -119,14 +119,15 @@ func (b *Bodies) switchOn(ctx context.Context, m maassim.Machine, userData strin
 			machine.Address = address
 		}
 	}
-	if machine.Version == "" || !machine.Address.IsValid() {
-		b.Sayf("machine %s can't start: image %q, addresses %v", m.Hostname, m.OS, m.IPs)
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	one := &body{machine: machine, cancel: cancel, ended: make(chan struct{})}
 	b.all[m.SystemID] = one
 	go func() {
 		defer close(one.ended)
+		if machine.Version == "" || !machine.Address.IsValid() {
+			b.Sayf("machine %s can't start: image %q, addresses %v", m.Hostname, m.OS, m.IPs)
+			return
+		}
 		b.live(ctx, machine)
 	}()
 }

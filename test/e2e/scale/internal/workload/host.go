@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,8 +13,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
