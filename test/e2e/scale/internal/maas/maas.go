@@ -104,7 +104,7 @@ func Start(ctx context.Context, o Options) (*MAAS, error) {
 
 // Stop ends it, with the calls that are under way.
 func (m *MAAS) Stop() error {
-	m.Sim.Close()
+	m.Close()
 	err := m.server.Close()
 	if ended := <-m.ended; !errors.Is(ended, http.ErrServerClosed) {
 		err = errors.Join(err, ended)

@@ -70,7 +70,7 @@ func NewHost(ctx context.Context, now func() time.Time, dial func(ctx context.Co
 	h.joiner = &http.Client{Timeout: joining, Transport: &http.Transport{
 		DialContext: dial, DisableKeepAlives: true,
 		// kubeadm first reads who the cluster is from a server that it can't know yet.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}, //nolint:gosec // as said above
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 	}}
 	if err := h.objects.Start(ctrl.LoggerInto(ctx, logr.Discard())); err != nil {
 		return nil, fmt.Errorf("start the in-memory objects: %w", err)

@@ -35,7 +35,7 @@ func (c *cluster) listen(ctx context.Context, m Machine, r role) (*server, error
 	if err != nil {
 		return nil, err
 	}
-	at := netip.AddrPortFrom(m.Address, uint16(r.port)) //nolint:gosec // the API server has checked that it is a port
+	at := netip.AddrPortFrom(m.Address, uint16(r.port)) // the API server has checked that it is one
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at.String())
 	if err != nil {
 		return nil, fmt.Errorf("listen as %s: %w", r.node, err)
