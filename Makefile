@@ -12,8 +12,8 @@ RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and
 # e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SPECS to e2e-conformance, SEED and LIFECYCLES to faults, MUTANTS, ONLY and
-# RESULTS to requirements, ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION and WRITE to e2e-scale, BIN to build,
-# VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH
+# RESULTS to requirements, ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION, PHASES and WRITE to e2e-scale, BIN
+# to build, VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH
 # to image-tarballs.
 ARGS ?=
 PKG ?=
@@ -33,6 +33,7 @@ MACHINES ?=
 CLUSTERS ?=
 CONCURRENCY ?=
 DURATION ?=
+PHASES ?=
 RESULTS ?=
 WRITE ?=
 BIN ?= bin
@@ -171,14 +172,14 @@ e2e-conformance: ## Run Cluster API's own specs on real clusters and this provid
 	@exec $(MAKE) --no-print-directory e2e SCENARIOS='--exec bin/conformance -- --release=bin/release $(if $(SPECS),-ginkgo.focus="$(SPECS)")'
 
 .PHONY: e2e-scale
-e2e-scale: ## Let many clusters live at once and count what they cost (Linux, root; CLUSTERS=10 CONCURRENCY=5 DURATION=20m WRITE=1)
+e2e-scale: ## Let many clusters live at once and count what they cost (Linux, root; CLUSTERS=10 CONCURRENCY=5 DURATION=20m PHASES='create delete' WRITE=1)
 	@[ "$$(uname -s)" = Linux ] && [ "$$(id -u)" = 0 ] || { \
 		echo "make e2e-scale makes namespaces, a bridge and mounts: it needs Linux and root; this is $$(uname -s) and user $$(id -un)"; exit 2; }
 	@$(MAKE) --no-print-directory build-manager build-lxdprovisioner
 	CGO_ENABLED=0 GOWORK=off go build -C test/e2e/scale -o "$(CURDIR)/bin/" ./cmd/...
 	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
 		exec bin/scale --assets "$$assets" --kubernetes "$$kubernetes" --managers "$$managers" $(if $(CLUSTERS),--clusters $(CLUSTERS)) \
-		$(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(DURATION),--duration $(DURATION)) $(if $(WRITE),--write)
+		$(if $(CONCURRENCY),--concurrency $(CONCURRENCY)) $(if $(DURATION),--duration $(DURATION)) $(if $(PHASES),--phases '$(PHASES)') $(if $(WRITE),--write)
 
 .PHONY: faults
 faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)

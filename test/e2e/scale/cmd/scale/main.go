@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ type options struct {
 	patience              time.Duration
 	workers               int
 	deploy                time.Duration
+	phases                string
 	write                 bool
 }
 
@@ -89,6 +91,7 @@ func parse() options {
 	flag.DurationVar(&o.patience, "duration", 20*time.Minute, "the most that creating, upgrading and deleting may take each")
 	flag.IntVar(&o.workers, "workers", 4, "how many region processes MAAS has")
 	flag.DurationVar(&o.deploy, "deploy", 30*time.Second, "how long MAAS deploys a machine, a fifth more or less")
+	flag.StringVar(&o.phases, "phases", strings.Join(campaign.Phases(), " "), "what is done with the clusters, in this order")
 	flag.BoolVar(&o.write, "write", false, "put the figures into "+campaign.MeasuredFile+" and "+campaign.Page)
 	flag.Parse()
 	if o.concurrency <= 0 || o.concurrency > o.clusters {
@@ -179,7 +182,7 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 	watching, stop := context.WithCancel(ctx)
 	defer stop() // an API server waits for its watches when it ends
 	run, err := campaign.Start(watching, campaign.Config{
-		Clusters: o.clusters, Concurrency: o.concurrency, Patience: o.patience, MAAS: region, Bodies: machines.On, Sayf: sayf, Now: time.Now,
+		Clusters: o.clusters, Concurrency: o.concurrency, Patience: o.patience, Phases: strings.Fields(o.phases), MAAS: region, Bodies: machines.On, Sayf: sayf, Now: time.Now,
 	}, cluster)
 	if err != nil {
 		return figures, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,12 +28,17 @@ const (
 	VersionBefore = "v1.36.2"
 )
 
+// Phases are those of the clusters' lives, in their order.
+func Phases() []string { return []string{"create", "upgrade", "delete"} }
+
 // Config says what a campaign needs.
 type Config struct {
 	// Clusters is how many there are to be, Concurrency how many of them are made, upgraded or deleted at a time.
 	Clusters, Concurrency int
 	// Patience bounds each phase.
 	Patience time.Duration
+	// Phases are those of Phases that are wanted.
+	Phases []string
 	// MAAS is where their machines are.
 	MAAS *maas.MAAS
 	// Bodies is how many machines are switched on.
@@ -53,14 +59,15 @@ type Campaign struct {
 	mu     sync.Mutex
 	vms    []time.Duration // by how much longer than MAAS alone the machines of this phase took
 	metal  []time.Duration
-	queues map[string]int // the longest of this phase
+	gone   []time.Duration // from the deletion of a machine of this phase until it was gone
+	queues map[string]int  // the longest of this phase
 }
 
 // Start begins to watch a management cluster, until the context ends.
 func Start(ctx context.Context, config Config, cluster *management.Cluster) (*Campaign, error) {
 	c := &Campaign{Config: config, Cluster: cluster}
 	var err error
-	c.watcher, err = watch(ctx, cluster.Config, config.Now, c.born)
+	c.watcher, err = watch(ctx, cluster.Config, config.Now, c.born, c.died)
 	return c, err
 }
 
@@ -77,14 +84,14 @@ func (c *Campaign) Run(ctx context.Context) (Figures, error) {
 		{"upgrade", func(ctx context.Context, name string) error { return c.upgrade(ctx, name, before, after) }},
 		{"delete", c.delete},
 	} {
-		if err != nil && phase.name != "delete" {
+		if !slices.Contains(c.Phases, phase.name) || err != nil && phase.name != "delete" {
 			continue
 		}
 		p, failed := c.phase(ctx, phase.name, phase.do)
 		f.Phases = append(f.Phases, p)
 		err = errors.Join(err, failed)
 	}
-	if err == nil {
+	if err == nil && slices.Contains(c.Phases, "delete") {
 		err = c.nothingLeft(ctx)
 	}
 	if err != nil {
@@ -236,9 +243,16 @@ func (c *Campaign) born(b birth) {
 	}
 }
 
+// died notes how long a machine took to go.
+func (c *Campaign) died(took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone = append(c.gone, took)
+}
+
 func (c *Campaign) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.vms, c.metal, c.queues = nil, nil, make(map[string]int)
+	c.vms, c.metal, c.gone, c.queues = nil, nil, nil, make(map[string]int)
 	c.MAAS.ResetLoad()
 }

@@ -36,6 +36,8 @@ type Phase struct {
 	Made, Removed int
 	// VMs and Metal are the time by which machines took longer than MAAS alone, from when all was there that one needs.
 	VMs, Metal Spread
+	// Gone is how long machines took from their deletion until they were gone.
+	Gone Spread
 	// Processes are what each program used, by name; the peak of memory is since its start.
 	Processes map[string]Process
 	// MostQueued is how many requests have waited at MAAS's region at most, Queues how many objects did before controllers.

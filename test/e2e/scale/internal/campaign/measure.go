@@ -59,7 +59,7 @@ func (c *Campaign) between(before, after reading) Phase {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := Phase{
-		Time: after.at.Sub(before.at), VMs: spreadOf(c.vms), Metal: spreadOf(c.metal), MostQueued: after.queued, Queues: c.queues,
+		Time: after.at.Sub(before.at), VMs: spreadOf(c.vms), Metal: spreadOf(c.metal), Gone: spreadOf(c.gone), MostQueued: after.queued, Queues: c.queues,
 		Operations: make(map[string]Requests), Processes: make(map[string]Process),
 	}
 	for operation, now := range after.requests {
@@ -68,7 +68,7 @@ func (c *Campaign) between(before, after reading) Phase {
 		}
 	}
 	p.Made = len(c.vms) + len(c.metal)
-	p.Removed = p.Operations["machines.delete"].Count + p.Operations["machines.release"].Count
+	p.Removed = len(c.gone)
 	for name, now := range after.processes {
 		p.Processes[name] = Process{CPU: now.CPU - before.processes[name].CPU, Peak: now.Peak}
 	}

@@ -30,8 +30,9 @@ type watcher struct {
 	machines map[string]map[string]*clusterv1.Machine // by cluster and name
 	infra    map[string]map[string]*infrav1.MaasMachine
 	births   map[string]*birth // by the MaasMachine's name
-	// born is told of each machine that is provisioned, once.
+	// born is told of each machine that is provisioned, once, and died of each that is gone, with the time from its deletion.
 	born func(birth)
+	died func(time.Duration)
 }
 
 // birth is when a MaasMachine was first seen so. Times are zero before.
@@ -40,6 +41,8 @@ type birth struct {
 	vm       bool
 	// created is when it was there, bootstrapped when its Machine had user data, provisioned when it said so.
 	created, bootstrapped, provisioned time.Time
+	// deleted is when somebody wanted it gone.
+	deleted time.Time
 }
 
 // wanted is when everything was there that the machine needs to be made.
@@ -51,9 +54,9 @@ func (b birth) wanted() time.Time {
 }
 
 // watch begins to watch.
-func watch(ctx context.Context, config *rest.Config, now func() time.Time, born func(birth)) (*watcher, error) {
+func watch(ctx context.Context, config *rest.Config, now func() time.Time, born func(birth), died func(time.Duration)) (*watcher, error) {
 	w := &watcher{
-		now: now, born: born, clusters: make(map[string]*clusterv1.Cluster), machines: make(map[string]map[string]*clusterv1.Machine),
+		now: now, born: born, died: died, clusters: make(map[string]*clusterv1.Cluster), machines: make(map[string]map[string]*clusterv1.Machine),
 		infra: make(map[string]map[string]*infrav1.MaasMachine), births: make(map[string]*birth),
 	}
 	informers, err := cache.New(config, cache.Options{
@@ -107,6 +110,9 @@ func (w *watcher) seen(object any) {
 		b := w.birth(o.Name)
 		b.systemID, b.vm = ptr.Deref(o.Spec.SystemID, ""), o.Spec.Mode() == infrav1.ModeLXD
 		note(&b.created, w.now())
+		if !o.DeletionTimestamp.IsZero() {
+			note(&b.deleted, w.now())
+		}
 		if b.provisioned.IsZero() && ptr.Deref(o.Status.Initialization.Provisioned, false) {
 			b.provisioned = w.now()
 			w.born(*b)
@@ -124,6 +130,10 @@ func (w *watcher) gone(object any) {
 		delete(w.machines[o.Spec.ClusterName], o.Name)
 	case *infrav1.MaasMachine:
 		delete(w.infra[o.Labels[clusterv1.ClusterNameLabel]], o.Name)
+		if b := w.births[o.Name]; b != nil && !b.deleted.IsZero() {
+			w.died(w.now().Sub(b.deleted))
+		}
+		delete(w.births, o.Name)
 	}
 }
 
