@@ -175,7 +175,7 @@ func metal(m inventory.Machine) BareMetalMachine {
 
 // GetMachine reads the machine of an agent name. NotFound only where MAAS was read and has none.
 func (b *BareMetal) GetMachine(ctx context.Context, ref MachineRef) (BareMetalMachine, error) {
-	found, err := b.heldOrTaken(ctx, ref)
+	found, _, err := b.heldOrTaken(ctx, ref)
 	if err != nil {
 		return BareMetalMachine{}, err
 	}

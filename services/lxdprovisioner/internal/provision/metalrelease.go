@@ -81,7 +81,7 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 	// machine. One that comes later sees that the release runs.
 	_, _, _ = b.allocating.join(ctx, req.Machine.AgentName)
 	_, _, _ = b.deploying.join(ctx, req.Machine.AgentName)
-	found, err := b.heldOrTaken(ctx, req.Machine)
+	found, known, err := b.heldOrTaken(ctx, req.Machine)
 	if err == nil && len(found) == 0 && req.Machine.SystemID == "" {
 		found, err = b.letGo(ctx, req.Owner)
 	}
@@ -108,10 +108,14 @@ func (b *BareMetal) release(ctx context.Context, req ReleaseRequest) error {
 			return err
 		}
 	}
-	if known := req.Machine.SystemID; known != "" && !slices.ContainsFunc(found, func(m inventory.Machine) bool { return m.SystemID == known }) {
-		return b.verifyReleased(ctx, req, known)
+	systemID := req.Machine.SystemID
+	switch {
+	case systemID == "" || slices.ContainsFunc(found, func(m inventory.Machine) bool { return m.SystemID == systemID }):
+		return nil
+	case len(found) == 0:
+		return b.settleReleased(ctx, req, known) // it was read above, and nothing was done since
 	}
-	return nil
+	return b.verifyReleased(ctx, req, systemID)
 }
 
 // letGo finds the machines of an owner that a release took the agent name away from and did not free. Only
@@ -187,6 +191,11 @@ func (b *BareMetal) verifyReleased(ctx context.Context, req ReleaseRequest, syst
 	if err != nil {
 		return fmt.Errorf("see whether %s is released: %w", systemID, err)
 	}
+	return b.settleReleased(ctx, req, m)
+}
+
+// settleReleased judges a machine that is being given back as it was just read; an empty one is gone.
+func (b *BareMetal) settleReleased(ctx context.Context, req ReleaseRequest, m inventory.Machine) error {
 	if !heldFor(m, req.Owner) || stepOf(m.Status) == stepFree {
 		return nil
 	}

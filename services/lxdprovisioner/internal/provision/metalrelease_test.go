@@ -47,6 +47,17 @@ func TestReleaseMachine_whose_power_driver_does_not_answer(t *testing.T) {
 	assert.Equal(t, "ready", m.Status)
 }
 
+func TestReleaseMachine_reads_a_machine_once_in_each_look_while_MAAS_releases_it(t *testing.T) {
+	t.Parallel()
+	w := start(t, 0, 1)
+	release := w.deployedMetal()
+	w.fault(maassim.Fault{Operation: "machines.release", Effect: maassim.EffectSlow, Latency: time.Hour})
+	requireFault(t, w.metal.ReleaseMachine(w.ctx(), release), fault.Busy, fault.ReasonDeletionInProgress)
+	w.sim.ResetRequests()
+	requireFault(t, w.metal.ReleaseMachine(w.ctx(), release), fault.Busy, fault.ReasonDeletionInProgress)
+	assert.Equal(t, map[string]int{"machines.list": 1, "machines.read": 1}, w.sim.Requests())
+}
+
 func TestReleaseMachine_X3_9_finds_what_it_let_go_of_without_a_system_id(t *testing.T) {
 	t.Parallel()
 	w := start(t, 0, 1)

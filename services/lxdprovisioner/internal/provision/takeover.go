@@ -114,8 +114,9 @@ func notTheirs(m inventory.Machine, why string) error {
 	return fault.New(fault.Conflict, fault.ReasonNameTaken, "%s (%s) is not taken over: %s; it is %s", m.SystemID, m.Hostname, why, m.StatusName)
 }
 
-// takenOver reads a physical machine that was taken over under the agent name: it is held by our user
-// and bears the name in its mark.
+// takenOver reads the machine of the system id and says whether it is a physical one that was taken over under
+// the agent name: it is held by our user and bears the name in its mark. The machine is given either way; it is
+// empty where no system id is known or MAAS has none of it.
 func (b *BareMetal) takenOver(ctx context.Context, ref MachineRef) (inventory.Machine, bool, error) {
 	if ref.SystemID == "" {
 		return inventory.Machine{}, false, nil
@@ -126,22 +127,20 @@ func (b *BareMetal) takenOver(ctx context.Context, ref MachineRef) (inventory.Ma
 		return inventory.Machine{}, false, nil
 	case err != nil:
 		return inventory.Machine{}, false, fmt.Errorf("look for %s of %s: %w", ref.SystemID, ref.AgentName, err)
-	case m.IsVM() || m.Owner == "" || ownerOf(m) == nil || m.Annotations[markAgent] != ref.AgentName:
-		return inventory.Machine{}, false, nil
 	}
-	return m, true, nil
+	return m, !m.IsVM() && m.Owner != "" && ownerOf(m) != nil && m.Annotations[markAgent] == ref.AgentName, nil
 }
 
 // heldOrTaken reads the machines that are allocated under the agent name, else the one that was taken
-// over under it.
-func (b *BareMetal) heldOrTaken(ctx context.Context, ref MachineRef) ([]inventory.Machine, error) {
-	found, err := b.held(ctx, ref.AgentName)
+// over under it. Where there is neither it gives the machine of the system id besides, as takenOver does.
+func (b *BareMetal) heldOrTaken(ctx context.Context, ref MachineRef) (found []inventory.Machine, known inventory.Machine, err error) {
+	found, err = b.held(ctx, ref.AgentName)
 	if err != nil || len(found) > 0 {
-		return found, err
+		return found, inventory.Machine{}, err
 	}
-	m, ok, err := b.takenOver(ctx, ref)
-	if err != nil || !ok {
-		return nil, err
+	known, ok, err := b.takenOver(ctx, ref)
+	if ok {
+		found = []inventory.Machine{known}
 	}
-	return []inventory.Machine{m}, nil
+	return found, known, err
 }
