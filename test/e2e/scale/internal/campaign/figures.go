@@ -32,6 +32,8 @@ type Phase struct {
 	Clusters Spread
 	// Operations are MAAS's requests by operation.
 	Operations map[string]Requests
+	// Lists are MAAS's lists of machines by the names of their filters.
+	Lists map[string]int `json:",omitempty"`
 	// Made and Removed are how many machines MAAS made and removed.
 	Made, Removed int
 	// VMs and Metal are the time by which machines took longer than MAAS alone, from when all was there that one needs.

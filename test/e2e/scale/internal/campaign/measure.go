@@ -17,6 +17,7 @@ import (
 type reading struct {
 	at        time.Time
 	requests  map[string]Requests
+	lists     map[string]int
 	queued    int
 	processes map[string]Process
 }
@@ -25,7 +26,7 @@ type reading struct {
 func (c *Campaign) read() (reading, error) {
 	r := reading{at: c.Now(), requests: make(map[string]Requests), processes: make(map[string]Process)}
 	load := c.MAAS.Load()
-	r.queued = load.MostQueued
+	r.queued, r.lists = load.MostQueued, c.MAAS.Lists()
 	for operation, count := range c.MAAS.Requests() {
 		r.requests[operation] = Requests{Count: count, Region: load.Operations[operation].Region}
 	}
@@ -60,11 +61,16 @@ func (c *Campaign) between(before, after reading) Phase {
 	defer c.mu.Unlock()
 	p := Phase{
 		Time: after.at.Sub(before.at), VMs: spreadOf(c.vms), Metal: spreadOf(c.metal), Gone: spreadOf(c.gone), MostQueued: after.queued, Queues: c.queues,
-		Operations: make(map[string]Requests), Processes: make(map[string]Process),
+		Lists: make(map[string]int), Operations: make(map[string]Requests), Processes: make(map[string]Process),
 	}
 	for operation, now := range after.requests {
 		if count := now.Count - before.requests[operation].Count; count > 0 {
 			p.Operations[operation] = Requests{Count: count, Region: now.Region}
+		}
+	}
+	for filters, count := range after.lists {
+		if more := count - before.lists[filters]; more > 0 {
+			p.Lists[filters] = more
 		}
 	}
 	p.Made = len(c.vms) + len(c.metal)

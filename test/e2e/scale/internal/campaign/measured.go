@@ -68,6 +68,19 @@ func Write(root string, figures Figures) error {
 	return WritePage(filepath.Join(root, Page), all)
 }
 
+// WriteKept does what Write does, with the figures that a run has kept in a file.
+func WriteKept(root, file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read what was measured: %w", err)
+	}
+	var figures Figures
+	if err := json.Unmarshal(text, &figures); err != nil {
+		return fmt.Errorf("read what was measured: %w", err)
+	}
+	return Write(root, figures)
+}
+
 // Section gives what stands between the lines on the page.
 func Section(page string) (string, error) {
 	_, text, _, err := cut(page)

@@ -32,6 +32,9 @@ func (p Phase) String() string {
 	for _, name := range slices.Sorted(maps.Keys(p.Operations)) {
 		fmt.Fprintf(&out, "  %-36s %6d requests %8s of region time\n", name, p.Operations[name].Count, seconds(p.Operations[name].Region))
 	}
+	for _, filters := range slices.Sorted(maps.Keys(p.Lists)) {
+		fmt.Fprintf(&out, "  machines.list by %-19s %6d requests\n", filters, p.Lists[filters])
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Processes)) {
 		fmt.Fprintf(&out, "  %-36s %8s of CPU, %5d MiB at most\n", name, seconds(p.Processes[name].CPU), p.Processes[name].Peak>>20)
 	}
@@ -102,13 +105,29 @@ func writeOperations(out *strings.Builder, all []Figures) {
 			}
 		}
 	}
-	table(out, "Requests to MAAS a machine", "By the number of clusters: for each machine that is made by creating clusters, replaced by upgrading them, and removed by deleting them. The last line is the time that MAAS itself takes for them (s).",
+	table(out, "Requests to MAAS a machine", "By the number of clusters: for each machine that is made by creating clusters, replaced by upgrading them, and removed by deleting them. Lists of machines are told apart by their filters. The last line is the time that MAAS itself takes for them (s).",
 		columns(all, "operation, create / upgrade / delete")...)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		fmt.Fprintf(out, "| `%s` |%s\n", name, perMachine(all, func(p Phase) float64 { return float64(p.Operations[name].Count) }))
 	}
+	for _, filters := range filtersOf(all) {
+		fmt.Fprintf(out, "| `machines.list` by %s |%s\n", filters, perMachine(all, func(p Phase) float64 { return float64(p.Lists[filters]) }))
+	}
 	fmt.Fprintf(out, "| all |%s\n", perMachine(all, func(p Phase) float64 { return float64(p.Requests().Count) }))
 	fmt.Fprintf(out, "| region time (s) |%s\n", perMachine(all, func(p Phase) float64 { return p.Requests().Region.Seconds() }))
+}
+
+// filtersOf are those by which machines were listed.
+func filtersOf(all []Figures) []string {
+	names := make(map[string]bool)
+	for _, f := range all {
+		for _, p := range f.Phases {
+			for filters := range p.Lists {
+				names[filters] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // perMachine has a cell for each number of clusters, with a number for each phase.

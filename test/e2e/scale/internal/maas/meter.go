@@ -3,7 +3,9 @@ package maas
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,11 +33,12 @@ type Meter struct {
 
 	mu    sync.Mutex
 	lives map[string]*Life // by system id, of the deployment that is the machine's last one
+	lists map[string]int   // by what is asked
 }
 
 // NewMeter stands before a simulator.
 func NewMeter(sim *maassim.Sim, now func() time.Time) *Meter {
-	return &Meter{sim: sim, now: now, lives: make(map[string]*Life)}
+	return &Meter{sim: sim, now: now, lives: make(map[string]*Life), lists: make(map[string]int)}
 }
 
 // ServeHTTP lets MAAS answer.
@@ -50,8 +53,26 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.change(systemID(r.URL.Path), func(l *Life) { l.DeployBegan, l.Deployed = began, time.Time{} })
 		m.sim.ServeHTTP(w, r)
 	default:
+		m.list(r)
 		m.sim.ServeHTTP(w, r)
 	}
+}
+
+// list counts a list of machines by the names of its filters, which tell who asks for what.
+func (m *Meter) list(r *http.Request) {
+	if r.Method != http.MethodGet || !strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), "/machines") {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lists[strings.Join(slices.Sorted(maps.Keys(r.URL.Query())), " ")]++
+}
+
+// Lists are how many lists of machines were asked for, by the names of their filters.
+func (m *Meter) Lists() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.lists)
 }
 
 // made adds the time of a request whose answer names the machine. A machine that is composed is another one; so is one that is

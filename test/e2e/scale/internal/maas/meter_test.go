@@ -64,3 +64,13 @@ func TestMeter_knows_what_MAAS_alone_takes_for_a_machine(t *testing.T) {
 	after, _ := meter.Life(vm.SystemID)
 	assert.Equal(t, life, after, "what is refused makes no machine")
 }
+
+func TestMeter_tells_lists_apart_by_their_filters(t *testing.T) {
+	t.Parallel()
+	_, meter, _ := metered(t)
+	for _, query := range []string{"?id=a&not_status=deployed&id=b", "?not_status=ready&id=c", ""} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/MAAS/api/2.0/machines/"+query, http.NoBody)
+		meter.ServeHTTP(httptest.NewRecorder(), request)
+	}
+	assert.Equal(t, map[string]int{"id not_status": 2, "": 1}, meter.Lists())
+}
