@@ -41,7 +41,7 @@ var scenarios = []struct {
 	{"move", "to a second management cluster with clusterctl, and back, with nothing made anew", (*scenario.Run).Move, false},
 	{"delete", "nothing left in Kubernetes, MAAS, LXD and DNS", (*scenario.Run).Delete, false},
 	{"endpoint", "a small cluster whose API server has a name and a port that its user wants", (*scenario.Run).Endpoint, true},
-	{"subnets", "a cluster whose control plane is in two subnets, and is reached in the one that is preferred", (*scenario.Run).Subnets, true},
+	{"subnets", "a cluster whose VMs are in two subnets, and whose control plane is reached in the one that is preferred", (*scenario.Run).Subnets, true},
 	{"topology", "another cluster, of a class; it is rebased to a class with the next patch release and deleted", (*scenario.Run).Topology, true},
 }
 

@@ -17,8 +17,8 @@ import (
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 )
 
-// Subnets makes a cluster whose control plane is in two subnets and is reached in the preferred one, prefers the other one then, and
-// deletes it.
+// Subnets makes a cluster whose VMs are in two subnets and whose control plane is reached in the preferred one, prefers the other one
+// then, and deletes it.
 func (r *Run) Subnets(ctx context.Context) error {
 	if err := r.prefer(ctx, world.Second); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (r *Run) Subnets(ctx context.Context) error {
 	if err := r.apply(ctx, objects); err != nil {
 		return err
 	}
-	r.Timeline.Sayf("applied cluster %s, whose control plane is in two subnets, of which %s is preferred", clusterName, r.preferred)
+	r.Timeline.Sayf("applied cluster %s, whose VMs are in two subnets, of which %s is preferred", clusterName, r.preferred)
 	if err := r.awaitSettled(ctx, "the cluster in its preferred subnet to be available", 3, 0, 1); err != nil {
 		return err
 	}
@@ -80,10 +80,11 @@ func preference(subnet netip.Prefix) *corev1.ConfigMap {
 	}
 }
 
-// inBothSubnets changes an object of the sample: the control plane's VMs have an interface in each subnet; there is one worker VM.
+// inBothSubnets changes an object of the sample: the VMs have an interface in each subnet; there is one worker VM. MAAS reaches
+// machines in the first subnet only, so none may be in the preferred one alone.
 func inBothSubnets(object *unstructured.Unstructured) error {
 	switch {
-	case object.GetName() == controlPlaneName && object.GetKind() == "MaasMachineTemplate":
+	case object.GetName() != metalName && object.GetKind() == "MaasMachineTemplate":
 		return unstructured.SetNestedField(object.Object, firstSubnet+","+secondSubnet, "spec", "template", "spec", "lxd", "vmConfig", "network")
 	case object.GetName() == metalName && object.GetKind() == "MachineDeployment":
 		return unstructured.SetNestedField(object.Object, int64(0), "spec", "replicas")
