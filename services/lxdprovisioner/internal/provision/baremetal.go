@@ -21,6 +21,7 @@ type BareMetal struct {
 	allocating *flights[BareMetalMachine]
 	deploying  *flights[BareMetalMachine]
 	releasing  *flights[struct{}]
+	holdings   holdings
 }
 
 // NewBareMetal makes the use cases of physical machines. Calls of one agent name are joined within
@@ -32,6 +33,7 @@ func NewBareMetal(cfg Config) *BareMetal {
 		allocating: newFlights[BareMetalMachine](cfg),
 		deploying:  newFlights[BareMetalMachine](cfg),
 		releasing:  newFlights[struct{}](cfg),
+		holdings:   holdings{all: make(map[string]holding)},
 	}
 }
 
@@ -173,13 +175,18 @@ func metal(m inventory.Machine) BareMetalMachine {
 	return BareMetalMachine{Machine: m, Claimed: &claimed, Owner: ownerOf(m)}
 }
 
-// GetMachine reads the machine of an agent name. NotFound only where MAAS was read and has none.
+// GetMachine reads the machine of an agent name: from the watch, with the age of what it says, where it is
+// watched and was once found under the name, else from MAAS. NotFound only where MAAS was read and has none.
 func (b *BareMetal) GetMachine(ctx context.Context, ref MachineRef) (BareMetalMachine, error) {
+	if m, ok := b.watcher.seen(ref.SystemID); ok && b.holdings.proved(ref.AgentName, m) {
+		return metal(m), nil
+	}
 	found, _, err := b.heldOrTaken(ctx, ref)
 	if err != nil {
 		return BareMetalMachine{}, err
 	}
 	if i := slices.IndexFunc(found, func(m inventory.Machine) bool { return ref.SystemID == "" || m.SystemID == ref.SystemID }); i >= 0 {
+		b.holdings.note(ref.AgentName, found[i])
 		return metal(found[i]), nil
 	}
 	return BareMetalMachine{}, noMachine(ref)
