@@ -74,7 +74,7 @@ func (r *Run) loseHosts(hosts []string, victims ...victim) error {
 
 // findHosts brings hosts back and waits until the VMs are gone that were replaced meanwhile.
 func (r *Run) findHosts(ctx context.Context, hosts ...string) error {
-	if err := r.checkPending(ctx); err != nil {
+	if err := r.await(ctx, "the VMs to be on the cluster's list", r.checkPending); err != nil {
 		return err
 	}
 	for _, vm := range r.lost {
