@@ -134,7 +134,8 @@ type MaasClusterStatus struct {
 	// +optional
 	Network Network `json:"network,omitempty,omitzero"`
 
-	// failureDomains are the MAAS zones over which machines are spread. Control planes go to those with usable LXD hosts.
+	// failureDomains are the MAAS zones over which machines are spread. Control planes of VMs go to those with usable LXD hosts
+	// where there are any.
 	// +optional
 	// +listType=map
 	// +listMapKey=name

@@ -31,8 +31,9 @@ type MaasMachineSpec struct {
 	// +optional
 	ProvisioningMode ProvisioningMode `json:"provisioningMode,omitempty"`
 
-	// failureDomain is the MAAS zone that the machine must be in. The failure domain of the Machine wins; where there is none,
-	// Cluster API takes this for it. Where the machine really is stands in the status.
+	// failureDomain is the MAAS zone that the machine must be in. The failure domain of the Machine wins: where the two differ, the
+	// zone where the machine really is stands here in the end, because Cluster API takes it over. It is not filled in where
+	// it is empty; the status has the zone.
 	// +optional
 	FailureDomain *string `json:"failureDomain,omitempty"`
 

@@ -16,14 +16,20 @@ import (
 
 // reconcileFailureDomains writes the zones into the status: those of the spec, else MAAS's own.
 func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (time.Duration, error) {
-	zones, err := r.Region.Zones(ctx)
-	if out := r.Delays.Of(err); out.Action != provisioner.Done {
-		r.keepFailureDomains(s, problem{reason: out.Reason, message: out.Message})
-		return max(out.Delay, r.Delays.Working), nil
-	}
 	machines, _, err := r.controlPlane(ctx, s)
 	if err != nil {
 		return 0, err
+	}
+	replacing := slices.ContainsFunc(machines, func(m *infrav1.MaasMachine) bool { return !m.DeletionTimestamp.IsZero() })
+	age := provisioner.ZonesAge
+	if replacing {
+		// The successor goes where this says, and the machine may leave because its zone is lost.
+		age = provisioner.RegionAge
+	}
+	zones, err := r.Region.Zones(ctx, age)
+	if out := r.Delays.Of(err); out.Action != provisioner.Done {
+		r.keepFailureDomains(s, problem{reason: out.Reason, message: out.Message})
+		return max(out.Delay, r.Delays.Working), nil
 	}
 	rules := []rule{usable, (*lxdprovisionerv1.Zone).GetHasLxdHosts, anyZone}
 	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
@@ -36,8 +42,7 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 	}
 	s.infra.Status.SetFailureDomains(fitting(failureDomainsOf(zones, rules)))
 	s.failureDomainsKnown = true
-	if slices.ContainsFunc(machines, func(m *infrav1.MaasMachine) bool { return !m.DeletionTimestamp.IsZero() }) {
-		// Its successor goes where this says, and it may leave because its zone is lost.
+	if replacing {
 		return r.Delays.Working, nil
 	}
 	if slices.ContainsFunc(zones, func(zone *lxdprovisionerv1.Zone) bool { return !notLost(zone) }) {
@@ -54,7 +59,13 @@ func (r *Reconciler) keepFailureDomains(s *scope, why problem) {
 		domains := make([]clusterv1.FailureDomain, 0, len(named))
 		for _, zone := range named {
 			at := slices.IndexFunc(known, func(d clusterv1.FailureDomain) bool { return d.Name == zone })
-			domains = append(domains, clusterv1.FailureDomain{Name: zone, ControlPlane: new(at < 0 || ptr.Deref(known[at].ControlPlane, false))})
+			domains = append(domains, clusterv1.FailureDomain{Name: zone, ControlPlane: new(at < 0 || forControlPlanes(known[at]))})
+		}
+		if !slices.ContainsFunc(domains, forControlPlanes) {
+			// Without any, Cluster API would leave the zone to us.
+			for i := range domains {
+				domains[i].ControlPlane = new(true)
+			}
 		}
 		s.infra.Status.SetFailureDomains(domains)
 		s.failureDomainsKnown = true
@@ -66,6 +77,8 @@ func (r *Reconciler) keepFailureDomains(s *scope, why problem) {
 		s.region = why
 	}
 }
+
+func forControlPlanes(d clusterv1.FailureDomain) bool { return ptr.Deref(d.ControlPlane, false) }
 
 // theNamed gives what MAAS says of the zones that the spec names; of one that MAAS does not have, that there is nothing.
 func theNamed(zones []*lxdprovisionerv1.Zone, named []string) []*lxdprovisionerv1.Zone {

@@ -101,6 +101,33 @@ func TestFailureDomains_R3_1_are_MAASs_zones_unless_the_spec_names_some(t *testi
 	})
 }
 
+func TestFailureDomains_R3_3_a_lost_zone_stays_lost_while_MAAS_is_silent(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{
+		Zones: []string{"az1", "az2"},
+		Hosts: []provisionertest.Host{
+			{Name: "lxd-01", Zone: "az1", Pool: "lxd", Unusable: lxdprovisionerv1.RejectionReason_REJECTION_REASON_HOST_POWERED_OFF}, {Name: "lxd-02", Zone: "az2", Pool: "lxd"},
+		},
+	})
+	bed.ProvisionCluster(t, named("az1", "az2"))
+	require.Equal(t, "az1=false az2=true ", domains(bed.Cluster(t)))
+	bed.Fake.FailEvery("ListZones", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	for _, row := range []struct {
+		zones []string
+		want  string
+	}{
+		{[]string{"az2", "az1", "az3"}, "az2=true az1=false az3=true "},
+		// Without any, Cluster API would name none, and the machine could be anywhere.
+		{[]string{"az1"}, "az1=true "},
+	} {
+		infra := bed.Cluster(t)
+		before := infra.DeepCopy()
+		infra.Spec.FailureDomains = row.zones
+		require.NoError(t, bed.Client.Patch(t.Context(), infra, client.MergeFrom(before)))
+		managertest.Eventually(t, func(c *managertest.Check) { assert.Equal(c, row.want, domains(bed.Cluster(c))) }, row.want)
+	}
+}
+
 func TestFailureDomains_R3_3_send_no_control_plane_to_a_zone_whose_hosts_are_all_lost(t *testing.T) {
 	t.Parallel()
 	const lost = lxdprovisionerv1.RejectionReason_REJECTION_REASON_HOST_POWERED_OFF

@@ -59,7 +59,15 @@ func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Dura
 	joining, silent := r.answering(ctx, outside, s.infra.Spec.ControlPlaneEndpoint.Port)
 	wanted = append(wanted, joining...)
 	slices.Sort(wanted)
-	return slices.Compact(wanted), max(joinWait(silent, r.Clock(), r.Delays), others.lookAgain(r.Delays.Working)), nil
+	return slices.Compact(wanted), sooner(joinWait(silent, r.Clock(), r.Delays), others.lookAgain(r.Delays.Working)), nil
+}
+
+// sooner is the shorter of two waits, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // comesUp is how long an API server may take from its machine's deployment on: images are pulled, and kubeadm runs.

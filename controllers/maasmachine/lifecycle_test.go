@@ -16,6 +16,18 @@ import (
 	"github.com/capmaas/capmaas/proto/provisionertest"
 )
 
+func TestMachine_R3_1_corrects_a_zone_in_which_it_is_not(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD(), managertest.ControlPlane, managertest.InZone("az2"),
+		func(_ *clusterv1.Machine, infra *infrav1.MaasMachine) { infra.Spec.FailureDomain = new("az1") })
+	bed.WaitProvisioned(t, "cp-0")
+	m := bed.Machine(t, "cp-0")
+	assert.Equal(t, "az2", m.Status.FailureDomain, "the Machine's failure domain wins")
+	assert.Equal(t, "az2", ptr.Deref(m.Spec.FailureDomain, ""), "Cluster API spreads by what stands here")
+}
+
 func TestMachine_becomes_an_LXD_VM_and_goes_away_again(t *testing.T) {
 	t.Parallel()
 	bed := managertest.New(t, provisionertest.Config{CommissionFor: 500 * time.Millisecond, DeployFor: 500 * time.Millisecond})

@@ -74,6 +74,11 @@ func (s *scope) setFields() {
 		s.machine.Spec.ProviderID = &f.providerID
 	}
 	s.machine.Spec.SystemID = &f.systemID
+	if s.machine.Spec.FailureDomain != nil && f.zone != "" {
+		// Cluster API takes what stands here for the failure domain of the Machine, and spreads by it. Where nothing stands
+		// the Machine keeps its own.
+		s.machine.Spec.FailureDomain = &f.zone
+	}
 	status.Ready, status.Initialization.Provisioned = true, new(true)
 }
 

@@ -51,6 +51,17 @@ func (f *Fake) SetHostOnline(name string, online bool) bool {
 	return false
 }
 
+// LoseZone says of every host of the zone that it is powered off.
+func (f *Fake) LoseZone(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.hosts {
+		if h.Zone == name {
+			h.Unusable = lxdprovisionerv1.RejectionReason_REJECTION_REASON_HOST_POWERED_OFF
+		}
+	}
+}
+
 // SetHostUnusable says why the host takes no VM at all, or, unspecified, that it does. It says whether there is such a host.
 func (f *Fake) SetHostUnusable(name string, why lxdprovisionerv1.RejectionReason) bool {
 	f.mu.Lock()

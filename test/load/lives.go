@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	// settling is how long a fleet is left alone before what it costs at rest is counted.
-	settling = 3 * time.Minute
+	// settling is how long a fleet is left alone before what it costs at rest is counted: what follows a thousand creations takes
+	// minutes.
+	settling = 10 * time.Minute
 	// looking is for how long that is counted: a multiple of the interval at which Deployed machines are asked for.
 	looking = 6 * time.Minute
 	// held is for how much longer a deployment takes whose waiting is counted.

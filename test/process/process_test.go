@@ -43,6 +43,8 @@ func TestMain(m *testing.M) {
 
 func program(ending, ready string) int {
 	asked := make(chan os.Signal, 1)
+	// A program that waits for no signal at all would be told that it can never go on.
+	signal.Notify(asked, syscall.SIGUSR1)
 	if ending != "" {
 		signal.Notify(asked, syscall.SIGTERM)
 	}

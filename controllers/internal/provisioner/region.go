@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
-// regionAge is how old the answer may be: all clusters share one question a minute.
-const regionAge = time.Minute
+const (
+	// RegionAge is how old an answer may be: all clusters share one question a minute.
+	RegionAge = time.Minute
+	// ZonesAge is how old the list of zones may be for whom nothing depends on it: MAAS lists all hosts for it.
+	ZonesAge = 10 * time.Minute
+)
 
 // Region remembers what the provisioner says of itself and of its MAAS.
 type Region struct {
@@ -43,7 +48,7 @@ type Region struct {
 func (r *Region) Problem(ctx context.Context) (reason, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fresh(r.asked) {
+	if r.fresh(r.asked, RegionAge) {
 		return r.reason, r.message
 	}
 	answer, err := r.Client.GetRegion(ctx, &lxdprovisionerv1.GetRegionRequest{})
@@ -52,11 +57,15 @@ func (r *Region) Problem(ctx context.Context) (reason, message string) {
 	return r.reason, r.message
 }
 
-// Zones lists MAAS's availability zones. The error is the service's own, for Delays.Of.
-func (r *Region) Zones(ctx context.Context) ([]*lxdprovisionerv1.Zone, error) {
+// Zones lists MAAS's availability zones, as they were at most so long ago. A failure, and the loss of a zone, are not believed for longer
+// than RegionAge. The error is the service's own, for Delays.Of.
+func (r *Region) Zones(ctx context.Context, age time.Duration) ([]*lxdprovisionerv1.Zone, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fresh(r.listed) {
+	if r.unlisted != nil || slices.ContainsFunc(r.zones, (*lxdprovisionerv1.Zone).GetLxdHostsUnusable) {
+		age = min(age, RegionAge)
+	}
+	if r.fresh(r.listed, age) {
 		return r.zones, r.unlisted
 	}
 	answer, err := r.Client.ListZones(ctx, &lxdprovisionerv1.ListZonesRequest{})
@@ -72,7 +81,7 @@ func (r *Region) Zones(ctx context.Context) ([]*lxdprovisionerv1.Zone, error) {
 func (r *Region) Images(ctx context.Context) ([]*lxdprovisionerv1.AvailableImage, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fresh(r.imagesListed) {
+	if r.fresh(r.imagesListed, RegionAge) {
 		return r.images, r.imagesUnlisted
 	}
 	answer, err := r.Client.ListImages(ctx, &lxdprovisionerv1.ListImagesRequest{})
@@ -83,9 +92,8 @@ func (r *Region) Images(ctx context.Context) ([]*lxdprovisionerv1.AvailableImage
 	return r.images, r.imagesUnlisted
 }
 
-func (r *Region) fresh(since time.Time) bool {
-	age := time.Duration(float64(regionAge) * r.Scale)
-	return !since.IsZero() && r.Clock().Sub(since) < age
+func (r *Region) fresh(since time.Time, age time.Duration) bool {
+	return !since.IsZero() && r.Clock().Sub(since) < time.Duration(float64(age)*r.Scale)
 }
 
 func problemOf(answer *lxdprovisionerv1.GetRegionResponse, err error, own string) (reason, message string) {

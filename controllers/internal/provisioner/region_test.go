@@ -25,7 +25,7 @@ func TestRegion_asks_once_a_minute_for_everybody(t *testing.T) {
 	for range 3 {
 		reason, _ := region.Problem(t.Context())
 		assert.Empty(t, reason)
-		zones, err := region.Zones(t.Context())
+		zones, err := region.Zones(t.Context(), provisioner.RegionAge)
 		require.NoError(t, err)
 		assert.Len(t, zones, 3)
 	}
@@ -37,6 +37,30 @@ func TestRegion_asks_once_a_minute_for_everybody(t *testing.T) {
 	reason, message := region.Problem(t.Context())
 	assert.Equal(t, "MAAS_UNAVAILABLE", reason)
 	assert.Equal(t, "MAAS is silent", message)
+}
+
+func TestRegion_lists_zones_seldom_where_nothing_depends_on_it(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	fake := provisionertest.New(provisionertest.Config{})
+	region := &provisioner.Region{
+		Client: lxdprovisionerv1.NewRegionProvisionerClient(fake.Dial(t)), Scale: 1, Clock: func() time.Time { return now },
+	}
+	asked := func(after time.Duration, age time.Duration) int {
+		now = now.Add(after)
+		before := len(provisionertest.Requests[*lxdprovisionerv1.ListZonesRequest](fake))
+		_, _ = region.Zones(t.Context(), age)
+		return len(provisionertest.Requests[*lxdprovisionerv1.ListZonesRequest](fake)) - before
+	}
+	assert.Equal(t, 1, asked(0, provisioner.ZonesAge))
+	assert.Equal(t, 0, asked(9*time.Minute, provisioner.ZonesAge))
+	assert.Equal(t, 1, asked(0, provisioner.RegionAge), "for whom something depends on it")
+	fake.FailNext("ListZones", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	assert.Equal(t, 1, asked(10*time.Minute, provisioner.ZonesAge))
+	assert.Equal(t, 1, asked(time.Minute, provisioner.ZonesAge), "a failure is not believed for long")
+	fake.LoseZone("az1")
+	assert.Equal(t, 1, asked(10*time.Minute, provisioner.ZonesAge))
+	assert.Equal(t, 1, asked(time.Minute, provisioner.ZonesAge), "nor is the loss of a zone")
 }
 
 func TestRegion_P5_says_a_version_that_does_not_agree(t *testing.T) {

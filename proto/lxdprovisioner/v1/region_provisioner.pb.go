@@ -593,8 +593,8 @@ type Zone struct {
 	Description string `protobuf:"bytes,2,opt,name=description,proto3" json:"description,omitempty"`
 	// Whether an LXD host is in the zone.
 	HasLxdHosts bool `protobuf:"varint,3,opt,name=has_lxd_hosts,json=hasLxdHosts,proto3" json:"has_lxd_hosts,omitempty"`
-	// Whether LXD hosts are in the zone and none of them can take a VM, whatever is asked for: the zone has lost its power, or is under
-	// maintenance. ListHosts says why of each host.
+	// Whether LXD hosts are in the zone and none of them can take a VM, whatever is asked for: they are switched off, under maintenance, or
+	// have another of the causes in Host.unusable, which ListHosts tells of each host.
 	LxdHostsUnusable bool `protobuf:"varint,4,opt,name=lxd_hosts_unusable,json=lxdHostsUnusable,proto3" json:"lxd_hosts_unusable,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache

@@ -76,7 +76,10 @@ func (w *watcher) subscribe(ctx context.Context) *subscription {
 	if w.stop == nil {
 		loop, stop := context.WithCancel(context.WithoutCancel(ctx))
 		w.stop = stop
-		w.fullAt, w.idleAt = w.clock(), w.clock()
+		if w.idleAt.IsZero() {
+			// Later, streams that break again and again must not put off what is due.
+			w.fullAt, w.idleAt = w.clock(), w.clock()
+		}
 		go w.loop(loop)
 	}
 	return &subscription{
