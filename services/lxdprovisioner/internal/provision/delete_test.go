@@ -248,6 +248,14 @@ func TestDeleteVM_runs_on_when_its_caller_is_gone(t *testing.T) {
 	requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
 	require.NoError(t, w.lxd.Drain(w.ctx()))
 	assert.Empty(t, w.sim.LXD(), "X2.5")
+
+	before := w.sim.Requests()
+	absences, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt))
+	require.NoError(t, err)
+	assert.Equal(t, []provision.Absence{{Name: req.Attempt.Name, Proof: provision.Refreshed}}, absences)
+	after := w.sim.Requests()
+	assert.Equal(t, before["machines.list"]+1, after["machines.list"], "X4.3 what is proved is looked at once")
+	assert.Equal(t, before["vm-hosts.read"], after["vm-hosts.read"], "and not proved again, which may take longer than the next caller waits")
 }
 
 func TestDeleteVM_does_not_take_the_answer_of_a_call_that_names_fewer_attempts(t *testing.T) {
