@@ -39,6 +39,8 @@ type Options struct {
 	Out io.Writer
 	// Logs gets the log of every service; nil for nobody.
 	Logs io.Writer
+	// Stacks is a directory for the stacks of all goroutines while something does not move; empty for none.
+	Stacks string
 }
 
 // Figures are what a campaign counted.
@@ -301,7 +303,7 @@ func (w *world) whileDisturbed(ctx context.Context, do func(context.Context) err
 // settle waits until nothing is wrong any more. It gives the machines that are there, and says whether all is well.
 func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bool, err error) {
 	var wrong []violation
-	began, moved, deaths := now(), now(), 0
+	began, moved, deaths, kept := now(), now(), 0, false
 	for ctx.Err() == nil {
 		if wrong, err = w.compare(ctx); err != nil && ctx.Err() == nil {
 			return nil, false, err
@@ -313,6 +315,7 @@ func (w *world) settle(ctx context.Context, lives []*life) (there []*life, ok bo
 		if len(wrong) == 0 || time.Since(moved) > w.campaign.options.Patience || time.Since(began) > mostPatience*w.campaign.options.Patience {
 			break
 		}
+		kept = kept || w.keepStacks(time.Since(moved), len(wrong))
 		if err := w.remediate(ctx); err != nil {
 			return nil, false, err
 		}

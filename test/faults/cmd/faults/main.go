@@ -1,5 +1,6 @@
 // The command faults runs the long form of the campaign against an API server of its own. SEED and LIFECYCLES in the
-// environment repeat and scale it; its last line are the figures.
+// environment repeat and scale it; its last line are the figures. STACKS names a directory for the stacks of all goroutines while
+// something does not move.
 package main
 
 import (
@@ -94,12 +95,18 @@ func optionsOf(out io.Writer) (faults.Options, error) {
 	if err != nil {
 		return faults.Options{}, err
 	}
+	stacks := os.Getenv("STACKS")
+	if stacks != "" {
+		if err := os.MkdirAll(stacks, 0o700); err != nil {
+			return faults.Options{}, fmt.Errorf("STACKS: %w", err)
+		}
+	}
 	lifecycles, err := number("LIFECYCLES", defaultLifecycles)
 	if err != nil {
 		return faults.Options{}, err
 	}
 	return faults.Options{
-		Seed: seed, Lifecycles: int(lifecycles), Extra: extra, Worlds: worlds, PerRound: perRound, Patience: patience, Out: out,
+		Seed: seed, Lifecycles: int(lifecycles), Extra: extra, Worlds: worlds, PerRound: perRound, Patience: patience, Out: out, Stacks: stacks,
 	}, nil
 }
 
