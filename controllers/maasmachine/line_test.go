@@ -1,7 +1,6 @@
 package maasmachine_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -44,12 +43,14 @@ func limitedBed(t *testing.T, most int) *managertest.Bed {
 func TestLine_makes_a_bounded_number_of_machines_at_a_time_in_their_order(t *testing.T) {
 	t.Parallel()
 	bed := limitedBed(t, 2)
-	for i := range 4 {
-		bed.CreateMachine(t, fmt.Sprintf("worker-%d", i), managertest.LXD())
+	// Who comes while there is room does not wait for those that were made before and have not come.
+	for _, name := range []string{"worker-0", "worker-1"} {
+		bed.CreateMachine(t, name, managertest.LXD())
+		bed.WaitCondition(t, bed.OfMachine(name), infrav1.MachineDeployedCondition, infrav1.MachineDeployStartedReason)
 	}
-	for i := range 2 {
-		bed.WaitCondition(t, bed.OfMachine(fmt.Sprintf("worker-%d", i)), infrav1.MachineDeployedCondition, infrav1.MachineDeployStartedReason)
-		condition := bed.WaitCondition(t, bed.OfMachine(fmt.Sprintf("worker-%d", 2+i)), infrav1.MachineDeployedCondition, infrav1.WaitingForTurnReason)
+	for _, name := range []string{"worker-2", "worker-3"} {
+		bed.CreateMachine(t, name, managertest.LXD())
+		condition := bed.WaitCondition(t, bed.OfMachine(name), infrav1.MachineDeployedCondition, infrav1.WaitingForTurnReason)
 		assert.Contains(t, condition.Message, "2 machines of the cluster are made at a time")
 	}
 	bed.CreateMachine(t, "zz-cp", managertest.LXD(), managertest.ControlPlane)
