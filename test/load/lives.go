@@ -9,9 +9,10 @@ import (
 )
 
 const (
-	// settling is how long a fleet is left alone before what it costs at rest is counted: what follows a thousand creations takes
-	// minutes.
+	// settling is how long a fleet is left alone before what it costs when it is ready is counted: what follows a thousand
+	// creations takes minutes. queued is the same for one that waits, which MAAS gives 30 minutes in all.
 	settling = 10 * time.Minute
+	queued   = 3 * time.Minute
 	// looking is for how long that is counted: a multiple of the interval at which Deployed machines are asked for.
 	looking = 6 * time.Minute
 	// held is for how much longer a deployment takes whose waiting is counted.
@@ -53,7 +54,7 @@ func (f *Fleet) MeasureLives(ctx context.Context) (Figures, error) {
 func (f *Fleet) MeasureRest(ctx context.Context) (rest Rest, lives Figures, err error) {
 	rest = Rest{Machines: f.options.Machines, Hosts: f.hosts()}
 	lives, err = f.live(ctx, func(names []string) (err error) {
-		if rest.Idle, err = f.rest(ctx); err != nil {
+		if rest.Idle, err = f.rest(ctx, settling); err != nil {
 			return err
 		}
 		rest.Seen, err = f.sight(ctx, names)
@@ -119,9 +120,9 @@ func (f *Fleet) change(ctx context.Context, name string, what maassim.Ending, de
 	return f.await(ctx, fmt.Sprintf("MachineDeployed=%t of %s", deployed, name), func() bool { return f.machines.deployed(name) == deployed })
 }
 
-// rest counts what the fleet costs while nothing happens.
-func (f *Fleet) rest(ctx context.Context) (Usage, error) {
-	if err := f.Pass(ctx, settling); err != nil {
+// rest counts what the fleet costs while nothing happens, after a time in which nothing is counted.
+func (f *Fleet) rest(ctx context.Context, after time.Duration) (Usage, error) {
+	if err := f.Pass(ctx, after); err != nil {
 		return Usage{}, err
 	}
 	before := f.read()
@@ -151,7 +152,7 @@ func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
 	if err != nil {
 		return waiting, err
 	}
-	if waiting, err = f.rest(ctx); err != nil {
+	if waiting, err = f.rest(ctx, queued); err != nil {
 		return waiting, err
 	}
 	if err = f.Delete(ctx, names); err != nil {
