@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and
-# e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SPECS to e2e-conformance, SEED and LIFECYCLES to faults, MUTANTS, ONLY and
+# e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SPECS to e2e-conformance, SEED, LIFECYCLES and STACKS to faults, MUTANTS, ONLY and
 # RESULTS to requirements, ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION, PHASES and WRITE to e2e-scale, BIN
 # to build, VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH
 # to image-tarballs.
@@ -183,7 +183,7 @@ e2e-scale: ## Let many clusters live at once and count what they cost (Linux, ro
 
 .PHONY: faults
 faults: ## Let service, manager and API server die while MAAS fails, and compare what is left (LIFECYCLES=10000 SEED=7)
-	@$(ASSETS) go build -o bin/faults ./test/faults/cmd/faults || exit 1; KUBEBUILDER_ASSETS="$$assets" SEED="$(SEED)" LIFECYCLES="$(LIFECYCLES)" exec bin/faults
+	@$(ASSETS) go build -o bin/faults ./test/faults/cmd/faults || exit 1; KUBEBUILDER_ASSETS="$$assets" SEED="$(SEED)" LIFECYCLES="$(LIFECYCLES)" STACKS="$(STACKS)" exec bin/faults
 
 .PHONY: requirements
 requirements: race ## Print for each number of docs/requirements.md the tests that name it and how they ended (MUTANTS=1 ONLY=R4.4)
