@@ -2,12 +2,9 @@ package load
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"slices"
+
+	"github.com/capmaas/capmaas/test/measured"
 )
 
 // Where in the repository the figures are kept, and the page that they are for.
@@ -17,29 +14,10 @@ const (
 )
 
 // ReadMeasured gives what was measured last of everything. Nothing where there is no such file.
-func ReadMeasured(file string) (Run, error) {
-	var run Run
-	text, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return run, nil
-	}
-	if err != nil {
-		return run, fmt.Errorf("read what was measured: %w", err)
-	}
-	if err := json.Unmarshal(text, &run); err != nil {
-		return run, fmt.Errorf("read what was measured: %s: %w", file, err)
-	}
-	return run, nil
-}
+func ReadMeasured(file string) (Run, error) { return measured.ReadIfAny[Run](file) }
 
 // WriteMeasured keeps a run, from which the page can be written and parts of which can be measured anew.
-func WriteMeasured(file string, run Run) error {
-	text, err := json.MarshalIndent(run, "", "\t")
-	if err != nil {
-		return fmt.Errorf("keep what was measured: %w", err)
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o600)
-}
+func WriteMeasured(file string, run Run) error { return measured.Keep(file, run) }
 
 // With gives the run with what another one has measured put in, or in the place of what was measured before with as many
 // machines. The fewest machines come first.

@@ -1,41 +1,11 @@
 package load
 
-import (
-	"fmt"
-	"os"
-	"strings"
-)
+import "github.com/capmaas/capmaas/test/measured"
 
-// The lines between which the page has the figures.
-const (
-	begins = "<!-- load: written by `make load` -->\n"
-	ends   = "<!-- load: end -->\n"
-)
+var section = measured.Section{Begins: "<!-- load: written by `make load` -->\n", Ends: "<!-- load: end -->\n"}
 
-// Section gives what stands between the lines on the page.
-func Section(page string) (string, error) {
-	_, text, _, err := cut(page)
-	return text, err
-}
+// Section gives what the page says of the load.
+func Section(page string) (string, error) { return section.In(page) }
 
 // WriteSection puts the text there.
-func WriteSection(page, text string) error {
-	before, _, after, err := cut(page)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(page, []byte(before+begins+text+ends+after), 0o600)
-}
-
-func cut(page string) (before, text, after string, err error) {
-	document, err := os.ReadFile(page)
-	if err != nil {
-		return "", "", "", fmt.Errorf("read the page: %w", err)
-	}
-	before, rest, begun := strings.Cut(string(document), begins)
-	text, after, ended := strings.Cut(rest, ends)
-	if !begun || !ended {
-		return "", "", "", fmt.Errorf("%s has no section between %q and %q", page, begins, ends)
-	}
-	return before, text, after, nil
-}
+func WriteSection(page, text string) error { return section.Write(page, text) }

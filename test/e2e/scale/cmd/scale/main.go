@@ -29,6 +29,7 @@ import (
 	"github.com/capmaas/capmaas/test/e2e/scale/internal/campaign"
 	"github.com/capmaas/capmaas/test/e2e/scale/internal/maas"
 	"github.com/capmaas/capmaas/test/e2e/scale/internal/workload"
+	"github.com/capmaas/capmaas/test/measured"
 )
 
 // options are what the flags say.
@@ -139,7 +140,7 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	figures.Workers, figures.Deploy = o.workers, o.deploy
 	fmt.Println(figures)
-	return errors.Join(err, campaign.Keep(figures, filepath.Join(o.work, "figures.json")), keep(o, figures))
+	return errors.Join(err, measured.Keep(filepath.Join(o.work, "figures.json"), figures), keep(o, figures))
 }
 
 // keep puts the figures into the repository where that is wanted.

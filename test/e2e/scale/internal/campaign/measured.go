@@ -2,14 +2,11 @@ package campaign
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
+
+	"github.com/capmaas/capmaas/test/measured"
 )
 
 // Where in the repository the figures are kept, and the page that they are for.
@@ -18,35 +15,11 @@ const (
 	Page         = "docs/performance.md"
 )
 
-// The lines between which the page has the figures.
-const (
-	begins = "<!-- scale: written by `make e2e-scale` -->\n"
-	ends   = "<!-- scale: end -->\n"
-)
-
-// Keep writes figures into a file.
-func Keep(figures any, file string) error {
-	text, err := json.MarshalIndent(figures, "", "\t")
-	if err != nil {
-		return fmt.Errorf("keep what was measured: %w", err)
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o600)
-}
+var section = measured.Section{Begins: "<!-- scale: written by `make e2e-scale` -->\n", Ends: "<!-- scale: end -->\n"}
 
 // ReadMeasured gives what was measured last of every number of clusters, the fewest first.
 func ReadMeasured(root string) ([]Figures, error) {
-	text, err := os.ReadFile(filepath.Join(root, MeasuredFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what was measured: %w", err)
-	}
-	var all []Figures
-	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("read what was measured: %w", err)
-	}
-	return all, nil
+	return measured.ReadIfAny[[]Figures](filepath.Join(root, MeasuredFile))
 }
 
 // Write puts figures in the place of those with as many clusters, and writes the page anew.
@@ -62,49 +35,20 @@ func Write(root string, figures Figures) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	if err := Keep(all, file); err != nil {
+	if err := measured.Keep(file, all); err != nil {
 		return err
 	}
-	return WritePage(filepath.Join(root, Page), all)
+	return section.Write(filepath.Join(root, Page), Document(all))
 }
 
 // WriteKept does what Write does, with the figures that a run has kept in a file.
 func WriteKept(root, file string) error {
-	text, err := os.ReadFile(file)
+	figures, err := measured.Read[Figures](file)
 	if err != nil {
-		return fmt.Errorf("read what was measured: %w", err)
-	}
-	var figures Figures
-	if err := json.Unmarshal(text, &figures); err != nil {
-		return fmt.Errorf("read what was measured: %w", err)
+		return err
 	}
 	return Write(root, figures)
 }
 
-// Section gives what stands between the lines on the page.
-func Section(page string) (string, error) {
-	_, text, _, err := cut(page)
-	return text, err
-}
-
-// WritePage puts the figures between the lines on the page.
-func WritePage(page string, all []Figures) error {
-	before, _, after, err := cut(page)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(page, []byte(before+begins+Document(all)+ends+after), 0o600)
-}
-
-func cut(page string) (before, text, after string, err error) {
-	document, err := os.ReadFile(page)
-	if err != nil {
-		return "", "", "", fmt.Errorf("read the page: %w", err)
-	}
-	before, rest, begun := strings.Cut(string(document), begins)
-	text, after, ended := strings.Cut(rest, ends)
-	if !begun || !ended {
-		return "", "", "", fmt.Errorf("%s has no section between %q and %q", page, begins, ends)
-	}
-	return before, text, after, nil
-}
+// Section gives what the page says of many clusters.
+func Section(page string) (string, error) { return section.In(page) }

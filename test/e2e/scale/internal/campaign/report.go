@@ -97,33 +97,25 @@ func (s Spread) cells() string {
 }
 
 func writeOperations(out *strings.Builder, all []Figures) {
-	names := make(map[string]bool)
-	for _, f := range all {
-		for _, p := range f.Phases {
-			for name := range p.Operations {
-				names[name] = true
-			}
-		}
-	}
 	table(out, "Requests to MAAS a machine", "By the number of clusters: for each machine that is made by creating clusters, replaced by upgrading them, and removed by deleting them. Lists of machines are told apart by their filters. The last line is the time that MAAS itself takes for them (s).",
 		columns(all, "operation, create / upgrade / delete")...)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range namesIn(all, func(p Phase) map[string]Requests { return p.Operations }) {
 		fmt.Fprintf(out, "| `%s` |%s\n", name, perMachine(all, func(p Phase) float64 { return float64(p.Operations[name].Count) }))
 	}
-	for _, filters := range filtersOf(all) {
+	for _, filters := range namesIn(all, func(p Phase) map[string]int { return p.Lists }) {
 		fmt.Fprintf(out, "| `machines.list` by %s |%s\n", filters, perMachine(all, func(p Phase) float64 { return float64(p.Lists[filters]) }))
 	}
 	fmt.Fprintf(out, "| all |%s\n", perMachine(all, func(p Phase) float64 { return float64(p.Requests().Count) }))
 	fmt.Fprintf(out, "| region time (s) |%s\n", perMachine(all, func(p Phase) float64 { return p.Requests().Region.Seconds() }))
 }
 
-// filtersOf are those by which machines were listed.
-func filtersOf(all []Figures) []string {
+// namesIn are those of which any phase counted something.
+func namesIn[T any](all []Figures, counted func(Phase) map[string]T) []string {
 	names := make(map[string]bool)
 	for _, f := range all {
 		for _, p := range f.Phases {
-			for filters := range p.Lists {
-				names[filters] = true
+			for name := range counted(p) {
+				names[name] = true
 			}
 		}
 	}
@@ -145,17 +137,9 @@ func perMachine(all []Figures, value func(Phase) float64) string {
 }
 
 func writePrograms(out *strings.Builder, all []Figures) {
-	names := make(map[string]bool)
-	for _, f := range all {
-		for _, p := range f.Phases {
-			for name := range p.Processes {
-				names[name] = true
-			}
-		}
-	}
 	table(out, "Programs", "By the number of clusters: seconds of a processor that a cluster's whole life took, and the most memory that the program has had in use (MiB). `manager` and `lxdprovisioner` are ours, `core`, `bootstrap` and `controlplane` Cluster API's.",
 		columns(all, "program")...)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range namesIn(all, func(p Phase) map[string]Process { return p.Processes }) {
 		fmt.Fprintf(out, "| %s |", name)
 		for _, f := range all {
 			used := f.Used(name)
