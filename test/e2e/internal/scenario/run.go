@@ -15,6 +15,7 @@ import (
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/e2e/internal/fleet"
 	"github.com/capmaas/capmaas/test/e2e/internal/management"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/e2e/internal/relay"
 	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
@@ -167,28 +168,12 @@ func (r *Run) lookup(name string) ([]netip.Addr, bool) {
 	if name == serviceName {
 		return serviceReplicas, true
 	}
-	for _, record := range r.sim.DNSRecords() {
-		if !strings.EqualFold(record.FQDN, name) {
-			continue
-		}
-		var all []netip.Addr
-		for _, text := range record.IPs {
-			if address, err := netip.ParseAddr(text); err == nil {
-				all = append(all, address)
-			}
-		}
-		return all, true
-	}
-	return nil, false
+	return region.Lookup(r.sim.Sim, name)
 }
 
 func maasConfig() maassim.Config {
 	cfg := maassim.DefaultConfig(6, zones, 4)
-	cfg.Subnets = []maassim.SubnetConfig{{
-		Name: firstSubnet, CIDR: world.Subnet.String(), Gateway: world.Gateway.String(), DNS: []string{world.Rack.String()},
-		Fabric: "fabric-machines", Dynamic: []maassim.Range{{Start: "10.10.200.0", End: "10.10.220.255"}},
-		ReservedRanges: []maassim.Range{{Start: "10.10.0.1", End: "10.10.0.9"}},
-	}, {
+	cfg.Subnets = []maassim.SubnetConfig{region.Subnet(firstSubnet), {
 		Name: secondSubnet, CIDR: world.Second.String(), Fabric: "fabric-second",
 		Dynamic:        []maassim.Range{{Start: "10.20.200.0", End: "10.20.220.255"}},
 		ReservedRanges: []maassim.Range{{Start: "10.20.0.1", End: "10.20.0.9"}},

@@ -10,6 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/services/maassim"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 )
 
 // checkNothingElse wants MAAS and LXD to hold the cluster's machines and no others, but for what lost hosts still have.
@@ -18,7 +20,7 @@ func (r *Run) checkNothingElse(s *state) error {
 	for _, infra := range s.infra {
 		ours[ptr.Deref(infra.Spec.SystemID, "")] = true
 	}
-	if others := r.others(ours); len(others) > 0 {
+	if others := region.Others(r.sim.Sim, r.expected(ours)); len(others) > 0 {
 		return fmt.Errorf("not of the cluster: %s", strings.Join(others, "; "))
 	}
 	return nil
@@ -26,10 +28,7 @@ func (r *Run) checkNothingElse(s *state) error {
 
 // goneFromMAAS wants nothing of the cluster left in MAAS, LXD and DNS.
 func (r *Run) goneFromMAAS() error {
-	left := r.others(nil)
-	for _, record := range r.sim.DNSRecords() {
-		left = append(left, "DNS record "+record.FQDN)
-	}
+	left := region.Left(r.sim.Sim, r.expected(nil))
 	for _, name := range r.fleet.On() {
 		left = append(left, "switched on: "+name)
 	}
@@ -39,26 +38,9 @@ func (r *Run) goneFromMAAS() error {
 	return nil
 }
 
-// others are the VMs, the machines in use and the reserved addresses that do not belong to the machines of these system ids.
-func (r *Run) others(ours map[string]bool) []string {
-	var all []string
-	known := make(map[[2]string]bool)
-	for _, m := range r.sim.Machines() {
-		expected := ours[m.SystemID] || slices.Contains(r.lost, m.Hostname)
-		known[[2]string{m.Host, m.Instance}] = expected
-		if !expected && !m.VMHost && (m.Status != "ready" || m.Owner != "" || m.Host != "") {
-			all = append(all, fmt.Sprintf("machine %s, %s, of %q", m.Hostname, m.Status, m.Owner))
-		}
-	}
-	for _, i := range r.sim.LXD() {
-		if !known[[2]string{i.Host, i.Name}] {
-			all = append(all, "VM "+i.Name+" on "+i.Host)
-		}
-	}
-	for _, address := range r.sim.Reservations() {
-		all = append(all, "reserved address "+address)
-	}
-	return all
+// expected says of which machines it is known why MAAS has them: those of these system ids, and those that lost hosts still have.
+func (r *Run) expected(ours map[string]bool) func(maassim.Machine) bool {
+	return func(m maassim.Machine) bool { return ours[m.SystemID] || slices.Contains(r.lost, m.Hostname) }
 }
 
 // checkPending wants as many deletions to be pending as there are VMs on lost hosts.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim"
-	"github.com/capmaas/capmaas/test/e2e/internal/world"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 )
 
 // The images by which a machine's version is chosen, as templates name them.
@@ -49,11 +49,7 @@ const (
 func (o Options) config() maassim.Config {
 	hosts := max(fewestHosts, (o.Clusters*coresPerCluster+coresPerHost-1)/coresPerHost)
 	cfg := maassim.DefaultConfig(hosts, zones, metalPerCluster*o.Clusters)
-	cfg.Subnets = []maassim.SubnetConfig{{
-		Name: "machines", CIDR: world.Subnet.String(), Gateway: world.Gateway.String(), DNS: []string{world.Rack.String()},
-		Fabric: "fabric-machines", Dynamic: []maassim.Range{{Start: "10.10.200.0", End: "10.10.220.255"}},
-		ReservedRanges: []maassim.Range{{Start: "10.10.0.1", End: "10.10.0.9"}},
-	}}
+	cfg.Subnets = []maassim.SubnetConfig{region.Subnet("machines")}
 	for n := range cfg.Hosts {
 		cfg.Hosts[n].Bridges = []maassim.Bridge{{Name: "br0", Subnet: "machines"}}
 	}
@@ -116,38 +112,9 @@ func (m *MAAS) Stop() error {
 func (m *MAAS) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.Meter.ServeHTTP(w, r) }
 
 // Lookup answers from MAAS's DNS records, as its name servers do.
-func (m *MAAS) Lookup(name string) ([]netip.Addr, bool) {
-	for _, record := range m.DNSRecords() {
-		if !strings.EqualFold(record.FQDN, name) {
-			continue
-		}
-		var all []netip.Addr
-		for _, text := range record.IPs {
-			if address, err := netip.ParseAddr(text); err == nil {
-				all = append(all, address)
-			}
-		}
-		return all, true
-	}
-	return nil, false
-}
+func (m *MAAS) Lookup(name string) ([]netip.Addr, bool) { return region.Lookup(m.Sim, name) }
 
 // Left names what MAAS still has of machines that should be gone.
 func (m *MAAS) Left() []string {
-	var left []string
-	for _, i := range m.LXD() {
-		left = append(left, "VM "+i.Name)
-	}
-	for _, one := range m.Machines() {
-		if !one.VMHost && (one.Status != "ready" || one.Owner != "" || one.Host != "") {
-			left = append(left, fmt.Sprintf("machine %s, %s, of %q", one.Hostname, one.Status, one.Owner))
-		}
-	}
-	for _, record := range m.DNSRecords() {
-		left = append(left, "DNS record "+record.FQDN)
-	}
-	for _, address := range m.Reservations() {
-		left = append(left, "reserved address "+address)
-	}
-	return left
+	return region.Left(m.Sim, func(maassim.Machine) bool { return false })
 }
