@@ -29,10 +29,8 @@ func newHost(number int, h Host) *host {
 func (f *Fake) HostID(name string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, h := range f.hosts {
-		if h.Name == name {
-			return h.id
-		}
+	if h := f.hostNamed(name); h != nil {
+		return h.id
 	}
 	return ""
 }
@@ -42,37 +40,22 @@ func (f *Fake) HostID(name string) string {
 func (f *Fake) SetHostOnline(name string, online bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, h := range f.hosts {
-		if h.Name == name {
-			h.offline = !online
-			return true
-		}
+	h := f.hostNamed(name)
+	if h != nil {
+		h.offline = !online
 	}
-	return false
-}
-
-// LoseZone says of every host of the zone that it is powered off.
-func (f *Fake) LoseZone(name string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, h := range f.hosts {
-		if h.Zone == name {
-			h.Unusable = lxdprovisionerv1.RejectionReason_REJECTION_REASON_HOST_POWERED_OFF
-		}
-	}
+	return h != nil
 }
 
 // SetHostUnusable says why the host takes no VM at all, or, unspecified, that it does. It says whether there is such a host.
 func (f *Fake) SetHostUnusable(name string, why lxdprovisionerv1.RejectionReason) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, h := range f.hosts {
-		if h.Name == name {
-			h.Unusable = why
-			return true
-		}
+	h := f.hostNamed(name)
+	if h != nil {
+		h.Unusable = why
 	}
-	return false
+	return h != nil
 }
 
 // RemoveHost takes the host out of MAAS, with its VMs. It says whether there was such a host.
@@ -88,10 +71,17 @@ func (f *Fake) RemoveHost(name string) bool {
 
 // host gives the host of the id; nil where there is none.
 func (f *Fake) host(id string) *host {
-	for _, h := range f.hosts {
-		if h.id == id {
-			return h
-		}
+	return f.firstHost(func(h *host) bool { return h.id == id })
+}
+
+func (f *Fake) hostNamed(name string) *host {
+	return f.firstHost(func(h *host) bool { return h.Name == name })
+}
+
+// firstHost gives the first host that is meant; nil where there is none.
+func (f *Fake) firstHost(meant func(*host) bool) *host {
+	if at := slices.IndexFunc(f.hosts, meant); at >= 0 {
+		return f.hosts[at]
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestRegion_asks_once_a_minute_for_everybody(t *testing.T) {
 func TestRegion_lists_zones_seldom_where_nothing_depends_on_it(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	fake := provisionertest.New(provisionertest.Config{})
+	fake := provisionertest.New(provisionertest.Config{Hosts: []provisionertest.Host{{Name: "lxd-01", Zone: "az1"}}})
 	region := &provisioner.Region{
 		Client: lxdprovisionerv1.NewRegionProvisionerClient(fake.Dial(t)), Scale: 1, Clock: func() time.Time { return now },
 	}
@@ -58,7 +58,7 @@ func TestRegion_lists_zones_seldom_where_nothing_depends_on_it(t *testing.T) {
 	fake.FailNext("ListZones", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
 	assert.Equal(t, 1, asked(10*time.Minute, provisioner.ZonesAge))
 	assert.Equal(t, 1, asked(time.Minute, provisioner.ZonesAge), "a failure is not believed for long")
-	fake.LoseZone("az1")
+	require.True(t, fake.SetHostUnusable("lxd-01", lxdprovisionerv1.RejectionReason_REJECTION_REASON_HOST_POWERED_OFF))
 	assert.Equal(t, 1, asked(10*time.Minute, provisioner.ZonesAge))
 	assert.Equal(t, 1, asked(time.Minute, provisioner.ZonesAge), "nor is the loss of a zone")
 }
