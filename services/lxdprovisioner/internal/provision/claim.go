@@ -93,7 +93,9 @@ func (l *LXD) annotate(ctx context.Context, owner Owner, m inventory.Machine) (i
 // cores, so the youngest unclaimed VM yields and the others look again (docs/protocol-coverage.md 2.6).
 // Compositions that end one after the other share a reading; so short a delay is little of the minutes that a deployment takes.
 func (l *LXD) checkHost(ctx context.Context, req ComposeRequest, m inventory.Machine) error {
-	host, err := l.checks.do(ctx, string(m.HostID), func(ctx context.Context) (inventory.Host, error) { return l.hosts.read(ctx, m.HostID) })
+	check := l.checks.join(ctx, string(m.HostID), func(ctx context.Context) (inventory.Host, error) { return l.hosts.read(ctx, m.HostID) })
+	l.gate.checked(m.Hostname)
+	host, err := check()
 	for err == nil && host.OverLimit() {
 		var youngest inventory.Machine
 		if host, youngest, err = l.yielding(ctx, host, m.Hostname); err != nil {

@@ -57,6 +57,7 @@ func (l *LXD) compose(ctx context.Context, req ComposeRequest) (VM, error) {
 	if err != nil {
 		return VM{}, err
 	}
+	defer l.gate.checked(spec.Name)
 	systemID, err := l.send(ctx, req, spec)
 	if err != nil {
 		return l.afterFailedSend(ctx, req, err)
@@ -119,7 +120,7 @@ func present(host inventory.Host, err error, id inventory.HostID, name string) (
 // send makes the one POST of an attempt.
 func (l *LXD) send(ctx context.Context, req ComposeRequest, spec VMSpec) (string, error) {
 	queued, cancel := context.WithTimeout(ctx, l.cfg.Timing.QueueLimit)
-	leave, err := l.gate.compose(queued, spec.Host)
+	leave, err := l.gate.compose(queued, spec.Host, spec.Name)
 	cancel()
 	if err != nil {
 		l.unsent.note(spec.Name, err)

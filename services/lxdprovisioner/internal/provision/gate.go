@@ -14,8 +14,11 @@ import (
 type hostGate struct {
 	mu         sync.Mutex
 	refreshing map[inventory.HostID]chan struct{}
-	// composing and removing are the compositions and deletions that MAAS has been asked for or is about to be.
-	composing, removing works
+	// composing and removing are the compositions and deletions that MAAS has been asked for or is about to be; unchecked are
+	// the compositions whose VM waits for no check of its host yet.
+	composing, removing, unchecked works
+	// checking are the hosts of the unchecked, by the VM's name.
+	checking map[string]inventory.HostID
 }
 
 // works are the calls of one kind that run, by host.
@@ -44,7 +47,7 @@ func (w works) end(id inventory.HostID) {
 }
 
 func newHostGate() *hostGate {
-	return &hostGate{refreshing: map[inventory.HostID]chan struct{}{}, composing: works{}, removing: works{}}
+	return &hostGate{refreshing: map[inventory.HostID]chan struct{}{}, composing: works{}, removing: works{}, unchecked: works{}, checking: map[string]inventory.HostID{}}
 }
 
 // remove counts one more deletion on the host, and gives the function that ends it.
@@ -61,10 +64,20 @@ func (g *hostGate) quiet(ctx context.Context, id inventory.HostID, most time.Dur
 	g.await(ctx, g.removing, id, most)
 }
 
-// composed waits until no composition runs on the host or waits for its turn there, or for so long: one reading of the host
-// then tells of all of them.
+// composed waits until every VM that is being composed on the host waits for its check, or for so long: one reading of the
+// host then tells of all of them.
 func (g *hostGate) composed(ctx context.Context, id inventory.HostID, most time.Duration) {
-	g.await(ctx, g.composing, id, most)
+	g.await(ctx, g.unchecked, id, most)
+}
+
+// checked says that the VM waits for the check of its host, or will never need it. It may be said again.
+func (g *hostGate) checked(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if id, ok := g.checking[name]; ok {
+		delete(g.checking, name)
+		g.unchecked.end(id)
+	}
 }
 
 func (g *hostGate) await(ctx context.Context, kind works, id inventory.HostID, most time.Duration) {
@@ -82,11 +95,11 @@ func (g *hostGate) await(ctx context.Context, kind works, id inventory.HostID, m
 	}
 }
 
-// compose waits for the refresh of the host, if one runs, and gives the function that ends the
-// composition. Busy, with nothing sent, where ctx ends first.
-func (g *hostGate) compose(ctx context.Context, host inventory.Host) (func(), error) {
+// compose waits for the refresh of the host, if one runs, and gives the function that ends the VM's
+// composition; checked ends what it holds up beyond that. Busy, with nothing sent, where ctx ends first.
+func (g *hostGate) compose(ctx context.Context, host inventory.Host, name string) (func(), error) {
 	for {
-		refreshed := g.begin(host.ID)
+		refreshed := g.begin(host.ID, name)
 		if refreshed == nil {
 			return func() { g.end(g.composing, host.ID) }, nil
 		}
@@ -100,13 +113,15 @@ func (g *hostGate) compose(ctx context.Context, host inventory.Host) (func(), er
 }
 
 // begin counts one more composition, or gives what is closed when the refresh ends.
-func (g *hostGate) begin(id inventory.HostID) <-chan struct{} {
+func (g *hostGate) begin(id inventory.HostID, name string) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if refreshed, ok := g.refreshing[id]; ok {
 		return refreshed
 	}
 	g.composing.begin(id)
+	g.unchecked.begin(id)
+	g.checking[name] = id
 	return nil
 }
 

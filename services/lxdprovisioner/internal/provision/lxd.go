@@ -32,8 +32,8 @@ type LXD struct {
 	user      *userName
 	// alive shares the question whether a host answers; a turn gives the system id of the VM asked about.
 	alive *turns[string]
-	// checks share the reading of a host by which its new VMs are checked: it begins when no composition runs there any more,
-	// or some time (Timing.CheckGather) after the first VM that waits for it was made.
+	// checks share the reading of a host by which its new VMs are checked: it begins when all that are being composed there wait
+	// for it, or some time (Timing.CheckGather) after the first VM that waits for it was made.
 	checks *turns[inventory.Host]
 	// proving shares the reading of a host on which deletions are about to be proved: it begins when no deletion runs there
 	// any more, or some time (Timing.RefreshGap) after the first that waits for it.

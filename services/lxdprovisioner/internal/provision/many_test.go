@@ -106,7 +106,7 @@ func TestCompositions_X2_6_of_one_host_share_the_check_of_it(t *testing.T) {
 	require.Eventually(t, func() bool { return w.logged("Composed VM", second.Attempt.Name) }, time.Minute, time.Millisecond)
 	require.NoError(t, w.sim.LetGo("lxd.created", "lxd-1"))
 	composing.Wait()
-	assert.Equal(t, 1, w.sim.Requests()["vm-hosts.read"], "it began when both were made")
+	assert.Equal(t, 1, w.sim.Requests()["vm-hosts.read"], "it began when both waited for it")
 }
 
 func TestWatchVMs_X7_1_looks_together_for_VMs_that_vanish_together(t *testing.T) {

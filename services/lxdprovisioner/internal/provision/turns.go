@@ -42,7 +42,13 @@ func newGatheringTurns[T any](gather func(ctx context.Context, key string), limi
 
 // do gives the outcome of a run that began after the call.
 func (t *turns[T]) do(ctx context.Context, key string, run func(context.Context) (T, error)) (T, error) {
+	return t.join(ctx, key, run)()
+}
+
+// join takes part in a run that begins after the call, and gives the function that waits for its outcome.
+func (t *turns[T]) join(ctx context.Context, key string, run func(context.Context) (T, error)) func() (T, error) {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	current, running := t.keys[key]
 	var mine *turn[T]
 	switch {
@@ -58,13 +64,14 @@ func (t *turns[T]) do(ctx context.Context, key string, run func(context.Context)
 	default:
 		mine = current.next
 	}
-	t.mu.Unlock()
-	select {
-	case <-mine.done:
-		return mine.value, mine.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
+	return func() (T, error) {
+		select {
+		case <-mine.done:
+			return mine.value, mine.err
+		case <-ctx.Done():
+			var none T
+			return none, ctx.Err()
+		}
 	}
 }
 
