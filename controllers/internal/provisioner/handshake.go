@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -120,26 +122,35 @@ func (w *watchedCredentials) Clone() credentials.TransportCredentials { //nolint
 	return &watchedCredentials{TransportCredentials: w.TransportCredentials.Clone(), noted: w.noted}
 }
 
+// lastWord is how long a connection that is being closed is read on for why nothing came.
+const lastWord = 100 * time.Millisecond
+
 // watchedConn is a connection of which the first answer is looked at.
 type watchedConn struct {
 	net.Conn
 
-	noted *handshakes
-	// answered is touched by the one goroutine that reads.
-	answered bool
+	noted    *handshakes
+	answered atomic.Bool
 }
 
 // Read implements net.Conn.
 func (c *watchedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if c.answered {
-		return n, err
-	}
-	c.answered = true
-	if n > 0 {
+	switch {
+	case c.answered.Swap(true):
+	case n > 0:
 		c.noted.note("")
-	} else {
+	default:
 		c.noted.note(c.noted.adviceOn(err))
 	}
 	return n, err
+}
+
+// Close implements net.Conn. A peer that refuses its caller says why and hangs up: where gRPC then fails to write, it closes
+// the connection without having read.
+func (c *watchedConn) Close() error {
+	if !c.answered.Load() && c.SetReadDeadline(time.Now().Add(lastWord)) == nil { //nolint:forbidigo // the network goes by no other clock
+		_, _ = c.Read(make([]byte, 1))
+	}
+	return c.Conn.Close()
 }
