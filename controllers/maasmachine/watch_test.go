@@ -32,6 +32,7 @@ func TestWatch_X7_3_wakes_a_machine_that_is_not_asked_for_again(t *testing.T) {
 					len(provisionertest.Requests[*lxdprovisionerv1.GetMachineRequest](bed.Fake))
 			}
 			before := looks()
+			touch(t, bed, "cp-0")
 			managertest.Eventually(t, func(c *managertest.Check) { assert.Greater(c, looks(), before) }, "the last look knows of the watch")
 			bed.Fake.Advance(25 * time.Hour)
 			bed.WaitProvisioned(t, "cp-0")
