@@ -123,15 +123,20 @@ type bystanders struct {
 func (b *bystanders) add(m *infrav1.MaasMachine) {
 	switch {
 	case len(m.Status.Addresses) == 0:
-		c := conditions.Get(m, infrav1.MachineDeployedCondition)
-		unanswered := c == nil || c.Reason == infrav1.MachineNotFoundReason
-		b.unread = b.unread || m.Spec.ProviderID != nil && unanswered && m.DeletionTimestamp.IsZero()
+		b.unread = b.unread || m.Spec.ProviderID != nil && !isGone(m) && m.DeletionTimestamp.IsZero()
 	case m.DeletionTimestamp.IsZero():
 		b.skipped = true
 	default:
 		b.skipped = true
 		b.leaving = append(b.leaving, endpoint.IPs(m.Status.Addresses)...)
 	}
+}
+
+// isGone says whether MAAS answered that it has the machine no more. Any other condition tells nothing of a status without
+// addresses: conditions are written in a patch of their own, before the rest of the status.
+func isGone(m *infrav1.MaasMachine) bool {
+	c := conditions.Get(m, infrav1.MachineDeployedCondition)
+	return c != nil && (c.Reason == infrav1.VMMissingReason || c.Reason == infrav1.MachineTerminatedReason)
 }
 
 // keep gives the recorded addresses that stay though no member has them: any of them may be that of a machine that has

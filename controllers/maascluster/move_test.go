@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/cluster-api/util/conditions"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -59,6 +61,42 @@ func TestEndpoint_X8_2_a_lost_status_takes_no_address_out_of_the_record(t *testi
 	bed.Fake.Heal()
 	bed.WaitCondition(t, bed.OfMachine("cp-2"), infrav1.DNSAttachedCondition, infrav1.DNSAttachedReason)
 	assert.ElementsMatch(t, record, recordOf(t, bed))
+}
+
+func TestEndpoint_X8_2_a_machine_without_addresses_leaves_the_record_only_where_MAAS_has_it_no_more(t *testing.T) {
+	t.Parallel()
+	for reason, stays := range map[string]bool{
+		infrav1.MachineDeployedReason: true, infrav1.MachineNotFoundReason: true, infrav1.HostLostReason: true,
+		infrav1.VMMissingReason: false, infrav1.MachineTerminatedReason: false,
+	} {
+		t.Run(reason, func(t *testing.T) {
+			t.Parallel()
+			bed := managertest.New(t, provisionertest.Config{})
+			bed.ProvisionCluster(t)
+			controlPlane(t, bed, "cp-0", "cp-1")
+			record := recordOf(t, bed)
+			if !stays {
+				record = []string{addressOf(t, bed, "cp-1")}
+			}
+			m := bed.Machine(t, "cp-0")
+			before := m.DeepCopy()
+			metav1.SetMetaDataAnnotation(&m.ObjectMeta, clusterv1.PausedAnnotation, "true")
+			require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+			bed.WaitCondition(t, bed.OfMachine("cp-0"), clusterv1.PausedCondition, clusterv1.PausedReason)
+			bed.StopManager()
+			m = bed.Machine(t, "cp-0")
+			before = m.DeepCopy()
+			m.Status = infrav1.MaasMachineStatus{}
+			conditions.Set(m, metav1.Condition{Type: infrav1.MachineDeployedCondition, Status: metav1.ConditionUnknown, Reason: reason})
+			require.NoError(t, bed.Client.Status().Patch(t.Context(), m, client.MergeFrom(before)))
+			written := len(provisionertest.Requests[*lxdprovisionerv1.EnsureEndpointRequest](bed.Fake))
+			bed.StartManager(t)
+			managertest.Eventually(t, func(c *managertest.Check) {
+				assert.Greater(c, len(provisionertest.Requests[*lxdprovisionerv1.EnsureEndpointRequest](bed.Fake)), written)
+			}, "the record is written again")
+			assert.ElementsMatch(t, record, recordOf(t, bed))
+		})
+	}
 }
 
 func TestEndpoint_R6_2_a_machine_goes_though_no_address_is_in_the_preferred_subnets(t *testing.T) {
