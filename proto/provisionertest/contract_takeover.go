@@ -25,11 +25,14 @@ func (s *suite) takeOver() {
 	}
 	_, err = ask(vm.GetSystemId(), "cp-1")
 	s.fault(err, errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN)
-	_, err = ask(vm.GetSystemId(), "cp-0", "another")
+	_, err = ask(vm.GetSystemId(), "cp-1", "cp-0")
 	s.fault(err, errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN)
+	s.takeOverAnew(vm)
 	s.deleted(attempt)
 
 	ref := s.deployedMachine("capmaas/w-0")
+	_, err = ask(ref.GetSystemId(), "w", "another")
+	s.fault(err, errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN)
 	answer, err := ask(ref.GetSystemId(), "w")
 	s.checkf(ok(s, answer, err).GetMachine().GetSystemId() == ref.GetSystemId(), "the machine is told: %v", answer)
 	later := &lxdprovisionerv1.MachineRef{AgentName: "capmaas/w-later", SystemId: ref.GetSystemId()}
@@ -45,4 +48,20 @@ func (s *suite) takeOver() {
 		return info.Kind != errorinfo.Conflict, nil
 	})
 	s.fault(err, errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND)
+}
+
+// takeOverAnew asks for a VM of cp-0, none of whose names is known, as for a MaasMachine that was made anew.
+func (s *suite) takeOverAnew(vm *lxdprovisionerv1.VM) {
+	request := &lxdprovisionerv1.TakeOverMachineRequest{
+		SystemId: vm.GetSystemId(), AgentName: "capmaas/cp-0-later", Owner: ownerOf("cp-0"), Names: []string{"another"},
+	}
+	request.Owner.MachineUid = "uid-of-another"
+	request.Owner.ClusterId = "another"
+	_, err := s.region.TakeOverMachine(s.ctx(), request)
+	s.fault(err, errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN)
+	request.Owner.ClusterId = ownerOf("cp-0").GetClusterId()
+	answer, err := s.region.TakeOverMachine(s.ctx(), request)
+	taken := ok(s, answer, err).GetVm()
+	s.checkf(taken.GetName() == vm.GetName() && taken.GetHostId() == vm.GetHostId() && taken.GetStatus().GetClaimed(), "the VM is known by its mark: %v", answer)
+	s.checkf(taken.GetStatus().GetOwner().GetMachineUid() == "uid-of-another", "the mark has the UID of today: %v", answer)
 }

@@ -22,7 +22,9 @@ type machine struct {
 	// power is what a test has set; unset where the state says it.
 	power lxdprovisionerv1.PowerState
 	// agent is the name under which the machine is allocated; empty where it is not.
-	agent     string
+	agent string
+	// foreign says that another provider allocated the machine, under no agent name.
+	foreign   bool
 	owner     *lxdprovisionerv1.Owner
 	userData  []byte
 	inMemory  bool
@@ -117,7 +119,13 @@ func (f *Fake) wakeAfter(d time.Duration) {
 
 // free takes the allocation away.
 func (m *machine) free() {
-	m.agent, m.owner, m.userData, m.inMemory, m.addresses = "", nil, nil, false, nil
+	m.agent, m.foreign, m.owner, m.userData, m.inMemory, m.addresses = "", false, nil, nil, false, nil
+}
+
+// markedFor says whether the mark is the owner's: by UID, or by what stays when UIDs change. False where there is none.
+func (m *machine) markedFor(owner *lxdprovisionerv1.Owner) bool {
+	return m.owner != nil && (m.owner.GetMachineUid() == owner.GetMachineUid() ||
+		m.owner.GetClusterId() == owner.GetClusterId() && m.owner.GetNamespace() == owner.GetNamespace() && m.owner.GetMachine() == owner.GetMachine())
 }
 
 // address gives the machine an address of each subnet that the families ask for, IPv4 where none is.

@@ -16,9 +16,7 @@ func (f *Fake) PowerOnMachine(
 		if m == nil {
 			return nil, Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "MAAS has no machine %s", request.GetSystemId())
 		}
-		same := m.owner.GetMachineUid() == owner.GetMachineUid() ||
-			m.owner.GetClusterId() == owner.GetClusterId() && m.owner.GetNamespace() == owner.GetNamespace() && m.owner.GetMachine() == owner.GetMachine()
-		if m.owner == nil || !same {
+		if !m.markedFor(owner) {
 			return nil, Fault(errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN, "%s is not marked for %s", m.systemID, owner.GetMachine())
 		}
 		off := m.status(nil).GetPower() == lxdprovisionerv1.PowerState_POWER_STATE_OFF

@@ -12,7 +12,7 @@ import (
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
-// TakeOverMachine makes a machine ours that another provider has deployed.
+// TakeOverMachine makes a machine the owner's that was deployed and of which nothing is stored.
 func (f *Fake) TakeOverMachine(
 	_ context.Context, request *lxdprovisionerv1.TakeOverMachineRequest,
 ) (*lxdprovisionerv1.TakeOverMachineResponse, error) {
@@ -24,13 +24,9 @@ func (f *Fake) TakeOverMachine(
 		if m.metal != nil && m.state == stateReady {
 			return nil, Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_MACHINE_NOT_FOUND, "nobody holds machine %s", m.systemID)
 		}
-		named := len(request.GetNames()) == 0 || slices.ContainsFunc(request.GetNames(), func(n string) bool {
-			label, _, _ := strings.Cut(n, ".")
-			return strings.EqualFold(label, m.hostname)
-		})
 		free := m.state == stateReady && m.vm != nil && len(request.GetNames()) > 0
-		theirs := m.owner != nil && m.owner.GetMachineUid() != request.GetOwner().GetMachineUid()
-		if !named || theirs || m.agent == "somebody-else" || !free && (m.state == stateReady || m.state == stateAllocated || m.state == stateNew || m.state == stateReleasing) {
+		held := m.state != stateReady && m.state != stateAllocated && m.state != stateNew && m.state != stateReleasing
+		if !m.isTheOne(request) || m.agent == "somebody-else" || !free && !held {
 			return nil, Fault(errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN, "%s is not what was deployed", m.systemID)
 		}
 		if !free {
@@ -46,6 +42,19 @@ func (f *Fake) TakeOverMachine(
 	})
 }
 
+// isTheOne says whether the machine is the owner's by mark and name: a VM that was made here is by its mark alone.
+func (m *machine) isTheOne(request *lxdprovisionerv1.TakeOverMachineRequest) bool {
+	marked := m.markedFor(request.GetOwner())
+	if m.owner != nil && !marked {
+		return false
+	}
+	named := func(n string) bool {
+		label, _, _ := strings.Cut(n, ".")
+		return strings.EqualFold(label, m.hostname)
+	}
+	return len(request.GetNames()) == 0 || slices.ContainsFunc(request.GetNames(), named) || m.vm != nil && !m.foreign && marked
+}
+
 // AddForeign lets another provider have deployed something with our user: a VM of the name on the host, or a physical
 // machine where no host is named, which takes the name of its row. It gives the system id; empty where that can't be.
 func (f *Fake) AddForeign(name, hostName string) string {
@@ -58,7 +67,7 @@ func (f *Fake) AddForeign(name, hostName string) string {
 		return ""
 	}
 	m.hostname = cmp.Or(name, m.hostname)
-	m.state = stateDeployed
+	m.state, m.foreign = stateDeployed, true
 	f.address(m, nil)
 	f.settle()
 	return m.systemID

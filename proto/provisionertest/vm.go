@@ -100,7 +100,7 @@ func (f *Fake) ours(attempt *lxdprovisionerv1.Attempt, owner *lxdprovisionerv1.O
 	}
 	foreign := m.vm == nil || m.vm.host.id != attempt.GetHostId() ||
 		m.agent != "" && m.agent != agentName(attempt) ||
-		m.owner != nil && owner != nil && m.owner.GetMachineUid() != owner.GetMachineUid()
+		m.owner != nil && owner != nil && !m.markedFor(owner)
 	if foreign {
 		return nil, Fault(errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN, "%s belongs to somebody else", attempt.GetName())
 	}

@@ -1272,17 +1272,18 @@ func (x *GetRegionResponse) GetProblemReason() string {
 	return ""
 }
 
-// TakeOverMachineRequest names a machine that another provider has deployed.
+// TakeOverMachineRequest names a machine that was deployed.
 type TakeOverMachineRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Required. MAAS's system id, as the other provider has stored it.
+	// Required. MAAS's system id, as the MaasMachine stores it.
 	SystemId string `protobuf:"bytes,1,opt,name=system_id,json=systemId,proto3" json:"system_id,omitempty"`
 	// Required. The agent name under which a physical machine is known from now on.
 	AgentName string `protobuf:"bytes,2,opt,name=agent_name,json=agentName,proto3" json:"agent_name,omitempty"`
 	// Required. For whom.
 	Owner *Owner `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Optional. The names that the machine may have, without domain; a machine of another name is not
-	// the one that was deployed. Any name will do where there is none.
+	// the one that was deployed. Any name will do where there is none. A VM that ComposeVM made needs
+	// none of them while it is claimed, bears the owner's mark and has the name under which it was made.
 	Names         []string `protobuf:"bytes,4,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -64,14 +64,16 @@ type RegionProvisionerClient interface {
 	// answers even where MAAS does not, or refuses the key: problem then says so. Takes below a
 	// second.
 	GetRegion(ctx context.Context, in *GetRegionRequest, opts ...grpc.CallOption) (*GetRegionResponse, error)
-	// TakeOverMachine makes a machine ours that another provider has deployed with our user of MAAS:
-	// it marks it for the owner, and does nothing else to it. May be repeated, also after the owner's
-	// UID changed. Afterwards GetVM and DeleteVM know a VM by its name, host and mark, GetMachine and
-	// ReleaseMachine a physical machine by system id and agent name. A VM that nobody holds yet can't
-	// be marked and is answered as it is, where it has one of the names. Codes: NOT_FOUND
-	// (MACHINE_NOT_FOUND: there is none, or nobody holds the physical machine), ALREADY_EXISTS
-	// (NAME_TAKEN: it is held by another user, marked for another owner, has none of the names, or is
-	// not deployed), UNAVAILABLE. Takes below a second.
+	// TakeOverMachine makes a machine the owner's that was deployed with our user of MAAS and of which
+	// nothing is stored by which other calls could tell it: another provider deployed it, or the
+	// MaasMachine was made anew. It marks the machine for the owner, and does nothing else to it. May be
+	// repeated, also after the owner's UID changed. Afterwards GetVM and DeleteVM know a VM by its name,
+	// host and mark, GetMachine and ReleaseMachine a physical machine by system id and agent name. A VM
+	// that nobody holds yet can't be marked and is answered as it is, where it has one of the names.
+	// Codes: NOT_FOUND (MACHINE_NOT_FOUND: there is none, or nobody holds the physical machine),
+	// ALREADY_EXISTS (NAME_TAKEN: it is held by another user, marked for another owner, has none of the
+	// names and is no VM that was made for the owner, is to be deleted, or is not deployed),
+	// UNAVAILABLE. Takes below a second.
 	TakeOverMachine(ctx context.Context, in *TakeOverMachineRequest, opts ...grpc.CallOption) (*TakeOverMachineResponse, error)
 	// PowerOnMachine switches on a machine of the owner that was deployed and was found off. May be
 	// repeated: one that is Deployed and not off by MAAS's last sight is answered as it is, and nothing
@@ -227,14 +229,16 @@ type RegionProvisionerServer interface {
 	// answers even where MAAS does not, or refuses the key: problem then says so. Takes below a
 	// second.
 	GetRegion(context.Context, *GetRegionRequest) (*GetRegionResponse, error)
-	// TakeOverMachine makes a machine ours that another provider has deployed with our user of MAAS:
-	// it marks it for the owner, and does nothing else to it. May be repeated, also after the owner's
-	// UID changed. Afterwards GetVM and DeleteVM know a VM by its name, host and mark, GetMachine and
-	// ReleaseMachine a physical machine by system id and agent name. A VM that nobody holds yet can't
-	// be marked and is answered as it is, where it has one of the names. Codes: NOT_FOUND
-	// (MACHINE_NOT_FOUND: there is none, or nobody holds the physical machine), ALREADY_EXISTS
-	// (NAME_TAKEN: it is held by another user, marked for another owner, has none of the names, or is
-	// not deployed), UNAVAILABLE. Takes below a second.
+	// TakeOverMachine makes a machine the owner's that was deployed with our user of MAAS and of which
+	// nothing is stored by which other calls could tell it: another provider deployed it, or the
+	// MaasMachine was made anew. It marks the machine for the owner, and does nothing else to it. May be
+	// repeated, also after the owner's UID changed. Afterwards GetVM and DeleteVM know a VM by its name,
+	// host and mark, GetMachine and ReleaseMachine a physical machine by system id and agent name. A VM
+	// that nobody holds yet can't be marked and is answered as it is, where it has one of the names.
+	// Codes: NOT_FOUND (MACHINE_NOT_FOUND: there is none, or nobody holds the physical machine),
+	// ALREADY_EXISTS (NAME_TAKEN: it is held by another user, marked for another owner, has none of the
+	// names and is no VM that was made for the owner, is to be deleted, or is not deployed),
+	// UNAVAILABLE. Takes below a second.
 	TakeOverMachine(context.Context, *TakeOverMachineRequest) (*TakeOverMachineResponse, error)
 	// PowerOnMachine switches on a machine of the owner that was deployed and was found off. May be
 	// repeated: one that is Deployed and not off by MAAS's last sight is answered as it is, and nothing

@@ -15,12 +15,14 @@ import (
 // is known here. MAAS takes an agent name at an allocation alone.
 const markAgent = "capmaas.agent-name"
 
-// TakeOverRequest names a machine that another provider has deployed.
+// TakeOverRequest names a machine that was deployed and of which its MaasMachine stores no attempt and no agent name: another
+// provider deployed it, or the MaasMachine was made anew.
 type TakeOverRequest struct {
 	SystemID  string
 	AgentName string
 	Owner     Owner
-	// Names are the host names that the machine may have; any will do where there is none.
+	// Names are the host names that the machine may have; any will do where there is none. A VM of ours that is
+	// marked for the owner needs none of them.
 	Names []string
 }
 
@@ -38,19 +40,16 @@ func takenOf(m inventory.Machine, claimed bool) Taken {
 	return Taken{Machine: &BareMetalMachine{Machine: m, Claimed: &claimed, Owner: ownerOf(m)}}
 }
 
-// TakeOver marks a machine that another provider has deployed with our user, and does nothing else to
-// it. What is held by another user, marked for another MaasMachine, called otherwise or not deployed is
-// a Conflict, a physical machine that nobody holds NotFound: another provider proves nothing, so everything that can be compared is.
+// TakeOver marks a machine that was deployed with our user, and does nothing else to it. What is held by
+// another user, marked for another MaasMachine, called otherwise, to be deleted or not deployed is a Conflict, a
+// physical machine that nobody holds NotFound: another provider proves nothing, so everything that can be compared is.
 func (r *MAASRegion) TakeOver(ctx context.Context, req TakeOverRequest) (Taken, error) {
 	m, err := r.cfg.MAAS.Machine(ctx, req.SystemID)
 	if err != nil {
 		return Taken{}, fmt.Errorf("take over %s: %w", req.SystemID, err)
 	}
-	if mark := ownerOf(m); mark != nil && !mark.same(req.Owner) {
-		return Taken{}, notTheirs(m, "it is marked for "+mark.maasMachine())
-	}
-	if !called(m.Hostname, req.Names) {
-		return Taken{}, notTheirs(m, "it is called neither of "+strings.Join(req.Names, ", "))
+	if err := r.theOne(ctx, req, m); err != nil {
+		return Taken{}, err
 	}
 	if m.Owner == "" && m.IsVM() && len(req.Names) > 0 && stepOf(m.Status) != stepOperator {
 		// Nobody can mark it; its name and host tell whose it is, as for a VM of our own.
@@ -70,6 +69,43 @@ func (r *MAASRegion) TakeOver(ctx context.Context, req TakeOverRequest) (Taken, 
 		return Taken{}, notTheirs(m, "it is not deployed")
 	}
 	return r.markTaken(ctx, req, m)
+}
+
+// theOne is the error of a machine that is not the owner's by mark and name. One that is to be deleted is on a
+// MaasCluster's list (docs/protocol-coverage.md 4.6) and would be deleted under whoever took it over.
+func (r *MAASRegion) theOne(ctx context.Context, req TakeOverRequest, m inventory.Machine) error {
+	mark := ownerOf(m)
+	if mark != nil && !mark.same(req.Owner) {
+		return notTheirs(m, "it is marked for "+mark.maasMachine())
+	}
+	if since := m.Annotations[markDelete]; since != "" {
+		return notTheirs(m, fmt.Sprintf("its annotation %s says that it is to be deleted since %s", markDelete, since))
+	}
+	if called(m.Hostname, req.Names) {
+		return nil
+	}
+	ours, err := r.madeForOwner(ctx, m, mark)
+	if err == nil && !ours {
+		err = notTheirs(m, "it is called neither of "+strings.Join(req.Names, ", "))
+	}
+	return err
+}
+
+// madeForOwner says whether a VM whose mark is the owner's was made by us under the name that it has. The mark tells
+// whose it is; the agent name, which MAAS takes at an allocation and drops at a release, tells that our claim
+// of it lasts and that nobody has renamed it since: by the name its absence is proved in the end.
+func (r *MAASRegion) madeForOwner(ctx context.Context, m inventory.Machine, mark *Owner) (bool, error) {
+	if mark == nil || !m.IsVM() || m.Owner == "" {
+		return false, nil
+	}
+	_, err := r.cfg.MAAS.Claimed(ctx, m.SystemID, agentName(m.Hostname))
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("prove the claim of %s: %w", m.Hostname, err)
+	}
+	return true, nil
 }
 
 // markTaken writes the mark where it differs.

@@ -1,6 +1,8 @@
 package provision_test
 
 import (
+	"maps"
+	"net/http"
 	"net/url"
 	"testing"
 
@@ -81,9 +83,90 @@ func TestTakeOver_R5_4_of_a_VM_lets_it_be_deleted_with_proof(t *testing.T) {
 	assert.Empty(t, w.sim.LXD())
 }
 
+func TestTakeOver_X3_2_of_a_VM_of_ours_whose_MaasMachine_was_made_anew(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	req, _ := w.deployed("cp-0", "lxd-1")
+	request := madeAnew(req)
+	written := w.sim.Requests()["machines.set_workload_annotations"]
+	for range 2 {
+		taken, err := w.region.TakeOver(w.ctx(), request)
+		require.NoError(t, err)
+		require.NotNil(t, taken.VM)
+		assert.Equal(t, req.Attempt.Name, taken.VM.Hostname)
+		assert.Equal(t, req.Attempt.HostID, taken.VM.HostID)
+		assert.True(t, *taken.VM.Claimed)
+		assert.Equal(t, request.Owner, *taken.VM.Owner, "the mark has the UID of today")
+	}
+	assert.Equal(t, written+1, w.sim.Requests()["machines.set_workload_annotations"], "a repeat writes nothing")
+	assert.Len(t, w.sim.LXD(), 1)
+
+	_, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(request.Owner, req.Attempt))
+	require.NoError(t, err)
+	assert.Empty(t, w.sim.LXD(), "R5.4")
+}
+
+// madeAnew asks for a VM as a MaasMachine does of which all but its spec was lost: by none of the names that the VM has.
+func madeAnew(req provision.ComposeRequest) provision.TakeOverRequest {
+	lost := req.Owner
+	lost.MachineUID = "made-anew"
+	return provision.TakeOverRequest{SystemID: req.Attempt.SystemID, AgentName: worker.AgentName, Owner: lost, Names: []string{"vm-" + lost.Machine}}
+}
+
+// notOurs gives requests for VMs that bear or bore a mark like the owner's and are not proved to be the owner's by it.
+func (w *world) notOurs() map[string]provision.TakeOverRequest {
+	w.t.Helper()
+	vm := func(machine string) (request provision.TakeOverRequest, path string) {
+		req, _ := w.deployed(machine, "lxd-1")
+		return madeAnew(req), "machines/" + req.Attempt.SystemID + "/"
+	}
+	annotate := func(path, key, value string) { w.post(path+"?op=set_workload_annotations", url.Values{key: {value}}) }
+
+	another, _ := vm("cp-1")
+	another.Owner = owner("cp-0")
+	elsewhere, _ := vm("cp-2")
+	elsewhere.Owner.ClusterID = "c-2"
+	renamed, path := vm("cp-3")
+	w.send(http.MethodPut, path, url.Values{"hostname": {"called-otherwise"}})
+	unmarked, path := vm("cp-4")
+	annotate(path, "capmaas.machine", "")
+	doomed, path := vm("cp-5")
+	annotate(path, "capmaas-delete", "2026-01-02T03:04:05Z")
+	released, path := vm("cp-6")
+	w.post(path+"?op=release", url.Values{})
+
+	hers := w.composeRequest("cp-7", "lxd-1")
+	hers.Attempt.SystemID = w.made(hers.Attempt)
+	alice := w.as(w.sim.UserAPIKey())
+	_, err := alice.Claim(w.ctx(), hers.Attempt.SystemID, "capmaas/"+hers.Attempt.Name)
+	require.NoError(w.t, err)
+	_, err = alice.Annotate(w.ctx(), hers.Attempt.SystemID, map[string]string{
+		"capmaas.cluster-id": hers.Owner.ClusterID, "capmaas.namespace": hers.Owner.Namespace, "capmaas.machine": hers.Owner.Machine,
+	})
+	require.NoError(w.t, err)
+
+	host := w.host("lxd-1")
+	w.made(provision.Attempt{Name: "vm-cp-8", HostID: host.ID, HostName: host.Name})
+	foreign := takeOver(w.theirs("vm-cp-8", true), "cp-8")
+	_, err = w.region.TakeOver(w.ctx(), foreign)
+	require.NoError(w.t, err)
+	foreign.Names = []string{"elsewhere"}
+	return map[string]provision.TakeOverRequest{
+		"a VM of another MaasMachine":                             another,
+		"a VM of the same MaasMachine of another cluster":         elsewhere,
+		"a marked VM that somebody renamed":                       renamed,
+		"a VM of our agent name without a mark":                   unmarked,
+		"a marked VM that is to be deleted":                       doomed,
+		"a VM that was released":                                  released,
+		"a VM that another user marked and claims as we do":       madeAnew(hers),
+		"a marked VM of another provider, which has no such name": foreign,
+	}
+}
+
 func TestTakeOver_leaves_alone_what_is_not_proved(t *testing.T) {
 	t.Parallel()
-	w := start(t, 0, 4)
+	w := start(t, 1, 4)
+	requests := w.notOurs()
 	allocated, other := w.theirs("metal-2", false), w.theirs("metal-3", true)
 	_, err := w.region.TakeOver(w.ctx(), takeOver(other, "worker-1"))
 	require.NoError(t, err)
@@ -94,12 +177,13 @@ func TestTakeOver_leaves_alone_what_is_not_proved(t *testing.T) {
 	renamed := takeOver(other, "worker-1")
 	renamed.Names = []string{"elsewhere"}
 	written := w.sim.Requests()["machines.set_workload_annotations"]
-	for name, request := range map[string]provision.TakeOverRequest{
+	maps.Copy(requests, map[string]provision.TakeOverRequest{
 		"one of another user":        takeOver(hers, "worker-0"),
 		"one that is only allocated": takeOver(allocated, "worker-0"),
 		"one of another MaasMachine": takeOver(other, "worker-0"),
 		"one of another name":        renamed,
-	} {
+	})
+	for name, request := range requests {
 		_, err := w.region.TakeOver(w.ctx(), request)
 		assert.Equal(t, fault.Conflict, fault.KindOf(err), "%s: %v", name, err)
 		assert.Equal(t, fault.ReasonNameTaken, fault.ReasonOf(err), name)

@@ -268,7 +268,12 @@ func (w *world) as(key string) *maas.Client {
 // post sends a form to MAAS as the administrator: what an operator does there.
 func (w *world) post(path string, form url.Values) {
 	w.t.Helper()
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, w.url+"/api/2.0/"+path, strings.NewReader(form.Encode()))
+	w.send(http.MethodPost, path, form)
+}
+
+func (w *world) send(method, path string, form url.Values) {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), method, w.url+"/api/2.0/"+path, strings.NewReader(form.Encode()))
 	require.NoError(w.t, err)
 	key := strings.Split(w.sim.APIKey(), ":")
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -7,7 +7,7 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
 )
 
-// TakeOverMachine makes a machine ours that another provider has deployed.
+// TakeOverMachine makes a machine its owner's that was deployed and of which nothing is stored.
 func (s *Server) TakeOverMachine(
 	ctx context.Context, req *lxdprovisionerv1.TakeOverMachineRequest,
 ) (*lxdprovisionerv1.TakeOverMachineResponse, error) {
