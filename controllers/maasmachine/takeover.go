@@ -27,7 +27,7 @@ const theirNamePrefix = "vm-"
 var vmNamePattern = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
 
 // untracked says whether nothing is stored by which the service could tell the machine: the existing provider stores
-// neither attempts nor an agent name.
+// neither attempts nor an agent name, and a MaasMachine that was made anew from its spec has lost them.
 func (s *scope) untracked() bool {
 	if s.isVM() {
 		return s.current == nil
@@ -41,9 +41,9 @@ func mayBeTheirs(m *infrav1.MaasMachine) bool {
 	return wasDeployed(m) || m.Spec.SystemID != nil || m.Spec.Mode() == infrav1.ModeLXD && m.Annotations[infrav1.VMNameAnnotation] != ""
 }
 
-// takeOver makes a machine ours that the existing provider has deployed: the service marks it in MAAS, where it proves
-// that it is the one, and what tells it from others is stored. Nothing else is done to the machine, and its provider ID
-// stays (docs/adr/0006). The outcome is absent where MAAS has no such machine or nobody holds it.
+// takeOver makes a machine ours that was deployed and of which nothing is stored: the service marks it in MAAS, where it
+// proves that it is the one, and what tells it from others is stored. Nothing else is done to the machine, and its provider ID
+// stays (docs/adr/0006, 0010). The outcome is absent where MAAS has no such machine or nobody holds it.
 func (r *Reconciler) takeOver(ctx context.Context, s *scope) (provisioner.Outcome, error) {
 	rec, err := r.readRecord(ctx, client.ObjectKeyFromObject(s.machine))
 	if err != nil {
@@ -82,8 +82,8 @@ func (r *Reconciler) takeOver(ctx context.Context, s *scope) (provisioner.Outcom
 	if err != nil {
 		return provisioner.Outcome{}, err
 	}
-	ctrl.LoggerFrom(ctx).Info("Took over a machine of another provider", "systemID", systemID)
-	r.event(s, eventNormal, "TakenOver", "machine %s was made by another provider and is looked after from now on", systemID)
+	ctrl.LoggerFrom(ctx).Info("Took over a machine that was deployed before", "systemID", systemID)
+	r.event(s, eventNormal, "TakenOver", "machine %s was deployed before and is looked after from now on", systemID)
 	return provisioner.Outcome{Action: provisioner.Done}, nil
 }
 
@@ -142,7 +142,7 @@ func (r *Reconciler) takeOverDeleted(ctx context.Context, s *scope) (provisioner
 	if out.Absent && !s.isVM() {
 		return provisioner.Outcome{Action: provisioner.Done}, nil
 	}
-	out.Message = fmt.Sprintf("the machine of another provider can't be taken over: %s; see in MAAS and LXD that nothing is left, and annotate the MaasMachine with %s=<reason>",
+	out.Message = fmt.Sprintf("the machine can't be taken over: %s; see in MAAS and LXD that nothing is left, and annotate the MaasMachine with %s=<reason>",
 		out.Message, infrav1.AbandonVMAnnotation)
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -94,6 +95,48 @@ func TestTakeOver_P9_a_physical_machine_of_the_existing_provider_is_released_wit
 				assert.NotEqual(t, lxdprovisionerv1.MachineState_MACHINE_STATE_DEPLOYED, m.GetStatus().GetState(), m.GetSystemId())
 			}
 		})
+	}
+}
+
+func TestTakeOver_X3_2_a_VM_of_ours_is_known_to_a_MaasMachine_that_is_made_anew(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	lost := bed.WaitProvisioned(t, "cp-0")
+	bed.StopManager()
+	orphan(t, bed, "cp-0")
+	made := len(provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake))
+	require.NotZero(t, made)
+
+	bed.CreateMachine(t, "cp-0", lost.Spec)
+	bed.StartManager(t)
+	m := bed.WaitProvisioned(t, "cp-0")
+	assert.NotEqual(t, lost.UID, m.UID)
+	assert.Equal(t, lost.Spec.ProviderID, m.Spec.ProviderID)
+	assert.Equal(t, lost.Status.VMName, m.Status.VMName)
+	assert.Equal(t, lost.Status.LXDHost, m.Status.LXDHost)
+	assert.Equal(t, lost.Status.Addresses, m.Status.Addresses)
+	assert.Equal(t, lost.Annotations[infrav1.VMNameAnnotation], m.Annotations[infrav1.VMNameAnnotation])
+	assert.Len(t, provisionertest.Requests[*lxdprovisionerv1.ComposeVMRequest](bed.Fake), made, "no second VM is made")
+	assert.Len(t, bed.Fake.VMs(), 1)
+
+	bed.DeleteMachine(t, "cp-0")
+	bed.WaitGone(t, "cp-0")
+	assert.Empty(t, bed.Fake.VMs(), "R5.4")
+}
+
+// orphan lets the objects of a machine go and leaves what they hold, as somebody does who takes their finalizers away.
+func orphan(t *testing.T, bed *managertest.Bed, name string) {
+	t.Helper()
+	key := bed.Key(name)
+	for _, o := range []client.Object{&infrav1.MaasMachine{}, &clusterv1.Machine{}, &corev1.Secret{}} {
+		require.NoError(t, bed.Client.Get(t.Context(), key, o))
+		before, ok := o.DeepCopyObject().(client.Object)
+		require.True(t, ok)
+		o.SetFinalizers(nil)
+		require.NoError(t, bed.Client.Patch(t.Context(), o, client.MergeFrom(before)))
+		require.NoError(t, bed.Client.Delete(t.Context(), o))
 	}
 }
 
