@@ -26,6 +26,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
+	"github.com/capmaas/capmaas/controllers/internal/queue"
 	"github.com/capmaas/capmaas/controllers/internal/tracing"
 	"github.com/capmaas/capmaas/controllers/internal/webhooks"
 	"github.com/capmaas/capmaas/controllers/maascluster"
@@ -133,7 +134,7 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		// Secrets and ConfigMaps are read from the API server when they are needed: a cache of them would need the right to
 		// list every Secret, and would hold join tokens.
 		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
-		Controller: config.Controller{UsePriorityQueue: new(true), SkipNameValidation: &options.AnyControllerName},
+		Controller: config.Controller{SkipNameValidation: &options.AnyControllerName},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the manager: %w", err)
@@ -183,7 +184,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 			UserAgent: managerName + "/" + Version,
 			Cache:     clustercache.ClientCacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}},
 		},
-	}, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency})
+	}, concurrent(options.ClusterConcurrency))
 	if err != nil {
 		return func() {}, fmt.Errorf("set up the cache of workload clusters: %w", err)
 	}
@@ -203,7 +204,7 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		Region: region, Recorder: mgr.GetEventRecorder("maascluster"), WatchFilter: options.WatchFilter,
 		Delays: delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
-	if err := clusters.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
+	if err := clusters.SetupWithManager(ctx, mgr, concurrent(options.ClusterConcurrency)); err != nil {
 		return shutdown, err
 	}
 	machines := &maasmachine.Reconciler{
@@ -213,11 +214,11 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 		CreationsPerCluster: options.CreationsPerCluster,
 		Delays:              delays, Backoff: provisioner.NewBackoff(now, rand.Float64, options.TimeScale), Clock: now,
 	}
-	if err := machines.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.MachineConcurrency}); err != nil {
+	if err := machines.SetupWithManager(ctx, mgr, concurrent(options.MachineConcurrency)); err != nil {
 		return shutdown, err
 	}
 	deletions := &maasmachine.PendingReconciler{Reconciler: machines}
-	if err := deletions.SetupWithManager(ctx, mgr, controller.Options{MaxConcurrentReconciles: options.ClusterConcurrency}); err != nil {
+	if err := deletions.SetupWithManager(ctx, mgr, concurrent(options.ClusterConcurrency)); err != nil {
 		return shutdown, err
 	}
 	if options.OrphanInterval > 0 {
@@ -227,10 +228,15 @@ func setup(ctx context.Context, mgr ctrl.Manager, service *provisioner.Client, o
 			Namespace: options.Namespace, WatchFilter: options.WatchFilter,
 			Interval: scaled(options.OrphanInterval), Retry: scaled(orphans.Retry), MinAge: scaled(orphans.Longest), Clock: now,
 		}
-		if err := sweep.SetupWithManager(ctx, mgr, controller.Options{}); err != nil {
+		if err := sweep.SetupWithManager(ctx, mgr, concurrent(1)); err != nil {
 			return shutdown, err
 		}
 	}
 	templates := &maasmachinetemplate.Reconciler{Client: mgr.GetClient(), Region: region, Delays: delays, WatchFilter: options.WatchFilter}
-	return shutdown, templates.SetupWithManager(ctx, mgr, controller.Options{})
+	return shutdown, templates.SetupWithManager(ctx, mgr, concurrent(1))
+}
+
+// concurrent are the options of a controller with so many workers.
+func concurrent(workers int) controller.Options {
+	return controller.Options{MaxConcurrentReconciles: workers, NewQueue: queue.New}
 }
