@@ -60,7 +60,7 @@ const addedBudget = 0.05
 func TestLXD_adds_little_to_the_time_that_MAAS_takes_for_a_hundred(t *testing.T) {
 	t.Parallel()
 	// When the last deployment ends between two looks is chance, so that one run says little.
-	const count, runs = 100, 3
+	const count, runs = 100, 6
 	var alone, provided time.Duration
 	inBubbleWithMAAS(t, usual(12), func(w *world) { alone = w.withoutProvisioner(count) })
 	for range runs {
