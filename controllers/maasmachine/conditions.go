@@ -16,6 +16,9 @@ func (s *scope) failing() bool {
 	return s.problem.Action != provisioner.Done && s.problem.Action != provisioner.Wait
 }
 
+// failed says whether the phase is called failed: a MAAS that is away, or a service, says nothing against the machine.
+func (s *scope) failed() bool { return s.failing() && !s.problem.Unanswered }
+
 // says is the message: the answer of the service where there is one, else what is waited for.
 func (s *scope) says() string {
 	if s.problem.Action == provisioner.Done {
@@ -31,7 +34,7 @@ func (s *scope) machineDeployed() metav1.Condition {
 	}
 	failedOr := func(reason string) metav1.Condition {
 		switch {
-		case s.failing():
+		case s.failed():
 			reason = infrav1.MachineDeployFailedReason
 		case s.overdue != "":
 			reason = infrav1.OverdueReason
@@ -121,7 +124,7 @@ var vmConditions = []vmCondition{
 func (s *scope) vmConditions() []metav1.Condition {
 	if s.stage == stageDeleting {
 		reason := infrav1.MachineDeletingReason
-		if s.failing() {
+		if s.failed() {
 			reason = infrav1.LXDVMDeletionFailedReason
 		}
 		return []metav1.Condition{condition(infrav1.LXDVMDeployedCondition, metav1.ConditionFalse, reason, s.says())}

@@ -273,3 +273,30 @@ func TestSelectHost_X6_4_warns_where_required_anti_affinity_leaves_no_spare_host
 	bed.CreateMachine(t, "worker-0", managertest.LXD())
 	assert.NotContains(t, says("worker-0"), "no other host", "a group that may share hosts is not warned")
 }
+
+func TestMishap_a_silent_MAAS_makes_no_machine_failed(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{DeployFor: time.Hour})
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "vm-0", managertest.LXD())
+	bed.WaitCondition(t, bed.OfMachine("vm-0"), infrav1.MachineDeployedCondition, infrav1.MachineDeployingReason)
+	bed.Fake.FailEvery("", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		deployed := conditions.Get(bed.Machine(c, "vm-0"), infrav1.MachineDeployedCondition)
+		assert.Contains(c, deployed.Message, "MAAS_UNAVAILABLE: MAAS is silent")
+		assert.Equal(c, infrav1.MachineDeployingReason, deployed.Reason)
+	}, "the message tells of it and the reason stays")
+	bed.DeleteMachine(t, "vm-0")
+	managertest.Eventually(t, func(c *managertest.Check) {
+		deployed := conditions.Get(bed.Machine(c, "vm-0"), infrav1.LXDVMDeployedCondition)
+		assert.Contains(c, deployed.Message, "MAAS is silent")
+		assert.Equal(c, infrav1.MachineDeletingReason, deployed.Reason)
+	}, "so it is with a deletion")
+	bed.Fake.Heal()
+	bed.WaitGone(t, "vm-0")
+	events := &eventsv1.EventList{}
+	require.NoError(t, bed.Client.List(t.Context(), events, client.InNamespace(bed.Namespace)))
+	for i := range events.Items {
+		assert.NotEqual(t, infrav1.MachineDeployFailedReason, events.Items[i].Reason, events.Items[i].Note)
+	}
+}

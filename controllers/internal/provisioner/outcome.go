@@ -60,6 +60,8 @@ type Outcome struct {
 	Message string
 	// Delay is how long to wait; 0 for Done and for Retry, whose delay grows (Backoff).
 	Delay time.Duration
+	// Unanswered says that MAAS or the service could not be asked, which tells nothing of the thing that was asked for.
+	Unanswered bool
 	// Absent says that the thing that was asked for is proved not to be there.
 	Absent bool
 	// Left is the system id of a VM that the service deleted without proof that it is gone; empty where there is none.
@@ -135,7 +137,10 @@ func (d Delays) Of(err error) Outcome {
 	if !ours {
 		return d.foreign(err)
 	}
-	out := Outcome{Reason: errorinfo.Word(info.Reason), Message: info.Message, Left: info.Metadata[errorinfo.LeftKey]}
+	out := Outcome{
+		Reason: errorinfo.Word(info.Reason), Message: info.Message, Left: info.Metadata[errorinfo.LeftKey],
+		Unanswered: info.Reason == lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE,
+	}
 	switch info.Kind {
 	case errorinfo.Busy:
 		out.Action, out.Delay = Wait, d.Busy
@@ -160,7 +165,7 @@ func (d Delays) Of(err error) Outcome {
 // put anything into it. ABORTED is what a busy server says, so it is waited for, without believing that nothing was done.
 func (d Delays) foreign(err error) Outcome {
 	code := status.Code(err)
-	out := Outcome{Action: Retry, Reason: OutcomeUnknownReason}
+	out := Outcome{Action: Retry, Reason: OutcomeUnknownReason, Unanswered: true}
 	switch code {
 	case codes.Unavailable:
 		out.Message = "the provisioner cannot be reached; what was sent to it may be under way"

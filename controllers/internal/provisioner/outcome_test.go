@@ -59,6 +59,7 @@ func TestOf_reads_every_kind(t *testing.T) {
 			got := d.Of(answer(t, codes.Aborted, errorinfo.Domain, errorinfo.Word(w.reason), string(kind)))
 			assert.Equal(t, provisioner.Outcome{
 				Action: w.action, Reason: errorinfo.Word(w.reason), Message: "what happened", Delay: w.delay, Absent: w.absent,
+				Unanswered: w.reason == lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE,
 			}, got)
 			wrapped := d.Of(fmt.Errorf("while doing something: %w", answer(t, codes.Aborted, errorinfo.Domain, errorinfo.Word(w.reason), string(kind))))
 			assert.Equal(t, w.action, wrapped.Action, "wrapping takes nothing away")
@@ -86,6 +87,7 @@ func TestOf_X9_1_believes_no_code_without_our_domain(t *testing.T) {
 				}
 				assert.Equal(t, want, got.Action, name)
 				assert.False(t, got.Absent, name)
+				assert.True(t, got.Unanswered, name)
 				assert.Equal(t, provisioner.OutcomeUnknownReason, got.Reason, name)
 				assert.NotContains(t, got.Message, "text", "a foreign text may hold anything")
 			}
