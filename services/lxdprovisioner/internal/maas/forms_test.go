@@ -101,6 +101,7 @@ func TestMachines_X7_4_never_lists_without_a_filter(t *testing.T) {
 	c := client(t, g.URL)
 	for _, f := range []maas.MachineFilter{
 		{}, {Hostnames: []string{""}}, {AgentNames: []string{""}}, {Statuses: []inventory.Status{99}}, {Hostnames: []string{}},
+		{NotSystemIDs: []string{"abc123"}},
 	} {
 		_, err := c.Machines(t.Context(), f)
 		requireFault(t, err, fault.Invalid, fault.ReasonBadRequest)
@@ -146,7 +147,7 @@ func TestMachines_X7_1_asks_in_batches_that_fit_a_request_line(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, url.Values{
 		"id": {"abc123"}, "hostname": {"cp-0"}, "agent_name": {"capmaas/cp-0"}, "owner": {"capmaas"}, "zone": {"az1"}, "pool": {"p"},
-		"pod": {"lxd-1"}, "status": {"ready", "new"}, "not_status": {"deploying"}, "not_owner": {"alice"}, "not_power_state": {"on"},
+		"pod": {"lxd-1"}, "not_id": {"def456"}, "status": {"ready", "new"}, "not_status": {"deploying"}, "not_owner": {"alice"}, "not_power_state": {"on"},
 	}, all)
 }
 
@@ -156,7 +157,7 @@ func allFilters(t *testing.T) string {
 	g := serve(t, answer{200, form, "", "[]"})
 	_, err := client(t, g.URL).Machines(t.Context(), maas.MachineFilter{
 		SystemIDs: []string{"abc123"}, Hostnames: []string{"cp-0"}, AgentNames: []string{"capmaas/cp-0"}, Owners: []string{"capmaas"},
-		Zones: []string{"az1"}, Pools: []string{"p"}, VMHosts: []string{"lxd-1"},
+		Zones: []string{"az1"}, Pools: []string{"p"}, VMHosts: []string{"lxd-1"}, NotSystemIDs: []string{"def456"},
 		Statuses:    []inventory.Status{inventory.StatusReady, inventory.StatusNew},
 		NotStatuses: []inventory.Status{inventory.StatusDeploying}, NotOwners: []string{"alice"}, NotPowers: []inventory.Power{inventory.PowerOn},
 	})

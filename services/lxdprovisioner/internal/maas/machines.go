@@ -33,10 +33,12 @@ type MachineFilter struct {
 	// VMHosts are names of VM hosts. Some MAAS versions match parts of names: compare HostID.
 	VMHosts  []string
 	Statuses []inventory.Status
-	// NotStatuses, NotOwners and NotPowers exclude. Machines without an owner pass NotOwners.
-	NotStatuses []inventory.Status
-	NotOwners   []string
-	NotPowers   []inventory.Power
+	// NotSystemIDs, NotStatuses, NotOwners and NotPowers exclude. Machines without an owner pass NotOwners. NotSystemIDs are no
+	// filter by themselves, and not split over requests: some hundreds make a request line that nginx takes.
+	NotSystemIDs []string
+	NotStatuses  []inventory.Status
+	NotOwners    []string
+	NotPowers    []inventory.Power
 }
 
 // Machine reads one machine. NotFound (MACHINE_NOT_FOUND) where MAAS has none.
@@ -165,7 +167,7 @@ func (m *machineJSON) at(asked time.Time) inventory.Machine {
 
 // values gives MAAS's parameters, and refuses a filter that would list everything.
 func (f *MachineFilter) values() (url.Values, error) {
-	if err := checkSystemIDs(f.SystemIDs); err != nil {
+	if err := checkSystemIDs(slices.Concat(f.SystemIDs, f.NotSystemIDs)); err != nil {
 		return nil, err
 	}
 	query := url.Values{}
@@ -184,6 +186,9 @@ func (f *MachineFilter) values() (url.Values, error) {
 	}
 	if len(query) == 0 {
 		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "a machine filter without any value would list every machine of MAAS")
+	}
+	if len(f.NotSystemIDs) > 0 {
+		query["not_id"] = f.NotSystemIDs
 	}
 	return query, nil
 }

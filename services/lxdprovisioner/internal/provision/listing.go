@@ -25,6 +25,9 @@ const (
 	// listingHosts are the hosts whose VMs are listed in one call: a VM takes MAAS 30 ms, and thousands
 	// at once more than a call may take.
 	listingHosts = 20
+	// listingKnown are the VMs that one call leaves out because they are known: their ids and the names of the hosts fit into
+	// a request line of 8 KB.
+	listingKnown = 300
 )
 
 // unownedStatuses are the states in which a composed VM may have no owner. An operator may have marked it
@@ -39,7 +42,7 @@ var unownedStatuses = []inventory.Status{
 // ListVMs lists composed VMs that bear our mark or our shape of name, by system id; the second value
 // is the token of the next page, empty on the last. VMs without an owner are among them: what a crash
 // leaves is one without owner and mark, which no cluster's list holds, and what is marked broken is one
-// with its mark. Busy where the list takes longer than the caller has: it goes on, and is there for who asks again.
+// with its mark. A VM that somebody watches is told as the watch last saw it: minutes ago at most. Busy where the list takes longer than the caller has: it goes on, and is there for who asks again.
 func (l *LXD) ListVMs(ctx context.Context, req ListRequest) ([]VM, string, error) {
 	size := req.PageSize
 	if size <= 0 {
@@ -70,34 +73,43 @@ func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine
 	if err != nil {
 		return nil, err
 	}
+	known := l.watcher.ours(us)
 	var found []inventory.Machine
 	for _, filter := range []MachineFilter{{Owners: []string{us}}, {Statuses: unownedStatuses}} {
 		if req.Zone != "" {
 			filter.Zones = []string{req.Zone}
 		}
-		some, err := l.listByHosts(ctx, filter)
+		some, err := l.listByHosts(ctx, filter, known)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, some...)
+	}
+	for _, vms := range known {
+		found = append(found, slices.DeleteFunc(vms, func(m inventory.Machine) bool { return req.Zone != "" && m.Zone.Name != req.Zone })...)
 	}
 	found = slices.DeleteFunc(found, func(m inventory.Machine) bool { return !listed(m, us, req.ClusterID) })
 	slices.SortFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
 	return slices.CompactFunc(found, func(a, b inventory.Machine) bool { return a.SystemID == b.SystemID }), nil
 }
 
-// listByHosts lists the VMs that match, some hosts at a time. A list by owner or by state alone would
+// listByHosts lists the VMs that match and are not known, some hosts at a time. A list by owner or by state alone would
 // hold the bare metal of the whole region, too.
-func (l *LXD) listByHosts(ctx context.Context, filter MachineFilter) ([]inventory.Machine, error) {
+func (l *LXD) listByHosts(ctx context.Context, filter MachineFilter, known map[inventory.HostID][]inventory.Machine) ([]inventory.Machine, error) {
 	snap, err := l.hosts.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var found []inventory.Machine
-	for hosts := range slices.Chunk(snap.Hosts, listingHosts) {
-		filter.VMHosts = nil
+	for rest := snap.Hosts; len(rest) > 0; {
+		var hosts []inventory.Host
+		filter.VMHosts, filter.NotSystemIDs = nil, nil
+		hosts, rest = listedTogether(rest, known)
 		for _, h := range hosts {
 			filter.VMHosts = append(filter.VMHosts, h.Name)
+			for _, m := range leftOut(known[h.ID]) {
+				filter.NotSystemIDs = append(filter.NotSystemIDs, m.SystemID)
+			}
 		}
 		some, err := l.cfg.MAAS.Machines(ctx, filter)
 		if err != nil {
@@ -106,6 +118,22 @@ func (l *LXD) listByHosts(ctx context.Context, filter MachineFilter) ([]inventor
 		found = append(found, some...)
 	}
 	return found, nil
+}
+
+// listedTogether divides the hosts into those whose VMs one call lists, at least one, and the rest.
+func listedTogether(hosts []inventory.Host, known map[inventory.HostID][]inventory.Machine) (now, later []inventory.Host) {
+	n, ids := 1, len(leftOut(known[hosts[0].ID]))
+	for ; n < min(len(hosts), listingHosts); n++ {
+		if ids += len(leftOut(known[hosts[n].ID])); ids > listingKnown {
+			break
+		}
+	}
+	return hosts[:n], hosts[n:]
+}
+
+// leftOut are those of a host's known VMs that a call leaves out.
+func leftOut(known []inventory.Machine) []inventory.Machine {
+	return known[:min(len(known), listingKnown)]
 }
 
 func listed(m inventory.Machine, us, clusterID string) bool {

@@ -121,10 +121,12 @@ type MachineFilter struct {
 	// VMHosts are names of VM hosts. Some MAAS versions match parts of names: compare HostID.
 	VMHosts  []string
 	Statuses []inventory.Status
-	// NotStatuses, NotOwners and NotPowers exclude. Machines without an owner pass NotOwners.
-	NotStatuses []inventory.Status
-	NotOwners   []string
-	NotPowers   []inventory.Power
+	// NotSystemIDs, NotStatuses, NotOwners and NotPowers exclude. Machines without an owner pass NotOwners. NotSystemIDs are some
+	// hundreds at most, beside another filter.
+	NotSystemIDs []string
+	NotStatuses  []inventory.Status
+	NotOwners    []string
+	NotPowers    []inventory.Power
 }
 
 // Deployment is what is deployed. UserData is never logged.

@@ -200,6 +200,59 @@ func TestListVMs_X7_4_asks_for_a_bounded_number_of_hosts_at_a_time(t *testing.T)
 	assert.Equal(t, []int{20, 20, 5}, asked.hosts)
 }
 
+// notKnown notes which VMs a list of ours brought, and which it left out.
+type notKnown struct {
+	provision.MAAS
+
+	mu             sync.Mutex
+	brought, apart []string
+}
+
+func (n *notKnown) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	found, err := n.MAAS.Machines(ctx, f)
+	if len(f.VMHosts) > 0 {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.apart = append(n.apart, f.NotSystemIDs...)
+		for _, m := range found {
+			n.brought = append(n.brought, m.Hostname)
+		}
+	}
+	return found, err
+}
+
+func TestListVMs_X7_2_reads_no_VM_again_that_is_watched(t *testing.T) {
+	t.Parallel()
+	w := start(t, 3, 0)
+	asked := &notKnown{MAAS: w.cfg.MAAS}
+	w.cfg.MAAS = asked
+	w.cfg.Timing.WatchInterval, w.cfg.Timing.IdleInterval, w.cfg.Timing.WatchFullRead = time.Hour, time.Hour, time.Hour
+	w.restart()
+	seen, apart, alone := w.composed("cp-0", "lxd-1"), w.composed("cp-1", "lxd-2"), w.composed("cp-2", "lxd-1")
+	events, stop := w.watch(watched(seen.Attempt), watched(apart.Attempt))
+	for e := range events {
+		if !e.Synced.IsZero() {
+			break
+		}
+	}
+	all := []string{seen.Attempt.Name, apart.Attempt.Name, alone.Attempt.Name}
+	list := func(req provision.ListRequest) []string {
+		vms, _, err := w.lxd.ListVMs(w.ctx(), req)
+		require.NoError(t, err)
+		return hostnames(vms)
+	}
+	assert.ElementsMatch(t, all, list(provision.ListRequest{}))
+	assert.Equal(t, []string{alone.Attempt.Name}, asked.brought, "what is watched is known")
+	assert.ElementsMatch(t, []string{seen.Attempt.SystemID, apart.Attempt.SystemID, seen.Attempt.SystemID, apart.Attempt.SystemID}, asked.apart)
+	assert.Equal(t, []string{apart.Attempt.Name}, list(provision.ListRequest{Zone: "az2"}))
+	assert.Empty(t, list(provision.ListRequest{ClusterID: "another"}))
+
+	stop()
+	asked.brought = nil
+	assert.ElementsMatch(t, all, list(provision.ListRequest{}))
+	assert.ElementsMatch(t, all, asked.brought, "nobody watches any more")
+}
+
 func hostnames(vms []provision.VM) []string {
 	var names []string
 	for _, vm := range vms {

@@ -194,12 +194,30 @@ func (w *watcher) seen(systemID string) (inventory.Machine, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r, ok := w.records[systemID]
-	if !ok || len(r.readers) == 0 {
+	if !ok {
 		return inventory.Machine{}, false
 	}
+	return w.lately(r)
+}
+
+// lately gives what a record tells, and whether that is young enough; w.mu is held.
+func (w *watcher) lately(r *record) (inventory.Machine, bool) {
 	m := r.machine
 	m.ReadAt = r.confirmed
-	return m, w.clock().Sub(r.confirmed) < 2*w.interval(m.Status)
+	return m, len(r.readers) > 0 && w.clock().Sub(r.confirmed) < 2*w.interval(m.Status)
+}
+
+// ours gives what is known, as by seen, of all VMs that the user holds, by host.
+func (w *watcher) ours(user string) map[inventory.HostID][]inventory.Machine {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found := map[inventory.HostID][]inventory.Machine{}
+	for _, r := range w.records {
+		if m, ok := w.lately(r); ok && m.IsVM() && m.Owner == user {
+			found[m.HostID] = append(found[m.HostID], m)
+		}
+	}
+	return found
 }
 
 // counts tells how many callers there are, and how many machines that at least one of them waits for.

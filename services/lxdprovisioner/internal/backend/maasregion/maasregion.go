@@ -42,7 +42,7 @@ func New(client *maas.Client, clock func() time.Time) *Region {
 func (r *Region) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
 	return r.Client.Machines(ctx, maas.MachineFilter{
 		SystemIDs: f.SystemIDs, AgentNames: f.AgentNames, Owners: f.Owners, Zones: f.Zones, Pools: f.Pools, VMHosts: f.VMHosts,
-		Statuses: f.Statuses, NotStatuses: f.NotStatuses, NotOwners: f.NotOwners, NotPowers: f.NotPowers,
+		Statuses: f.Statuses, NotSystemIDs: f.NotSystemIDs, NotStatuses: f.NotStatuses, NotOwners: f.NotOwners, NotPowers: f.NotPowers,
 	})
 }
 
