@@ -13,8 +13,10 @@ const (
 	// creations takes minutes. queued is the same for one that waits, which MAAS gives 30 minutes in all.
 	settling = 10 * time.Minute
 	queued   = 3 * time.Minute
-	// looking is for how long that is counted: a multiple of the interval at which Deployed machines are asked for.
-	looking = 6 * time.Minute
+	// idleFor and waitFor are how long the two are counted: what is done the least often while nothing happens, the search for
+	// orphans, is done each half hour and counts at its share; whoever waits must be counted before MAAS gives up.
+	idleFor = 30 * time.Minute
+	waitFor = 6 * time.Minute
 	// held is for how much longer a deployment takes whose waiting is counted.
 	held = 24 * time.Hour
 )
@@ -54,7 +56,7 @@ func (f *Fleet) MeasureLives(ctx context.Context) (Figures, error) {
 func (f *Fleet) MeasureRest(ctx context.Context) (rest Rest, lives Figures, err error) {
 	rest = Rest{Machines: f.options.Machines, Hosts: f.hosts()}
 	lives, err = f.live(ctx, func(names []string) (err error) {
-		if rest.Idle, err = f.rest(ctx, settling); err != nil {
+		if rest.Idle, err = f.rest(ctx, settling, idleFor); err != nil {
 			return err
 		}
 		rest.Seen, err = f.sight(ctx, names)
@@ -120,13 +122,13 @@ func (f *Fleet) change(ctx context.Context, name string, what maassim.Ending, de
 	return f.await(ctx, fmt.Sprintf("MachineDeployed=%t of %s", deployed, name), func() bool { return f.machines.deployed(name) == deployed })
 }
 
-// rest counts what the fleet costs while nothing happens, after a time in which nothing is counted.
-func (f *Fleet) rest(ctx context.Context, after time.Duration) (Usage, error) {
+// rest counts what the fleet costs for so long while nothing happens, after a time in which nothing is counted.
+func (f *Fleet) rest(ctx context.Context, after, counted time.Duration) (Usage, error) {
 	if err := f.Pass(ctx, after); err != nil {
 		return Usage{}, err
 	}
 	before := f.read()
-	err := f.Pass(ctx, looking)
+	err := f.Pass(ctx, counted)
 	return f.since(before), err
 }
 
@@ -152,7 +154,7 @@ func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
 	if err != nil {
 		return waiting, err
 	}
-	if waiting, err = f.rest(ctx, queued); err != nil {
+	if waiting, err = f.rest(ctx, queued, waitFor); err != nil {
 		return waiting, err
 	}
 	if err = f.Delete(ctx, names); err != nil {
