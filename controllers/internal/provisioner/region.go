@@ -17,6 +17,8 @@ import (
 const (
 	// RegionAge is how old an answer may be: all clusters share one question a minute.
 	RegionAge = time.Minute
+	// soundAge is how old it may be where nothing is wrong with the region: the service asks MAAS three things for it.
+	soundAge = 2 * time.Minute
 	// ZonesAge is how old the list of zones may be for whom nothing depends on it: MAAS lists all hosts for it.
 	ZonesAge = 10 * time.Minute
 )
@@ -48,7 +50,11 @@ type Region struct {
 func (r *Region) Problem(ctx context.Context) (reason, message string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fresh(r.asked, RegionAge) {
+	age := RegionAge
+	if r.reason == "" {
+		age = soundAge
+	}
+	if r.fresh(r.asked, age) {
 		return r.reason, r.message
 	}
 	answer, err := r.Client.GetRegion(ctx, &lxdprovisionerv1.GetRegionRequest{})

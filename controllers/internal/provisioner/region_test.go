@@ -32,11 +32,14 @@ func TestRegion_asks_once_a_minute_for_everybody(t *testing.T) {
 	assert.Len(t, provisionertest.Requests[*lxdprovisionerv1.GetRegionRequest](fake), 1)
 	assert.Len(t, provisionertest.Requests[*lxdprovisionerv1.ListZonesRequest](fake), 1)
 
-	now = now.Add(61 * time.Second)
+	now = now.Add(121 * time.Second)
 	fake.FailNext("GetRegion", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
 	reason, message := region.Problem(t.Context())
 	assert.Equal(t, "MAAS_UNAVAILABLE", reason)
 	assert.Equal(t, "MAAS is silent", message)
+	now = now.Add(61 * time.Second)
+	reason, _ = region.Problem(t.Context())
+	assert.Empty(t, reason, "what is wrong is not believed for as long")
 }
 
 func TestRegion_lists_zones_seldom_where_nothing_depends_on_it(t *testing.T) {
