@@ -100,7 +100,11 @@ func TestMachines_X7_4_never_lists_without_a_filter(t *testing.T) {
 	g := serve(t, answer{200, form, "", "[]"})
 	c := client(t, g.URL)
 	for _, f := range []maas.MachineFilter{
-		{}, {Hostnames: []string{""}}, {AgentNames: []string{""}}, {Statuses: []inventory.Status{99}}, {Hostnames: []string{}},
+		{},
+		{Hostnames: []string{""}},
+		{AgentNames: []string{""}},
+		{Statuses: []inventory.Status{99}},
+		{Hostnames: []string{}},
 		{NotSystemIDs: []string{"abc123"}},
 	} {
 		_, err := c.Machines(t.Context(), f)
