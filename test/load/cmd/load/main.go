@@ -29,9 +29,9 @@ import (
 const (
 	// patience bounds each wait, by the clock.
 	patience = 30 * time.Minute
-	// restSpeed is for what happens seldom, addedSpeed for what is timed.
+	// restSpeed is for what happens seldom, addedSpeed for what is timed, to which what is computed here adds as it would anywhere.
 	restSpeed  = 5
-	addedSpeed = 2
+	addedSpeed = 1
 )
 
 var errBudget = errors.New("budgets are exceeded")
