@@ -34,6 +34,15 @@ func (w *world) watchWhile(ctx context.Context, vms ...provision.WatchedVM) (eve
 	return events, func() { cancel(); <-done }
 }
 
+// untilSynced passes over the events of what a stream found when it was opened.
+func untilSynced(events <-chan provision.VMEvent) {
+	for e := range events {
+		if !e.Synced.IsZero() {
+			return
+		}
+	}
+}
+
 func watched(a provision.Attempt, known ...inventory.Status) provision.WatchedVM {
 	return provision.WatchedVM{Attempt: a, Known: known}
 }
@@ -230,11 +239,7 @@ func TestListVMs_X7_2_reads_no_VM_again_that_is_watched(t *testing.T) {
 	w.restart()
 	seen, apart, alone := w.composed("cp-0", "lxd-1"), w.composed("cp-1", "lxd-2"), w.composed("cp-2", "lxd-1")
 	events, stop := w.watch(watched(seen.Attempt), watched(apart.Attempt))
-	for e := range events {
-		if !e.Synced.IsZero() {
-			break
-		}
-	}
+	untilSynced(events)
 	all := []string{seen.Attempt.Name, apart.Attempt.Name, alone.Attempt.Name}
 	list := func(req provision.ListRequest) []string {
 		vms, _, err := w.lxd.ListVMs(w.ctx(), req)

@@ -48,11 +48,7 @@ func TestWatchVMs_X7_1_a_state_that_is_not_known_hides_no_other_machine(t *testi
 	strange, plain := w.composed("cp-0", "lxd-1"), w.composed("cp-1", "lxd-1")
 	events, stop := w.watch(watched(strange.Attempt), watched(plain.Attempt))
 	defer stop()
-	for e := range events {
-		if !e.Synced.IsZero() {
-			break
-		}
-	}
+	untilSynced(events)
 	maas.shows(strange.Attempt.SystemID)
 	ctx := w.ctx()
 	told := func(systemID string, s inventory.Status) {

@@ -197,11 +197,11 @@ func (w *watcher) seen(systemID string) (inventory.Machine, bool) {
 	if !ok {
 		return inventory.Machine{}, false
 	}
-	return w.lately(r)
+	return w.current(r)
 }
 
-// lately gives what a record tells, and whether that is young enough; w.mu is held.
-func (w *watcher) lately(r *record) (inventory.Machine, bool) {
+// current gives what a record tells, and whether that is young enough; w.mu is held.
+func (w *watcher) current(r *record) (inventory.Machine, bool) {
 	m := r.machine
 	m.ReadAt = r.confirmed
 	return m, len(r.readers) > 0 && w.clock().Sub(r.confirmed) < 2*w.interval(m.Status)
@@ -213,7 +213,7 @@ func (w *watcher) ours(user string) map[inventory.HostID][]inventory.Machine {
 	defer w.mu.Unlock()
 	found := map[inventory.HostID][]inventory.Machine{}
 	for _, r := range w.records {
-		if m, ok := w.lately(r); ok && m.IsVM() && m.Owner == user {
+		if m, ok := w.current(r); ok && m.IsVM() && m.Owner == user {
 			found[m.HostID] = append(found[m.HostID], m)
 		}
 	}
