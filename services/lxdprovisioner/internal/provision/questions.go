@@ -21,13 +21,13 @@ func (w *watcher) questions(ctx context.Context) ([]question, error) {
 		if status.FilterWord() == "" {
 			// MAAS can't be asked what has left a state that we have no word for.
 			for part := range slices.Chunk(groups[status], w.limits.WatchFullBatch) {
-				out = append(out, question{filter: MachineFilter{SystemIDs: part}, sweep: true})
+				out = append(out, question{filter: MachineFilter{SystemIDs: part}, sweep: true, everyRound: true})
 			}
 			continue
 		}
 		for part := range slices.Chunk(groups[status], w.limits.WatchBatch) {
 			if status != inventory.StatusDeployed {
-				out = append(out, question{filter: MachineFilter{SystemIDs: part, NotStatuses: []inventory.Status{status}}})
+				out = append(out, question{filter: MachineFilter{SystemIDs: part, NotStatuses: []inventory.Status{status}}, everyRound: true})
 				continue
 			}
 			if !idle {

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"sync"
 	"testing"
@@ -128,6 +129,28 @@ func TestWatchVMs_X7_2_asks_again_at_once_what_MAAS_did_not_answer(t *testing.T)
 			_, owner, power, _ := asked.of(req.Attempt.SystemID)
 			return owner > 1 && power > 0
 		}, 10*time.Second, time.Millisecond, "a failure is seen within two minutes, and not only within four")
+	})
+}
+
+func TestWatchVMs_X7_1_asks_more_rarely_where_a_round_takes_many_lists(t *testing.T) {
+	t.Parallel()
+	const batches = 5
+	inBubbleWithMAAS(t, maassim.DefaultConfig(1, 3, 0), func(w *world) {
+		var vms []provision.WatchedVM
+		for i := range batches {
+			vms = append(vms, watched(w.composed(fmt.Sprintf("cp-%d", i), "lxd-1").Attempt, inventory.StatusAllocated))
+		}
+		w.cfg.Limits = provision.DefaultLimits()
+		w.cfg.Limits.WatchBatch = 1
+		counting := &countedMAAS{MAAS: w.cfg.MAAS}
+		w.cfg.MAAS = counting
+		w.restart()
+		_, stop := w.watchWhile(w.t.Context(), vms...)
+		defer stop()
+		<-time.After(2 * time.Minute) // the first rounds don't know yet how many there are
+		counting.rounds.Store(0)
+		<-time.After(10 * time.Minute)
+		assert.InDelta(w.t, 150, counting.rounds.Load(), 20, "15 a minute, whatever the number of batches; without that 30")
 	})
 }
 

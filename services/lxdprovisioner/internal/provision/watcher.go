@@ -28,7 +28,9 @@ type watcher struct {
 	readers int
 	stop    context.CancelFunc
 	asked
-	lastRound          time.Duration
+	lastRound time.Duration
+	// everyRound is how many lists the last round had that each round has.
+	everyRound         int
 	consecutiveFailure bool
 }
 
@@ -284,19 +286,20 @@ func (w *watcher) forget(systemID string) {
 	}
 }
 
+// interval is the time between two looks at machines of a state; w.mu is held. What asking costs MAAS stretches it: the time
+// that it takes, and the number of lists, so that a fleet of many batches takes no more requests a minute than its budget.
 func (w *watcher) interval(s inventory.Status) time.Duration {
 	if s == inventory.StatusDeployed {
 		return w.timing.IdleInterval
 	}
-	return max(w.timing.WatchInterval, 10*w.lastRound)
+	return max(w.timing.WatchInterval, 10*w.lastRound, time.Duration(w.everyRound)*w.timing.WatchInterval*2/5)
 }
 
-// loop asks round after round until the last caller leaves. What asking costs MAAS stretches the
-// interval; the jitter keeps replicas apart.
+// loop asks round after round until the last caller leaves. The jitter keeps replicas apart.
 func (w *watcher) loop(ctx context.Context) {
 	for {
 		w.mu.Lock()
-		interval := max(w.timing.WatchInterval, 10*w.lastRound)
+		interval := w.interval(inventory.StatusDeploying)
 		w.mu.Unlock()
 		jitter := time.Duration(rand.Int64N(int64(interval)/5 + 1)) //nolint:gosec // jitter needs no secrecy
 		if pause(ctx, interval-interval/10+jitter) != nil {
@@ -328,6 +331,8 @@ type question struct {
 	filter MachineFilter
 	// sweep says that the call reads in full, so that what it misses is missing in MAAS.
 	sweep bool
+	// everyRound says that the call is part of each round, as those about machines that wait are.
+	everyRound bool
 }
 
 // round asks what is due. What could not be asked stays due.
@@ -346,6 +351,7 @@ func (w *watcher) round(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	w.pace(questions)
 	for _, q := range questions {
 		asked := w.clock()
 		found, err := w.maas.Machines(ctx, q.filter)
@@ -355,4 +361,16 @@ func (w *watcher) round(ctx context.Context) (err error) {
 		w.answer(q, found, asked)
 	}
 	return nil
+}
+
+// pace notes how many of a round's lists come again in the next one.
+func (w *watcher) pace(questions []question) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.everyRound = 0
+	for _, q := range questions {
+		if q.everyRound {
+			w.everyRound++
+		}
+	}
 }
