@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
-	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -26,7 +24,6 @@ const dnsDomain = "maas"
 type cluster struct {
 	world *world
 	name  string
-	owner *clusterv1.Cluster
 }
 
 // makeCluster makes both objects and waits until the infrastructure is provisioned.
@@ -35,7 +32,7 @@ func (w *world) makeCluster(ctx context.Context, name string) (*cluster, error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{world: w, name: name, owner: owner}
+	c := &cluster{world: w, name: name}
 	err = w.until(ctx, func() (bool, error) {
 		if err := w.client.Get(ctx, client.ObjectKeyFromObject(maasCluster), maasCluster); err != nil {
 			return false, err
@@ -50,18 +47,9 @@ func (w *world) makeCluster(ctx context.Context, name string) (*cluster, error) 
 
 // delete deletes both objects, whose machines are gone, and waits until they are gone too.
 func (c *cluster) delete(ctx context.Context) error {
-	maasCluster := &infrav1.MaasCluster{ObjectMeta: metav1.ObjectMeta{Namespace: c.world.namespace, Name: c.name}}
-	if err := client.IgnoreNotFound(c.world.client.Delete(ctx, maasCluster)); err != nil {
-		return fmt.Errorf("delete MaasCluster %s: %w", c.name, err)
-	}
-	err := c.world.until(ctx, func() (bool, error) {
-		err := c.world.client.Get(ctx, client.ObjectKeyFromObject(maasCluster), maasCluster)
-		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	return stack.RemoveCluster(ctx, c.world.client, c.world.namespace, c.name, func(gone func() (bool, error)) error {
+		return c.world.until(ctx, gone)
 	})
-	if err != nil {
-		return fmt.Errorf("MaasCluster %s does not go: %w: %v", c.name, err, maasCluster.Annotations)
-	}
-	return client.IgnoreNotFound(c.world.client.Delete(ctx, c.owner))
 }
 
 // until looks until something holds. It is given up after the campaign's patience.

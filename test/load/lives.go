@@ -94,7 +94,7 @@ func (f *Fleet) live(ctx context.Context, whenReady func(names []string) error) 
 		return figures, err
 	}
 	figures.Deleting = f.since(before)
-	return figures, nil
+	return figures, f.removeClusters(ctx)
 }
 
 // sight lets something go wrong with a machine that is ready, in the ways that show in different lists, and gives the longest

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -103,6 +104,25 @@ func (f *Fleet) AwaitGone(ctx context.Context, names []string) error {
 		return err
 	}
 	return inParallel(len(names), func(i int) error { return stack.RemoveMachine(ctx, f.client, f.namespace, names[i]) })
+}
+
+// removeClusters takes away all clusters, whose machines are gone: what is measured next is not to pay for them.
+func (f *Fleet) removeClusters(ctx context.Context) error {
+	for _, name := range f.clusters {
+		err := stack.RemoveCluster(ctx, f.client, f.namespace, name, func(gone func() (bool, error)) error {
+			var ok bool
+			var err error
+			return errors.Join(f.await(ctx, name+" to be gone", func() bool {
+				ok, err = gone()
+				return ok || err != nil
+			}), err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	f.clusters = nil
+	return nil
 }
 
 // machines is what the API server has last told of the MaasMachines.

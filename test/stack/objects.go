@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -48,6 +49,24 @@ func Mirror(ctx context.Context, c client.Client, cluster *clusterv1.Cluster, ma
 		return fmt.Errorf("copy the status of %s: %w", cluster.Name, err)
 	}
 	return nil
+}
+
+// RemoveCluster takes away what MakeCluster made, as core does: the Cluster goes when its MaasCluster is gone, whose machines
+// have to be gone before. until is to call its argument until it says so or fails for good.
+func RemoveCluster(ctx context.Context, c client.Client, namespace, name string, until func(gone func() (bool, error)) error) error {
+	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
+	maasCluster := &infrav1.MaasCluster{ObjectMeta: meta}
+	if err := client.IgnoreNotFound(c.Delete(ctx, maasCluster)); err != nil {
+		return fmt.Errorf("delete MaasCluster %s: %w", name, err)
+	}
+	err := until(func() (bool, error) {
+		err := c.Get(ctx, client.ObjectKeyFromObject(maasCluster), maasCluster)
+		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
+	})
+	if err != nil {
+		return fmt.Errorf("MaasCluster %s does not go: %w: %v", name, err, maasCluster.Annotations)
+	}
+	return client.IgnoreNotFound(c.Delete(ctx, &clusterv1.Cluster{ObjectMeta: meta}))
 }
 
 // MachinePlan is what a machine is to be.
