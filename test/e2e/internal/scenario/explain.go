@@ -12,19 +12,23 @@ import (
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 )
 
-// Explain says how to reach what is left running, the cluster itself included.
+// Explain says how to reach what is left running, the cluster itself included if there is one.
 func (r *Run) Explain(ctx context.Context) error {
+	kubectl := "nsenter --target " + world.PID() + " --net --mount " + filepath.Join(r.Assets, "kubectl") + " --kubeconfig "
+	told := "everything keeps running until Ctrl-C. In another shell:\n  " + kubectl + r.management.Kubeconfig + " get clusters,machines,maasmachines -A"
 	secret := &corev1.Secret{}
-	if err := r.management.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}, secret); err != nil {
+	err := r.management.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}, secret)
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("get the cluster's kubeconfig: %w", err)
 	}
-	workload := filepath.Join(r.Work, "workload.kubeconfig")
-	if err := os.WriteFile(workload, secret.Data["value"], 0o600); err != nil {
-		return fmt.Errorf("write the cluster's kubeconfig: %w", err)
+	if err == nil {
+		workload := filepath.Join(r.Work, "workload.kubeconfig")
+		if err := os.WriteFile(workload, secret.Data["value"], 0o600); err != nil {
+			return fmt.Errorf("write the cluster's kubeconfig: %w", err)
+		}
+		told += "\n  " + kubectl + workload + " get nodes,pods -A"
 	}
-	enter := "nsenter --target " + world.PID() + " --net --mount " + filepath.Join(r.Assets, "kubectl") + " --kubeconfig "
-	r.Timeline.Sayf("everything keeps running until Ctrl-C. In another shell:\n  %[1]s%[2]s get clusters,machines,maasmachines\n  %[1]s%[3]s get nodes,pods -A",
-		enter, r.management.Kubeconfig, workload)
+	r.Timeline.Sayf("%s", told)
 	return nil
 }
 
