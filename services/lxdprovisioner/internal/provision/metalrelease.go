@@ -60,7 +60,7 @@ func wayOut(s inventory.Status) string {
 }
 
 // releaseLook is the wait after a release that failed, and where an operator has to act: MAAS gives a
-// release five minutes, and the cause is seldom gone at once.
+// release five minutes, and the cause is seldom gone at once. Erasing disks takes from minutes to hours.
 const releaseLook = time.Minute
 
 // ReleaseMachine aborts what runs and releases every machine that is held under the agent name. Success
@@ -151,7 +151,11 @@ func (b *BareMetal) releaseOne(ctx context.Context, req ReleaseRequest, m invent
 	case stepFree:
 		return nil
 	case stepWait:
-		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is %s", m.SystemID, m.StatusName).WithRetryAfter(retrySoon)
+		after := retrySoon
+		if m.Status == inventory.StatusDiskErasing {
+			after = releaseLook
+		}
+		return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is %s", m.SystemID, m.StatusName).WithRetryAfter(after)
 	case stepOperator:
 		return fault.New(fault.Busy, fault.ReasonNotReady, "%s is %s, from which MAAS releases no machine; %s in MAAS to let it be released",
 			m.SystemID, m.StatusName, wayOut(m.Status)).WithRetryAfter(releaseLook)

@@ -58,6 +58,18 @@ func TestReleaseMachine_reads_a_machine_once_in_each_look_while_MAAS_releases_it
 	assert.Equal(t, map[string]int{"machines.list": 1, "machines.read": 1}, w.sim.Requests())
 }
 
+func TestReleaseMachine_looks_once_a_minute_while_MAAS_erases_disks(t *testing.T) {
+	t.Parallel()
+	w := start(t, 0, 1)
+	release := w.deployedMetal()
+	w.brought(release.Machine.SystemID, inventory.StatusDiskErasing, false)
+	err := w.metal.ReleaseMachine(w.ctx(), release)
+	requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
+	var erasing *fault.Error
+	require.ErrorAs(t, err, &erasing)
+	assert.Equal(t, time.Minute, erasing.RetryAfter(), "it takes up to hours")
+}
+
 func TestReleaseMachine_X3_9_finds_what_it_let_go_of_without_a_system_id(t *testing.T) {
 	t.Parallel()
 	w := start(t, 0, 1)
