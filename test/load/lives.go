@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -150,12 +151,14 @@ func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
 	if err != nil {
 		return waiting, err
 	}
-	err = f.await(ctx, "all to be Deploying", func() bool { return f.deploying() == len(names) })
-	if err != nil {
+	if err = f.awaitDeploying(ctx, len(names)); err != nil {
 		return waiting, err
 	}
 	if waiting, err = f.rest(ctx, queued, waitFor); err != nil {
 		return waiting, err
+	}
+	if f.deploying() != len(names) {
+		return waiting, errGivenUp
 	}
 	if err = f.Delete(ctx, names); err != nil {
 		return waiting, err
@@ -163,11 +166,28 @@ func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
 	return waiting, f.AwaitGone(ctx, names)
 }
 
+// errGivenUp says that what was to be counted is not what machines cost that wait.
+var errGivenUp = errors.New("MAAS gave up deployments, which it does after half an hour of its time, before all machines had been counted: " +
+	"this computer is too busy for MAAS's time to run so fast")
+
+// awaitDeploying waits until MAAS deploys so many machines, or has given one up.
+func (f *Fleet) awaitDeploying(ctx context.Context, count int) error {
+	failed := func() bool { return f.inState("failed_deployment") > 0 }
+	err := f.await(ctx, "all to be Deploying", func() bool { return f.deploying() == count || failed() })
+	if err == nil && failed() {
+		return errGivenUp
+	}
+	return err
+}
+
 // deploying is how many machines MAAS deploys, hosts aside.
-func (f *Fleet) deploying() int {
+func (f *Fleet) deploying() int { return f.inState("deploying") }
+
+// inState is how many machines MAAS shows in a state, hosts aside.
+func (f *Fleet) inState(status string) int {
 	count := 0
 	for _, m := range f.sim.Machines() {
-		if !m.VMHost && m.Status == "deploying" {
+		if !m.VMHost && m.Status == status {
 			count++
 		}
 	}

@@ -47,7 +47,7 @@ func MeasureMemory(ctx context.Context, o Options) (m Memory, err error) {
 	if _, err := f.Create(ctx, o.Machines); err != nil {
 		return m, err
 	}
-	err = f.await(ctx, "all to be Deploying", func() bool { return f.deploying() == o.Machines })
+	err = f.awaitDeploying(ctx, o.Machines)
 	if err != nil {
 		return m, err
 	}
