@@ -48,6 +48,23 @@ func TestClusterClass_makes_machines_as_the_variables_say(t *testing.T) {
 		machine{infrav1.ModeLXD, 3, 6144, 50, "custom/vm", "hosts"})
 }
 
+// Whoever copies the class, as Cluster API's own specs do, copies what each reference names: twice the same would clash.
+func TestClusterClass_names_each_template_once(t *testing.T) {
+	t.Parallel()
+	_, class := classOf(t, decode(t, generateCluster(t, "topology", examples(t, "topology"))))
+	refs := []clusterv1.ClusterClassTemplateReference{
+		class.Spec.Infrastructure.TemplateRef, class.Spec.ControlPlane.TemplateRef, class.Spec.ControlPlane.MachineInfrastructure.TemplateRef,
+	}
+	for _, md := range class.Spec.Workers.MachineDeployments {
+		refs = append(refs, md.Bootstrap.TemplateRef, md.Infrastructure.TemplateRef)
+	}
+	seen := map[clusterv1.ClusterClassTemplateReference]bool{}
+	for _, ref := range refs {
+		assert.Falsef(t, seen[ref], "%s %s is referred to twice", ref.Kind, ref.Name)
+		seen[ref] = true
+	}
+}
+
 // machine is what a template of machines says of each; disk is that of a VM in GB.
 type machine struct {
 	mode                infrav1.ProvisioningMode
@@ -70,10 +87,7 @@ func assertMachine(t *testing.T, object *unstructured.Unstructured, want machine
 // topologyOf gives what the topology engine works on: the cluster, its class and the templates that the class refers to.
 func topologyOf(t *testing.T, objects []unstructured.Unstructured) *scope.Scope {
 	t.Helper()
-	var cluster clusterv1.Cluster
-	convert(t, new(find(t, objects, "Cluster", clusterName)), &cluster)
-	var class clusterv1.ClusterClass
-	convert(t, new(find(t, objects, "ClusterClass", cluster.Spec.Topology.ClassRef.Name)), &class)
+	cluster, class := classOf(t, objects)
 	for _, v := range class.Spec.Variables { // as the controller of classes publishes them
 		class.Status.Variables = append(class.Status.Variables, clusterv1.ClusterClassStatusVariable{
 			Name: v.Name, Definitions: []clusterv1.ClusterClassStatusVariableDefinition{{
@@ -101,6 +115,14 @@ func topologyOf(t *testing.T, objects []unstructured.Unstructured) *scope.Scope 
 		}
 	}
 	return s
+}
+
+// classOf gives the cluster and its class.
+func classOf(t *testing.T, objects []unstructured.Unstructured) (cluster clusterv1.Cluster, class clusterv1.ClusterClass) {
+	t.Helper()
+	convert(t, new(find(t, objects, "Cluster", clusterName)), &cluster)
+	convert(t, new(find(t, objects, "ClusterClass", cluster.Spec.Topology.ClassRef.Name)), &class)
+	return cluster, class
 }
 
 func convert(t *testing.T, from *unstructured.Unstructured, into any) {
