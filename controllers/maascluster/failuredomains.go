@@ -31,12 +31,13 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 		r.keepFailureDomains(s, problem{reason: out.Reason, message: out.Message})
 		return max(out.Delay, r.Delays.Working), nil
 	}
-	rules := []rule{usable, (*lxdprovisionerv1.Zone).GetHasLxdHosts, anyZone}
 	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
-		zones, rules = theNamed(zones, named), []rule{notLost, anyZone}
+		zones = theNamed(zones, named)
 	} else {
 		s.zones = len(zones)
 	}
+	// The templates of the existing provider name "default" beside the zone of the hosts.
+	rules := []rule{usable, (*lxdprovisionerv1.Zone).GetHasLxdHosts, anyZone}
 	if bareMetalOnly(machines) {
 		rules = []rule{anyZone}
 	}

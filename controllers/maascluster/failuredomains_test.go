@@ -137,7 +137,7 @@ func TestFailureDomains_R3_3_send_no_control_plane_to_a_zone_whose_hosts_are_all
 	}{
 		"of_MAAS's": {nil, "az1=true az2=true default=false ", "az1=false az2=true default=false ", "az1=true az2=true default=false "},
 		"of_the_spec's": {
-			[]string{"az1", "az2", "default"}, "az1=true az2=true default=true ", "az1=false az2=true default=true ", "az1=false az2=false default=true ",
+			[]string{"default", "az1", "az2"}, "default=false az1=true az2=true ", "default=false az1=false az2=true ", "default=false az1=true az2=true ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
