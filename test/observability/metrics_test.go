@@ -49,7 +49,9 @@ func (s *sightings) take(text string) error {
 	defer s.mu.Unlock()
 	s.texts = append(s.texts, text)
 	for name, family := range families {
-		found := metric{kind: strings.ToLower(family.GetType().String()), help: family.GetHelp(), labels: s.metrics[name].labels}
+		// What all gave is not written to: its reader holds no lock.
+		labels := slices.Clone(s.metrics[name].labels)
+		found := metric{kind: strings.ToLower(family.GetType().String()), help: family.GetHelp(), labels: labels}
 		for _, one := range family.GetMetric() {
 			found.labels = append(found.labels, labelsOf(one)...)
 		}
