@@ -47,9 +47,7 @@ func (w *world) makeCluster(ctx context.Context, name string) (*cluster, error) 
 
 // delete deletes both objects, whose machines are gone, and waits until they are gone too.
 func (c *cluster) delete(ctx context.Context) error {
-	return stack.RemoveCluster(ctx, c.world.client, c.world.namespace, c.name, func(gone func() (bool, error)) error {
-		return c.world.until(ctx, gone)
-	})
+	return stack.RemoveCluster(ctx, c.world.client, c.world.namespace, c.name, c.world.until)
 }
 
 // until looks until something holds. It is given up after the campaign's patience.

@@ -199,6 +199,17 @@ func (f *Fleet) await(ctx context.Context, what string, holds func() bool) error
 	return nil
 }
 
+// until waits as await does, for what is asked of the API server: a look that fails ends the wait.
+func (f *Fleet) until(ctx context.Context, holds func() (bool, error)) error {
+	var failed error
+	err := f.await(ctx, "a cluster", func() bool {
+		var ok bool
+		ok, failed = holds()
+		return ok || failed != nil
+	})
+	return errors.Join(err, failed)
+}
+
 // inParallel does something for each of n, some at a time.
 func inParallel(n int, do func(int) error) error {
 	const at = 8

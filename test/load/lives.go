@@ -95,7 +95,7 @@ func (f *Fleet) live(ctx context.Context, whenReady func(names []string) error) 
 		return figures, err
 	}
 	figures.Deleting = f.since(before)
-	return figures, f.removeClusters(ctx)
+	return figures, nil
 }
 
 // sight lets something go wrong with a machine that is ready, in the ways that show in different lists, and gives the longest
@@ -143,6 +143,9 @@ func (f *Fleet) holdDeployments() error {
 
 // wait counts what machines cost whose deployment does not end.
 func (f *Fleet) wait(ctx context.Context) (waiting Usage, err error) {
+	if err := f.removeClusters(ctx); err != nil {
+		return waiting, err
+	}
 	if err := f.holdDeployments(); err != nil {
 		return waiting, err
 	}

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -73,12 +72,12 @@ func (f *Fleet) makeCluster(ctx context.Context, name string) error {
 		return err
 	}
 	key := client.ObjectKeyFromObject(maasCluster)
-	err = f.await(ctx, "the infrastructure of "+name, func() bool {
-		err = f.client.Get(ctx, key, maasCluster)
-		return err != nil || ptr.Deref(maasCluster.Status.Initialization.Provisioned, false)
+	err = f.until(ctx, func() (bool, error) {
+		err := f.client.Get(ctx, key, maasCluster)
+		return ptr.Deref(maasCluster.Status.Initialization.Provisioned, false), err
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("wait for the infrastructure of %s: %w", name, err)
 	}
 	f.clusters = append(f.clusters, name)
 	return stack.Mirror(ctx, f.client, owner, maasCluster)
@@ -109,15 +108,7 @@ func (f *Fleet) AwaitGone(ctx context.Context, names []string) error {
 // removeClusters takes away all clusters, whose machines are gone: what is measured next is not to pay for them.
 func (f *Fleet) removeClusters(ctx context.Context) error {
 	for _, name := range f.clusters {
-		err := stack.RemoveCluster(ctx, f.client, f.namespace, name, func(gone func() (bool, error)) error {
-			var ok bool
-			var err error
-			return errors.Join(f.await(ctx, name+" to be gone", func() bool {
-				ok, err = gone()
-				return ok || err != nil
-			}), err)
-		})
-		if err != nil {
+		if err := stack.RemoveCluster(ctx, f.client, f.namespace, name, f.until); err != nil {
 			return err
 		}
 	}

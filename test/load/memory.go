@@ -47,8 +47,7 @@ func MeasureMemory(ctx context.Context, o Options) (m Memory, err error) {
 	if _, err := f.Create(ctx, o.Machines); err != nil {
 		return m, err
 	}
-	err = f.awaitDeploying(ctx, o.Machines)
-	if err != nil {
+	if err := f.awaitDeploying(ctx, o.Machines); err != nil {
 		return m, err
 	}
 	if err := f.Pass(ctx, inFlight); err != nil {

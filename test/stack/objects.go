@@ -52,14 +52,14 @@ func Mirror(ctx context.Context, c client.Client, cluster *clusterv1.Cluster, ma
 }
 
 // RemoveCluster takes away what MakeCluster made, as core does: the Cluster goes when its MaasCluster is gone, whose machines
-// have to be gone before. until is to call its argument until it says so or fails for good.
-func RemoveCluster(ctx context.Context, c client.Client, namespace, name string, until func(gone func() (bool, error)) error) error {
+// have to be gone before. until waits for what it is given.
+func RemoveCluster(ctx context.Context, c client.Client, namespace, name string, until func(context.Context, func() (bool, error)) error) error {
 	meta := metav1.ObjectMeta{Namespace: namespace, Name: name}
 	maasCluster := &infrav1.MaasCluster{ObjectMeta: meta}
 	if err := client.IgnoreNotFound(c.Delete(ctx, maasCluster)); err != nil {
 		return fmt.Errorf("delete MaasCluster %s: %w", name, err)
 	}
-	err := until(func() (bool, error) {
+	err := until(ctx, func() (bool, error) {
 		err := c.Get(ctx, client.ObjectKeyFromObject(maasCluster), maasCluster)
 		return apierrors.IsNotFound(err), client.IgnoreNotFound(err)
 	})
