@@ -46,7 +46,7 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 	if replacing {
 		return r.Delays.Working, nil
 	}
-	if slices.ContainsFunc(zones, func(zone *lxdprovisionerv1.Zone) bool { return !notLost(zone) }) {
+	if slices.ContainsFunc(zones, (*lxdprovisionerv1.Zone).GetLxdHostsUnusable) {
 		return r.Delays.Slow, nil
 	}
 	return 0, nil
@@ -98,9 +98,9 @@ func theNamed(zones []*lxdprovisionerv1.Zone, named []string) []*lxdprovisionerv
 // rule says in which zones control planes go.
 type rule func(*lxdprovisionerv1.Zone) bool
 
-func usable(zone *lxdprovisionerv1.Zone) bool { return zone.GetHasLxdHosts() && notLost(zone) }
-
-func notLost(zone *lxdprovisionerv1.Zone) bool { return !zone.GetLxdHostsUnusable() }
+func usable(zone *lxdprovisionerv1.Zone) bool {
+	return zone.GetHasLxdHosts() && !zone.GetLxdHostsUnusable()
+}
 
 func anyZone(*lxdprovisionerv1.Zone) bool { return true }
 
