@@ -170,7 +170,7 @@ e2e: e2e-check ## Carry real clusters: Cluster API's own managers, machines that
 
 # What is called a release here has the newest series that deploy/metadata.yaml names.
 .PHONY: e2e-conformance
-e2e-conformance: ## Run Cluster API's own specs on real clusters and this provider's released templates (SPECS='QuickStart|Scale')
+e2e-conformance: e2e-check ## Run Cluster API's own specs on real clusters and this provider's released templates (SPECS='QuickStart|Scale')
 	@$(MAKE) --no-print-directory release VERSION=v0.10.0 DIST=bin/release
 	CGO_ENABLED=0 GOWORK=off go test -C test/e2e/conformance -vet=off -c -o "$(CURDIR)/bin/conformance" ./suite
 	@exec $(MAKE) --no-print-directory e2e SCENARIOS='--exec bin/conformance -- --release=bin/release $(if $(SPECS),-ginkgo.focus="$(SPECS)")'
