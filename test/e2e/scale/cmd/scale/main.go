@@ -14,7 +14,9 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -103,6 +105,9 @@ func parse() options {
 	flag.BoolVar(&o.write, "write", false, "put the figures into "+campaign.MeasuredFile+" and "+campaign.Page)
 	flag.StringVar(&o.figures, "figures", "", "measure nothing; put what an earlier run kept in this `file` there")
 	flag.Parse()
+	if err := o.check(); err != nil {
+		fail(2, err)
+	}
 	if o.concurrency <= 0 || o.concurrency > o.clusters {
 		o.concurrency = o.clusters
 	}
@@ -112,6 +117,23 @@ func parse() options {
 		}
 	}
 	return o
+}
+
+// check refuses what would measure nothing, or what is no whole life for the page.
+func (o *options) check() error {
+	wanted := strings.Fields(o.phases)
+	for _, phase := range wanted {
+		if !slices.Contains(campaign.Phases(), phase) {
+			return fmt.Errorf("there is no phase %q: there are %s", phase, strings.Join(campaign.Phases(), ", "))
+		}
+	}
+	switch {
+	case len(wanted) == 0:
+		return fmt.Errorf("name a phase: %s", strings.Join(campaign.Phases(), ", "))
+	case o.write && !slices.Equal(wanted, campaign.Phases()):
+		return fmt.Errorf("%s has the figures of whole lives: leave out --phases, or --write", campaign.Page)
+	}
+	return nil
 }
 
 // run measures and writes what was measured, whatever broke.
@@ -140,12 +162,12 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	figures.Workers, figures.Deploy = o.workers, o.deploy
 	fmt.Println(figures)
-	return errors.Join(err, measured.Keep(filepath.Join(o.work, "figures.json"), figures), keep(o, figures))
+	return errors.Join(err, measured.Keep(filepath.Join(o.work, "figures.json"), figures), keep(ctx, o, figures))
 }
 
-// keep puts the figures into the repository where that is wanted.
-func keep(o options, figures campaign.Figures) error {
-	if !o.write {
+// keep puts the figures into the repository where that is wanted, and nobody has broken off.
+func keep(ctx context.Context, o options, figures campaign.Figures) error {
+	if !o.write || ctx.Err() != nil {
 		return nil
 	}
 	return campaign.Write(o.programs.Root, figures)
@@ -162,6 +184,8 @@ const base = 20000
 // measure starts everything, measures, and stops everything: the management cluster while MAAS still answers.
 func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures campaign.Figures, err error) {
 	around, end := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
 	defer end()
 	region, err := maas.Start(around, maas.Options{Clusters: o.clusters, Workers: o.workers, Deploy: o.deploy, Now: time.Now})
 	if err != nil {
@@ -179,7 +203,7 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 	machines := bodies.New(bodies.Config{
 		MAAS: region, Host: host, Sayf: sayf, Versions: map[string]string{maas.Image: campaign.Version, maas.ImageBefore: campaign.VersionBefore},
 	})
-	go machines.Run(around)
+	running.Go(func() { machines.Run(around) })
 	cluster, err := management.Start(ctx, management.Options{
 		Programs: o.programs, Dir: filepath.Join(o.work, "management"), Base: base, Now: time.Now,
 		MAAS: region.URL, Key: region.APIKey(), Service: serviceName, Replicas: []string{serviceReplicas[0].String(), serviceReplicas[1].String()},

@@ -60,10 +60,11 @@ type body struct {
 // New makes a world without bodies.
 func New(config Config) *Bodies { return &Bodies{Config: config, all: make(map[string]*body)} }
 
-// Run keeps the bodies in step with MAAS until the context ends.
+// Run keeps the bodies in step with MAAS until the context ends, and ends them then.
 func (b *Bodies) Run(ctx context.Context) {
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
+	defer b.end(ctx)
 	for {
 		b.compare(ctx)
 		select {
@@ -109,6 +110,14 @@ func (b *Bodies) compare(ctx context.Context) {
 		if !wanted[systemID] {
 			b.switchOff(ctx, systemID)
 		}
+	}
+}
+
+func (b *Bodies) end(ctx context.Context) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for systemID := range b.all {
+		b.switchOff(ctx, systemID)
 	}
 }
 

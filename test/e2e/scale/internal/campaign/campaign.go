@@ -57,10 +57,11 @@ type Campaign struct {
 	watcher *watcher
 
 	mu     sync.Mutex
-	vms    []time.Duration // by how much longer than MAAS alone the machines of this phase took
+	made   int             // machines of this phase
+	vms    []time.Duration // by how much longer than MAAS alone they took
 	metal  []time.Duration
 	gone   []time.Duration // from the deletion of a machine of this phase until it was gone
-	queues map[string]int  // the longest of this phase
+	queues map[string]int  // the longest of this phase that were seen
 }
 
 // Start begins to watch a management cluster, until the context ends.
@@ -229,13 +230,14 @@ func lengthOf(list client.ObjectList) int {
 func (c *Campaign) born(b birth) {
 	life, ok := c.MAAS.Life(b.systemID)
 	own, done := life.Own()
+	added := b.provisioned.Sub(b.wanted()) - own
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made++
 	if !ok || !done {
 		c.Sayf("machine %s was provisioned before MAAS called it Deployed", b.systemID)
 		return
 	}
-	added := b.provisioned.Sub(b.wanted()) - own
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if b.vm {
 		c.vms = append(c.vms, added)
 	} else {
@@ -253,6 +255,6 @@ func (c *Campaign) died(took time.Duration) {
 func (c *Campaign) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.vms, c.metal, c.gone, c.queues = nil, nil, nil, make(map[string]int)
+	c.made, c.vms, c.metal, c.gone, c.queues = 0, nil, nil, nil, make(map[string]int)
 	c.MAAS.ResetLoad()
 }

@@ -1,8 +1,10 @@
 package campaign
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -25,7 +27,7 @@ type Figures struct {
 type Phase struct {
 	// Name is create, upgrade or delete.
 	Name string
-	// Time is until the last cluster was through, Done how many were.
+	// Time is until every cluster was through or had failed, Done how many were through.
 	Time time.Duration
 	Done int
 	// Clusters is how long one cluster took.
@@ -34,15 +36,16 @@ type Phase struct {
 	Operations map[string]Requests
 	// Lists are MAAS's lists of machines by the names of their filters.
 	Lists map[string]int `json:",omitempty"`
-	// Made and Removed are how many machines MAAS made and removed.
+	// Made is how many machines were provisioned, Removed how many were gone.
 	Made, Removed int
-	// VMs and Metal are the time by which machines took longer than MAAS alone, from when all was there that one needs.
+	// VMs and Metal are the time by which machines took longer than MAAS alone, from when all was there that one needs, as far as
+	// MAAS has told when it was done with them.
 	VMs, Metal Spread
 	// Gone is how long machines took from their deletion until they were gone.
 	Gone Spread
 	// Processes are what each program used, by name; the peak of memory is since its start.
 	Processes map[string]Process
-	// MostQueued is how many requests have waited at MAAS's region at most, Queues how many objects did before controllers.
+	// MostQueued is how many requests have waited at MAAS's region at most, Queues how many objects were seen to wait before controllers.
 	MostQueued int
 	Queues     map[string]int
 }
@@ -83,6 +86,14 @@ func (p Phase) Requests() Requests {
 		sum.Region += r.Region
 	}
 	return sum
+}
+
+// Setup tells figures from those of other runs: how many clusters, and how many of them at a time where that is not all.
+func (f Figures) Setup() string {
+	if f.Concurrency == f.Clusters {
+		return strconv.Itoa(f.Clusters)
+	}
+	return fmt.Sprintf("%d, %d at a time", f.Clusters, f.Concurrency)
 }
 
 // Phase finds a phase by its name; an empty one where it was not reached.

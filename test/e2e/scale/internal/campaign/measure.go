@@ -73,15 +73,14 @@ func (c *Campaign) between(before, after reading) Phase {
 			p.Lists[filters] = more
 		}
 	}
-	p.Made = len(c.vms) + len(c.metal)
-	p.Removed = len(c.gone)
+	p.Made, p.Removed = c.made, len(c.gone)
 	for name, now := range after.processes {
 		p.Processes[name] = Process{CPU: now.CPU - before.processes[name].CPU, Peak: now.Peak}
 	}
 	return p
 }
 
-// queue is a line of a manager's metrics that tells how many objects wait for a worker.
+// queue is a line of a manager's metrics that tells how many objects of one priority wait for a worker.
 var queue = regexp.MustCompile(`^workqueue_depth\{.*?(?:controller|name)="([^"]+)".*\} ([0-9.e+]+)$`)
 
 const (
@@ -112,30 +111,44 @@ func (c *Campaign) watchQueues(ctx context.Context, phase string) {
 	}
 }
 
+// sampleQueues keeps the queues of a manager that are longer than those seen before.
 func (c *Campaign) sampleQueues(ctx context.Context, manager, url string) error {
+	depths, err := queuesAt(ctx, url)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for controller, depth := range depths {
+		name := manager + " " + controller
+		c.queues[name] = max(c.queues[name], depth)
+	}
+	return err
+}
+
+// queuesAt reads how many objects wait before each controller, whatever their priority.
+func queuesAt(ctx context.Context, url string) (map[string]int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s", url, response.Status)
+	}
+	depths := make(map[string]int)
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
 		found := queue.FindStringSubmatch(lines.Text())
 		if found == nil {
 			continue
 		}
 		depth, err := strconv.ParseFloat(found[2], 64)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if name := manager + " " + found[1]; int(depth) > c.queues[name] {
-			c.queues[name] = int(depth)
-		}
+		depths[found[1]] += int(depth)
 	}
-	return nil
+	return depths, lines.Err()
 }

@@ -17,20 +17,22 @@ const (
 
 var section = measured.Section{Begins: "<!-- scale: written by `make e2e-scale` -->\n", Ends: "<!-- scale: end -->\n"}
 
-// ReadMeasured gives what was measured last of every number of clusters, the fewest first.
+// ReadMeasured gives what was measured last of every [Figures.Setup], the fewest clusters first.
 func ReadMeasured(root string) ([]Figures, error) {
 	return measured.ReadIfAny[[]Figures](filepath.Join(root, MeasuredFile))
 }
 
-// Write puts figures in the place of those with as many clusters, and writes the page anew.
+// Write puts figures in the place of those with the same [Figures.Setup], and writes the page anew.
 func Write(root string, figures Figures) error {
 	all, err := ReadMeasured(root)
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(f Figures) bool { return f.Clusters == figures.Clusters })
+	all = slices.DeleteFunc(all, func(f Figures) bool { return f.Setup() == figures.Setup() })
 	all = append(all, figures)
-	slices.SortFunc(all, func(a, b Figures) int { return cmp.Compare(a.Clusters, b.Clusters) })
+	slices.SortFunc(all, func(a, b Figures) int {
+		return cmp.Or(cmp.Compare(a.Clusters, b.Clusters), cmp.Compare(b.Concurrency, a.Concurrency))
+	})
 	file := filepath.Join(root, MeasuredFile)
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
@@ -49,6 +51,3 @@ func WriteKept(root, file string) error {
 	}
 	return Write(root, figures)
 }
-
-// Section gives what the page says of many clusters.
-func Section(page string) (string, error) { return section.In(page) }

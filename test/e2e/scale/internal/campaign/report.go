@@ -66,20 +66,20 @@ func table(out *strings.Builder, title, about string, columns ...string) {
 	fmt.Fprintf(out, "### %s\n\n%s\n\n| %s |\n|%s\n", title, about, strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 }
 
-// columns are one for each number of clusters, after the first ones.
+// columns are one for each run, after the first ones.
 func columns(all []Figures, first ...string) []string {
 	for _, f := range all {
-		first = append(first, fmt.Sprint(f.Clusters))
+		first = append(first, f.Setup())
 	}
 	return first
 }
 
 func writeTimes(out *strings.Builder, all []Figures) {
-	table(out, "Clusters at once", "A line a phase: all begin at once. What is longer than MAAS alone is counted for each machine, from the moment when its MaasMachine and its user data are there until it is provisioned, less the time in which MAAS composed, allocated and deployed it. A machine is gone when its MaasMachine is.",
+	table(out, "Clusters at once", "A line a phase. All begin at once, or as many at a time as is said; a cluster's time is its own. What is longer than MAAS alone is counted for each machine, from the moment when its MaasMachine and its user data are there until it is provisioned, less the time in which MAAS composed, allocated and deployed it. A machine is gone when its MaasMachine is.",
 		"clusters", "phase", "done", "all (min)", "one, median (min)", "one, most (min)", "machines made", "a VM longer than MAAS alone, median (s)", "– 95 %", "bare metal, median (s)", "– 95 %", "a machine gone after, median (s)", "– 95 %", "requests to MAAS a machine")
 	for _, f := range all {
 		for _, p := range f.Phases {
-			fmt.Fprintf(out, "| %d | %s | %d | %.1f | %.1f | %.1f | %d | %s | %s | %s | %.1f |\n", f.Clusters, p.Name, p.Done, p.Time.Minutes(), p.Clusters.Median.Minutes(), p.Clusters.Most.Minutes(),
+			fmt.Fprintf(out, "| %s | %s | %d | %.1f | %.1f | %.1f | %d | %s | %s | %s | %.1f |\n", f.Setup(), p.Name, p.Done, p.Time.Minutes(), p.Clusters.Median.Minutes(), p.Clusters.Most.Minutes(),
 				p.Made, p.VMs.cells(), p.Metal.cells(), p.Gone.cells(), float64(p.Requests().Count)/float64(max(1, p.machines())))
 		}
 	}
@@ -149,13 +149,13 @@ func writePrograms(out *strings.Builder, all []Figures) {
 	}
 	out.WriteString("| share of the computer's processors that all took together |")
 	for _, f := range all {
-		fmt.Fprintf(out, " %.0f %% |", 100*f.Busy())
+		fmt.Fprintf(out, " %.0f %% of %d |", 100*f.Busy(), f.CPUs)
 	}
 	out.WriteString("\n")
 }
 
 func writeLimits(out *strings.Builder, all []Figures) {
-	table(out, "What waits", "The longest queues of controllers, of those of whom more than a tenth of the clusters ever waited, and the most requests that waited at MAAS's region.", columns(all, "queue")...)
+	table(out, "What waits", "The longest queues of controllers, looked at every 5 s, of those of whom more than a tenth of the clusters were seen to wait, and the most requests that waited at MAAS's region.", columns(all, "queue")...)
 	names := make(map[string]bool)
 	for _, f := range all {
 		for name, longest := range f.Queues() {
@@ -182,7 +182,7 @@ func writeLimits(out *strings.Builder, all []Figures) {
 	out.WriteString("\n")
 	for _, f := range all {
 		if f.Broke != "" {
-			fmt.Fprintf(out, "\n%d clusters did not get through: %s\n", f.Clusters, firstLine(f.Broke))
+			fmt.Fprintf(out, "\nWith %s clusters: %s\n", f.Setup(), firstLine(f.Broke))
 		}
 	}
 }
