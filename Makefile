@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 RELEASE_GO := go1.26.11
 
 # Set by the caller: ARGS goes to go test, PKG and COUNT to deflake, BENCH to bench, FUZZ and FUZZTIME to fuzz, KEEP to demo and
-# e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SPECS to e2e-conformance, SEED, LIFECYCLES and STACKS to faults, MUTANTS, ONLY and
+# e2e, PATIENCE to e2e, REAL to demo, SAMPLE to dev, SCENARIOS to e2e, SPECS to e2e-conformance, SEED, LIFECYCLES and STACKS to faults, MUTANTS, ONLY and
 # RESULTS to requirements, ONLY, MACHINES and WRITE to load, CLUSTERS, CONCURRENCY, DURATION, PHASES and WRITE to e2e-scale, BIN
 # to build, VERSION to build, release and image-tarballs, DIST and REGISTRY to the last two, PLATFORMS, IMAGES, REVISION and SOURCE_DATE_EPOCH
 # to image-tarballs.
@@ -22,6 +22,7 @@ BENCH ?= .
 FUZZ ?= .
 FUZZTIME ?= 20s
 KEEP ?=
+PATIENCE ?=
 SAMPLE ?=
 SCENARIOS ?=
 SPECS ?=
@@ -162,11 +163,11 @@ e2e-check:
 	@bin/e2e --check
 
 .PHONY: e2e
-e2e: e2e-check ## Carry real clusters: Cluster API's own managers, machines that run kubeadm (Linux, root; SCENARIOS='create delete' DISTURB=1 KEEP=1)
+e2e: e2e-check ## Carry real clusters: Cluster API's own managers, machines that run kubeadm (Linux, root; SCENARIOS='create delete' DISTURB=1 KEEP=1 PATIENCE=10m)
 	@$(MAKE) --no-print-directory build
 	@$(ASSETS) kubernetes=$$(tools/realcluster/ensure.sh kubernetes) || exit 1; before=$$(tools/realcluster/ensure.sh kubernetes-before) || exit 1; \
 		managers=$$(tools/realcluster/ensure.sh managers) || exit 1; \
-		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --kubernetes-before "$$before" --managers "$$managers" $(if $(KEEP),--keep) $(if $(DISTURB),--disturb) $(SCENARIOS)
+		exec bin/e2e --assets "$$assets" --kubernetes "$$kubernetes" --kubernetes-before "$$before" --managers "$$managers" $(if $(KEEP),--keep) $(if $(DISTURB),--disturb) $(if $(PATIENCE),--patience $(PATIENCE)) $(SCENARIOS)
 
 # What is called a release here has the newest series that deploy/metadata.yaml names.
 .PHONY: e2e-conformance

@@ -106,6 +106,7 @@ func parse() options {
 	flag.StringVar(&o.config.Work, "work", ".e2e", "`directory` for logs and data; what is in it is removed")
 	all := flag.Bool("all", false, "tell every scenario")
 	program := flag.String("exec", "", "`program` that is run inside with the arguments, in place of scenarios")
+	flag.DurationVar(&o.config.Patience, "patience", scenario.Patience, "how long anything may take that is waited for")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything running at the end, until Ctrl-C")
 	flag.BoolVar(&o.check, "check", false, "say what this machine lacks for a run, and do nothing else")
 	flag.BoolVar(&o.disturb, "disturb", false, "let our manager, the service's replicas and MAAS die by turns in every scenario, not only in "+disturbed)
@@ -177,7 +178,7 @@ func run(ctx context.Context, o options) (err error) {
 		err = tell(ctx, o, r)
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case o.keep && ctx.Err() != nil:
 		o.config.Timeline.Sayf("interrupted; logs are in %s", work)
 	case err != nil:
 		o.config.Timeline.Sayf("failed: %v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"path/filepath"
 	"strconv"
@@ -117,9 +118,14 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 	err := c.run("kube-controller-manager", filepath.Join(c.Kubernetes, "kube-controller-manager"), nil,
 		"--kubeconfig", c.Kubeconfig, "--authentication-kubeconfig", c.Kubeconfig, "--authorization-kubeconfig", c.Kubeconfig,
 		"--bind-address", "127.0.0.1", "--secure-port", port, "--leader-elect=false",
+		"--tls-cert-file", c.path("pki", "server", "tls.crt"), "--tls-private-key-file", c.path("pki", "server", "tls.key"),
 		"--controllers", "garbage-collector-controller,namespace-controller,clusterrole-aggregation-controller")
 	if err != nil {
 		return err
 	}
-	return ctx.Err()
+	transport, err := rest.TransportFor(c.Config)
+	if err != nil {
+		return fmt.Errorf("reach the controller manager: %w", err)
+	}
+	return c.await(ctx, "the controller manager", answersTo(&http.Client{Transport: transport}, c.url("https", portControllerManager)+"/healthz"))
 }

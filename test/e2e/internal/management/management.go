@@ -226,13 +226,16 @@ func (c *Cluster) await(ctx context.Context, what string, check func(context.Con
 }
 
 // answers checks that a GET is answered with 200.
-func answers(url string) func(context.Context) error {
+func answers(url string) func(context.Context) error { return answersTo(http.DefaultClient, url) }
+
+// answersTo checks it for a client that knows whom to trust.
+func answersTo(asker *http.Client, url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 		if err != nil {
 			return err
 		}
-		response, err := http.DefaultClient.Do(request)
+		response, err := asker.Do(request)
 		if err != nil {
 			return err
 		}

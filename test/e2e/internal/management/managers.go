@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,7 +17,6 @@ import (
 	"github.com/capmaas/capmaas/proto/mtls"
 	"github.com/capmaas/capmaas/proto/mtls/mtlstest"
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
-	"github.com/capmaas/capmaas/test/process"
 )
 
 // manager is one manager with what it installs.
@@ -222,7 +220,7 @@ func (c *Cluster) startService(ctx context.Context) error {
 	}
 	for _, address := range c.Replicas {
 		url := fmt.Sprintf("http://%s:%d/metrics", address, c.port(portService)+1)
-		if err := process.Await(ctx, "the service at "+address, time.Minute, c.Alive, answers(url)); err != nil {
+		if err := c.await(ctx, "the service at "+address, answers(url)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // Relay passes connections on to a server.
@@ -18,8 +19,15 @@ type Relay struct {
 
 	mu    sync.Mutex
 	cut   bool
-	felt  int                   // how many connections broke since it was cut
-	conns map[net.Conn]struct{} // of both sides
+	felt  int                // how many questions it has broken or refused since it was cut
+	pairs map[*pair]struct{} // those that pass
+}
+
+// pair is a connection and the one to the target that it is joined to.
+type pair struct {
+	from, to net.Conn
+	// asked is whether something was sent to the target after its last answer.
+	asked atomic.Bool
 }
 
 // Start relays connections to the address to the target until the context ends.
@@ -28,7 +36,7 @@ func Start(ctx context.Context, address, target string) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay to %s: %w", target, err)
 	}
-	r := &Relay{target: target, listener: listener, conns: make(map[net.Conn]struct{})}
+	r := &Relay{target: target, listener: listener, pairs: make(map[*pair]struct{})}
 	context.AfterFunc(ctx, func() {
 		_ = listener.Close()
 		r.Cut()
@@ -44,11 +52,15 @@ func (r *Relay) Address() string { return r.listener.Addr().String() }
 func (r *Relay) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.cut, r.felt = true, len(r.conns)/2
-	for conn := range r.conns {
-		reset(conn)
+	r.cut, r.felt = true, 0
+	for p := range r.pairs {
+		if p.asked.Load() {
+			r.felt++
+		}
+		reset(p.from)
+		reset(p.to)
 	}
-	clear(r.conns)
+	clear(r.pairs)
 }
 
 // Mend passes connections on again.
@@ -58,7 +70,8 @@ func (r *Relay) Mend() {
 	r.cut = false
 }
 
-// Felt is how many connections the last cut has broken or refused so far.
+// Felt is how many questions lost their answer by the last cut, and how many connections it has refused so far. Nobody feels that
+// a connection breaks on which nothing is asked.
 func (r *Relay) Felt() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -84,38 +97,51 @@ func (r *Relay) pass(ctx context.Context, from net.Conn) {
 		reset(from)
 		return
 	}
-	if !r.hold(from, to) {
+	p := &pair{from: from, to: to}
+	if !r.hold(p) {
 		return
 	}
 	var both sync.WaitGroup
-	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
+	for _, way := range []struct {
+		to, from net.Conn
+		asks     bool
+	}{{to, from, true}, {from, to, false}} {
 		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1]) // a side that breaks ends both
-			_ = way[0].Close()
+			_, _ = io.Copy(&noting{Conn: way.to, note: func() { p.asked.Store(way.asks) }}, way.from) // a side that breaks ends both
+			_ = way.to.Close()
 		})
 	}
 	both.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.conns, from)
-	delete(r.conns, to)
+	delete(r.pairs, p)
 }
 
-// hold notes a pair of connections, unless the relay is cut.
-func (r *Relay) hold(pair ...net.Conn) bool {
+// noting is a connection of which each writing is noted.
+type noting struct {
+	net.Conn
+
+	note func()
+}
+
+// Write writes after it was noted.
+func (n *noting) Write(b []byte) (int, error) {
+	n.note()
+	return n.Conn.Write(b)
+}
+
+// hold notes a pair, unless the relay is cut.
+func (r *Relay) hold(p *pair) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cut {
 		r.felt++
+		reset(p.from)
+		reset(p.to)
+		return false
 	}
-	for _, conn := range pair {
-		if r.cut {
-			reset(conn)
-			continue
-		}
-		r.conns[conn] = struct{}{}
-	}
-	return !r.cut
+	r.pairs[p] = struct{}{}
+	return true
 }
 
 // reset closes a connection as the kernel does for a process that was killed.

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,7 +25,7 @@ func TestRelay_that_is_cut_loses_answers_and_refuses_until_it_is_mended(t *testi
 	t.Cleanup(server.Close)
 	r, err := relay.Start(t.Context(), "127.0.0.1:0", server.Listener.Addr().String())
 	require.NoError(t, err)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: &http.Transport{}} // it keeps its connections
 	get := func(path string) error {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.Address()+path, http.NoBody)
 		if err != nil {
@@ -39,14 +38,16 @@ func TestRelay_that_is_cut_loses_answers_and_refuses_until_it_is_mended(t *testi
 		return response.Body.Close()
 	}
 	require.NoError(t, get("/quick"))
-	require.Eventually(t, func() bool { r.Cut(); defer r.Mend(); return r.Felt() == 0 }, 10*time.Second, time.Millisecond, "nobody is connected any more")
+	r.Cut()
+	assert.Zero(t, r.Felt(), "nobody asks anything on the connection that is kept")
+	r.Mend()
 
 	lost := make(chan error, 1)
 	go func() { lost <- get("/slow") }()
 	<-began
 	r.Cut()
 	require.Error(t, <-lost, "the answer is lost")
-	assert.Equal(t, 1, r.Felt())
+	assert.GreaterOrEqual(t, r.Felt(), 1)
 	close(goOn)
 	<-done // what was asked for is done all the same
 	require.Error(t, get("/quick"))

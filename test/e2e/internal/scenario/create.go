@@ -4,9 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	bootstrapv1 "sigs.k8s.io/cluster-api/api/bootstrap/kubeadm/v1beta2"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,8 +21,8 @@ import (
 	"github.com/capmaas/capmaas/test/process"
 )
 
-// patience bounds every wait; a machine that is busy with nothing else needs a fraction of it.
-const patience = 15 * time.Minute
+// Patience is what usually bounds every wait; a machine that is busy with nothing else needs a fraction of it.
+const Patience = 15 * time.Minute
 
 // Create makes the sample: three control planes in VMs in three zones, two bare-metal workers and one in a VM. Where there is an
 // older version it is made at that, so that it can be upgraded.
@@ -62,7 +68,7 @@ func (r *Run) awaitSettled(ctx context.Context, what string, controlPlanes, meta
 }
 
 func (r *Run) await(ctx context.Context, what string, check func(context.Context) error) error {
-	return process.Await(ctx, what, patience, r.alive, check)
+	return process.Await(ctx, what, r.Patience, r.alive, check)
 }
 
 // alive says what is gone that should be there.
@@ -156,19 +162,47 @@ func (s *state) gone(ctx context.Context, c client.Reader) error {
 	if s.cluster != nil || s.controlPlane != nil || len(s.machines)+len(s.infra)+len(s.deployments) > 0 {
 		return fmt.Errorf("%d machines, %d MaasMachines and %d deployments are left; cluster: %t", len(s.machines), len(s.infra), len(s.deployments), s.cluster != nil)
 	}
-	var clusters infrav1.MaasClusterList
-	var secrets corev1.SecretList
-	if err := c.List(ctx, &clusters, client.InNamespace(namespace)); err != nil {
-		return err
+	var left []string
+	for _, kind := range []struct {
+		list    client.ObjectList
+		belongs func(client.Object) bool
+	}{
+		{&infrav1.MaasClusterList{}, always},
+		{&controlplanev1.KubeadmControlPlaneList{}, always},
+		{&clusterv1.MachineSetList{}, always},
+		{&clusterv1.MachineHealthCheckList{}, always},
+		{&bootstrapv1.KubeadmConfigList{}, always},
+		{&infrav1.MaasMachineTemplateList{}, owned}, // those of a ClusterClass and of nobody stay
+		{&corev1.SecretList{}, ofCluster},
+	} {
+		if err := c.List(ctx, kind.list, client.InNamespace(namespace)); err != nil {
+			return err
+		}
+		err := meta.EachListItem(kind.list, func(item runtime.Object) error {
+			if object, ok := item.(client.Object); ok && kind.belongs(object) {
+				left = append(left, fmt.Sprintf("%T %s", object, object.GetName()))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
-	ours := client.MatchingLabels{clusterv1.ClusterNameLabel: clusterName}
-	if err := c.List(ctx, &secrets, client.InNamespace(namespace), ours); err != nil {
-		return err
-	}
-	if len(clusters.Items)+len(secrets.Items) > 0 {
-		return fmt.Errorf("%d MaasClusters and %d secrets are left", len(clusters.Items), len(secrets.Items))
+	if len(left) > 0 {
+		return fmt.Errorf("%s are left", strings.Join(left, ", "))
 	}
 	return nil
+}
+
+func always(client.Object) bool { return true }
+
+// owned says of a template that a cluster has taken it.
+func owned(object client.Object) bool {
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(o metav1.OwnerReference) bool { return o.Kind == clusterv1.ClusterKind })
+}
+
+func ofCluster(object client.Object) bool {
+	return object.GetLabels()[clusterv1.ClusterNameLabel] == clusterName
 }
 
 // deleteTemplates removes what belongs to no cluster, so that the sample can be applied again.

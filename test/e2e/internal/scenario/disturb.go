@@ -21,16 +21,17 @@ const (
 	// away is for how long MAAS is away at least, and mostAway at most while nobody asks it.
 	away     = 5 * time.Second
 	mostAway = time.Minute
-	// maas is MAAS among the victims.
+	// maas is MAAS among the mortals.
 	maas = "MAAS"
 )
 
-// victims die by turns: the service's replicas, MAAS and our manager.
-var victims = []string{"lxdprovisioner-0", maas, "lxdprovisioner-1", "manager"}
+// mortals die by turns: the service's replicas, MAAS and our manager.
+var mortals = []string{"lxdprovisioner-0", maas, "lxdprovisioner-1", "manager"}
 
 // disturbance lets our processes and MAAS die while a scenario goes on.
 type disturbance struct {
 	stop  context.CancelFunc
+	fail  context.CancelCauseFunc
 	ended chan error
 	// deaths are how often each has died, and somebody noticed; valid once ended has its error.
 	deaths map[string]int
@@ -53,7 +54,7 @@ func (r *Run) Tell(ctx context.Context, tell func(*Run, context.Context) error, 
 
 func (r *Run) disturb(ctx context.Context, fail context.CancelCauseFunc) {
 	ctx, stop := context.WithCancel(ctx)
-	d := &disturbance{stop: stop, ended: make(chan error, 1), deaths: make(map[string]int)}
+	d := &disturbance{stop: stop, fail: fail, ended: make(chan error, 1), deaths: make(map[string]int)}
 	r.disturbed = d
 	go func() {
 		err := r.killByTurns(ctx, d.deaths)
@@ -76,11 +77,24 @@ func (r *Run) calm() error {
 		return err
 	}
 	r.Timeline.Sayf("died meanwhile: %v", d.deaths)
-	for _, victim := range victims {
-		if d.deaths[victim] == 0 {
-			return fmt.Errorf("the scenario was over before %s died, or before anyone noticed it", victim)
+	for _, mortal := range mortals {
+		if d.deaths[mortal] == 0 {
+			return fmt.Errorf("the scenario was over before %s died, or before anyone noticed it", mortal)
 		}
 	}
+	return nil
+}
+
+// disturbAnew wants everyone to have died so far, and lets them die again in what follows.
+func (r *Run) disturbAnew(ctx context.Context) error {
+	d := r.disturbed
+	if d == nil {
+		return nil
+	}
+	if err := r.calm(); err != nil {
+		return err
+	}
+	r.disturb(ctx, d.fail)
 	return nil
 }
 
@@ -88,23 +102,23 @@ func (r *Run) calm() error {
 func (r *Run) killByTurns(ctx context.Context, deaths map[string]int) error {
 	for turn := 0; ; turn++ {
 		wait := gap
-		if turn < len(victims) {
+		if turn < len(mortals) {
 			wait = firstGap
 		}
 		if !pass(ctx, wait) {
 			return nil
 		}
-		victim := victims[turn%len(victims)]
-		if victim == maas {
+		mortal := mortals[turn%len(mortals)]
+		if mortal == maas {
 			if r.loseMAAS(ctx) {
-				deaths[victim]++
+				deaths[mortal]++
 			}
 			continue
 		}
-		if err := r.kill(victim); err != nil {
-			return fmt.Errorf("kill %s: %w", victim, err)
+		if err := r.kill(mortal); err != nil {
+			return fmt.Errorf("kill %s: %w", mortal, err)
 		}
-		deaths[victim]++
+		deaths[mortal]++
 	}
 }
 
@@ -133,7 +147,7 @@ func (r *Run) loseMAAS(ctx context.Context) bool {
 		continue
 	}
 	felt := r.door.Felt()
-	r.Timeline.Sayf("MAAS is there again; %d connections were broken", felt)
+	r.Timeline.Sayf("MAAS is there again; %d answers were lost or refused", felt)
 	return felt > 0
 }
 

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/evidence"
+	"github.com/capmaas/capmaas/test/e2e/internal/management"
 )
 
 // gathering bounds how long evidence is gathered; what is broken may not answer.
@@ -28,7 +29,11 @@ func (r *Run) Evidence(ctx context.Context) error {
 	if r.management == nil || r.management.Client == nil {
 		return errors.Join(errs...)
 	}
-	errs = append(errs, evidence.Objects(ctx, r.management.Config, filepath.Join(dir, "management")))
+	for _, c := range append([]*management.Cluster{r.first}, r.besides...) { // a move may have ended between them
+		if c.Client != nil {
+			errs = append(errs, evidence.Objects(ctx, c.Config, filepath.Join(dir, filepath.Base(c.Dir))))
+		}
+	}
 	secret := &corev1.Secret{}
 	if err := r.management.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: clusterName + "-kubeconfig"}, secret); err == nil {
 		config, err := clientcmd.RESTConfigFromKubeConfig(secret.Data["value"])

@@ -16,7 +16,7 @@ import (
 // still is how long nothing may happen where nothing should.
 const still = 45 * time.Second
 
-// MAASDown scales the cluster while MAAS answers nothing but its proxy's error page. The cluster stays available; once MAAS is back
+// MAASDown scales the cluster while MAAS answers nothing but its proxy's error page. The cluster stays reachable; once MAAS is back
 // it grows, and shrinks again.
 func (r *Run) MAASDown(ctx context.Context) error {
 	if err := r.sim.AddFaults(maassim.Fault{Operation: "*", Preset: "bad-gateway"}); err != nil {

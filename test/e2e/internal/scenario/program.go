@@ -17,6 +17,9 @@ import (
 // programPatience bounds how long a program may run; it bounds its own waits itself.
 const programPatience = 12 * time.Hour
 
+// parting is how long a program may take to end once it is asked to.
+const parting = 2 * time.Minute
+
 // Program runs a program, whose output is that of the run, against everything that has been started, and wants nothing of what it
 // made left in MAAS. Beside the environment it gets:
 //   - KUBECONFIG, an administrator's of the management cluster;
@@ -32,14 +35,16 @@ func (r *Run) Program(ctx context.Context, argv []string) error {
 	if err := os.Mkdir(artifacts, 0o700); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	running, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	cmd := exec.CommandContext(running, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+r.management.Kubeconfig,
 		"KUBERNETES_VERSION="+r.version, "KUBERNETES_VERSION_UPGRADE_FROM="+r.before, "KUBERNETES_VERSION_UPGRADE_TO="+r.version,
 		"MACHINE_IMAGE="+image, "MACHINE_IMAGE_UPGRADE_FROM="+imageBefore, "MANAGEMENT_SERVER="+r.management.ServerFor(world.Rack),
 		"ARTIFACTS="+artifacts, "KUBECTL="+filepath.Join(r.Assets, "kubectl"), "CLUSTER_API_MANIFESTS="+r.ClusterAPI)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = patience
+	cmd.WaitDelay = parting
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", argv[0], err)
 	}
@@ -55,7 +60,9 @@ func (r *Run) Program(ctx context.Context, argv []string) error {
 		}
 	})
 	if err != nil {
-		return errors.Join(err, cmd.Process.Kill())
+		end()
+		<-ended // it may write down what it has seen
+		return err
 	}
 	if result != nil {
 		return fmt.Errorf("run %s: %w", argv[0], result)

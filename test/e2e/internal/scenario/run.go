@@ -29,6 +29,8 @@ type Config struct {
 	Before string
 	// Work is the directory of data and logs.
 	Work string
+	// Patience bounds every wait.
+	Patience time.Duration
 	// Timeline is told what happens.
 	Timeline *Timeline
 	// Now tells the time.

@@ -14,6 +14,7 @@ import (
 )
 
 // Upgrade replaces every machine by one of the newer patch release: the control plane first, then the workers, as Kubernetes wants it.
+// Where it is disturbed, each half is.
 func (r *Run) Upgrade(ctx context.Context) error {
 	if r.before == "" {
 		return errors.New("there is no version to upgrade from")
@@ -23,6 +24,9 @@ func (r *Run) Upgrade(ctx context.Context) error {
 	}
 	if err := r.awaitUpgraded(ctx, "the control plane", true); err != nil {
 		return err
+	}
+	if err := r.disturbAnew(ctx); err != nil {
+		return fmt.Errorf("the control plane: %w", err)
 	}
 	for _, name := range []string{metalName, vmName} {
 		if err := r.upgradeWorkers(ctx, name); err != nil {
@@ -68,11 +72,12 @@ func (r *Run) upgradeWorkers(ctx context.Context, name string) error {
 	return r.patch(ctx, &clusterv1.MachineDeployment{}, name, text)
 }
 
-// patch changes an object as kubectl patch does.
+// patch changes an object as a user of kubectl patch does, who tries again while nobody admits it.
 func (r *Run) patch(ctx context.Context, object client.Object, name, text string) error {
 	object.SetNamespace(namespace)
 	object.SetName(name)
-	if err := r.management.Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(text))); err != nil {
+	change := client.RawPatch(types.MergePatchType, []byte(text))
+	if err := r.insist(ctx, func(ctx context.Context) error { return r.management.Client.Patch(ctx, object, change) }); err != nil {
 		return fmt.Errorf("change %s: %w", name, err)
 	}
 	r.Timeline.Sayf("changed %s: %s", name, text)

@@ -38,10 +38,10 @@ func (r *Run) checkNodes(ctx context.Context, s *state) error {
 	}
 	var have, want []string
 	for _, n := range nodes.Items {
-		have = append(have, n.Name+" "+n.Spec.ProviderID+" "+n.Status.NodeInfo.KubeletVersion)
+		have = append(have, n.Name+" "+n.Spec.ProviderID+" "+n.Status.NodeInfo.KubeletVersion+" ready: "+readiness(n))
 	}
 	for _, m := range s.machines {
-		want = append(want, m.Status.NodeRef.Name+" "+m.Spec.ProviderID+" "+m.Spec.Version)
+		want = append(want, m.Status.NodeRef.Name+" "+m.Spec.ProviderID+" "+m.Spec.Version+" ready: "+string(corev1.ConditionTrue))
 	}
 	slices.Sort(have)
 	slices.Sort(want)
@@ -51,7 +51,18 @@ func (r *Run) checkNodes(ctx context.Context, s *state) error {
 	return nil
 }
 
-// checkPlaces wants the control plane in VMs, in as many zones as there are for it, and its addresses and no others in DNS.
+// readiness is a Node's Ready condition.
+func readiness(n corev1.Node) string {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			return string(c.Status)
+		}
+	}
+	return string(corev1.ConditionUnknown)
+}
+
+// checkPlaces wants the control plane in VMs, by MAAS in as many zones as there are for it, as it says itself, and its addresses and
+// no others in DNS.
 func (r *Run) checkPlaces(s *state) error {
 	zones, hosts := make(map[string]int), make(map[string]int)
 	var addresses []string
@@ -61,15 +72,19 @@ func (r *Run) checkPlaces(s *state) error {
 		if !strings.HasPrefix(m.Name, controlPlaneName) {
 			continue
 		}
-		if infra.Spec.Mode() != infrav1.ModeLXD || infra.Status.LXDHost == nil {
-			return fmt.Errorf("control-plane machine %s is no VM", m.Name)
-		}
-		zones[infra.Status.FailureDomain]++
-		hosts[*infra.Status.LXDHost]++
 		sim, ok := r.sim.Machine(ptr.Deref(infra.Spec.SystemID, ""))
 		if !ok {
 			return fmt.Errorf("MAAS has no machine of %s", infra.Name)
 		}
+		host, ok := r.sim.Machine(sim.Host)
+		if infra.Spec.Mode() != infrav1.ModeLXD || !ok {
+			return fmt.Errorf("control-plane machine %s is no VM", m.Name)
+		}
+		if told := ptr.Deref(infra.Status.LXDHost, ""); told != host.Hostname || infra.Status.FailureDomain != host.Zone {
+			return fmt.Errorf("machine %s tells host %q in zone %q and is on %s in %s", m.Name, told, infra.Status.FailureDomain, host.Hostname, host.Zone)
+		}
+		zones[host.Zone]++
+		hosts[host.Hostname]++
 		machines++
 		addresses = append(addresses, slices.DeleteFunc(sim.IPs, r.notPreferred)...)
 	}

@@ -13,7 +13,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 )
 
-// DeadZone lets a zone with a control plane and the worker VM lose its power. The cluster is available all the time, and the machines
+// DeadZone lets a zone with a control plane and the worker VM lose its power. The cluster's API server answers meanwhile, and the machines
 // are replaced in the zones that remain. Once the zone is back, its VMs go, and a roll-out spreads the control plane again.
 func (r *Run) DeadZone(ctx context.Context) error {
 	zone, hosts, victims, err := r.chooseZone(ctx)

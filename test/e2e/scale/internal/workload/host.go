@@ -177,10 +177,3 @@ func (h *Host) Halt(ctx context.Context, m Machine) error {
 	}
 	return err
 }
-
-// Clusters is how many there are.
-func (h *Host) Clusters() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return len(h.clusters)
-}
