@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -60,11 +59,7 @@ type options struct {
 func main() {
 	o := parse()
 	if !world.Inside() {
-		if err := world.Missing(); err != nil {
-			fmt.Fprintln(os.Stderr, "e2e:", err)
-			os.Exit(2)
-		}
-		os.Exit(exitCode(world.Enter(context.Background())))
+		os.Exit(world.Again("e2e", os.Stderr))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := within(ctx, o)
@@ -73,18 +68,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		os.Exit(1)
 	}
-}
-
-func exitCode(err error) int {
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit) && exit.Exited():
-		return exit.ExitCode()
-	}
-	fmt.Fprintln(os.Stderr, "e2e:", err)
-	return 1
 }
 
 func parse() options {

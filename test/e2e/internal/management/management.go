@@ -43,9 +43,6 @@ type Options struct {
 	Base int
 	// MAAS is the URL of MAAS, which ends in /MAAS, and Key an API key.
 	MAAS, Key string
-	// Service is the DNS name of the service's replicas, Replicas their addresses on loopback.
-	Service  string
-	Replicas []string
 	// Now tells the time.
 	Now func() time.Time
 }

@@ -70,7 +70,7 @@ func (c *Cluster) installed() []*manager {
 			render: c.renderOwn,
 			args: []string{
 				"--webhook-host", "127.0.0.1", "--metrics-bind-addr", fmt.Sprintf("127.0.0.1:%d", c.port(portFirstManager+30+portMetrics)),
-				"--provisioner-address", fmt.Sprintf("%s:%d", c.Service, c.port(portService)), "--provisioner-tls-dir", c.path(managerTLS),
+				"--provisioner-address", fmt.Sprintf("%s:%d", service, c.port(portService)), "--provisioner-tls-dir", c.path(managerTLS),
 			},
 		},
 	}
@@ -210,17 +210,17 @@ func (c *Cluster) startService(ctx context.Context) error {
 		return err
 	}
 	var errs []error
-	for n, address := range c.Replicas {
-		errs = append(errs, c.run(fmt.Sprintf("lxdprovisioner-%d", n), filepath.Join(c.Own, "lxdprovisioner"), []string{"POD_IP=" + address},
+	for n, address := range replicas {
+		errs = append(errs, c.run(fmt.Sprintf("lxdprovisioner-%d", n), filepath.Join(c.Own, "lxdprovisioner"), []string{"POD_IP=" + address.String()},
 			"--listen", fmt.Sprintf("%s:%d", address, c.port(portService)), "--metrics-addr", fmt.Sprintf("%s:%d", address, c.port(portService)+1),
-			"--maas-credentials-dir", credentials, "--peers", c.Service, "--tls-dir", c.path(serviceTLS)))
+			"--maas-credentials-dir", credentials, "--peers", service, "--tls-dir", c.path(serviceTLS)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for _, address := range c.Replicas {
+	for _, address := range replicas {
 		url := fmt.Sprintf("http://%s:%d/metrics", address, c.port(portService)+1)
-		if err := c.await(ctx, "the service at "+address, answers(url)); err != nil {
+		if err := c.await(ctx, "the service at "+address.String(), answers(url)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,21 @@ import (
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 )
 
+// The images by which a machine's version is chosen, as templates name them.
+const (
+	Image       = "custom/u-2404-k8s-1-36"
+	ImageBefore = "custom/u-2404-k8s-1-36-before"
+)
+
+// Images are these as they are uploaded to MAAS, which shows the system before the name.
+func Images() []maassim.ImageConfig {
+	var all []maassim.ImageConfig
+	for _, image := range []string{Image, ImageBefore} {
+		all = append(all, maassim.ImageConfig{Name: strings.TrimPrefix(image, "custom/"), Uploaded: true})
+	}
+	return all
+}
+
 // Subnet is the one of machines, by the name that MAAS is to give it.
 func Subnet(name string) maassim.SubnetConfig {
 	return maassim.SubnetConfig{

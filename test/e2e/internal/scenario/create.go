@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/process"
 )
 
@@ -27,9 +28,9 @@ const Patience = 15 * time.Minute
 // Create makes the sample: three control planes in VMs in three zones, two bare-metal workers and one in a VM. Where there is an
 // older version it is made at that, so that it can be upgraded.
 func (r *Run) Create(ctx context.Context) error {
-	name, version := image, r.version
+	name, version := region.Image, r.version
 	if r.before != "" {
-		name, version = imageBefore, r.before
+		name, version = region.ImageBefore, r.before
 	}
 	if err := r.applySample(ctx, name, version); err != nil {
 		return err
@@ -207,7 +208,7 @@ func ofCluster(object client.Object) bool {
 
 // deleteTemplates removes what belongs to no cluster, so that the sample can be applied again.
 func (r *Run) deleteTemplates(ctx context.Context) error {
-	objects, err := r.sample(image, r.version)
+	objects, err := r.sample(region.Image, r.version)
 	if err != nil {
 		return err
 	}

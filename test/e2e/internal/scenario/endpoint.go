@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,7 +19,7 @@ const (
 
 // Endpoint makes a small cluster whose API server has a name and a port that its user wants, and deletes it.
 func (r *Run) Endpoint(ctx context.Context) error {
-	objects, err := r.sample(image, r.version)
+	objects, err := r.sample(region.Image, r.version)
 	if err != nil {
 		return err
 	}

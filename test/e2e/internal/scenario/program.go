@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 	"github.com/capmaas/capmaas/test/process"
 )
@@ -18,7 +19,7 @@ import (
 const programPatience = 12 * time.Hour
 
 // parting is how long a program may take to end once it is asked to.
-const parting = 2 * time.Minute
+const parting = time.Minute
 
 // Program runs a program, whose output is that of the run, against everything that has been started, and wants nothing of what it
 // made left in MAAS. Beside the environment it gets:
@@ -41,7 +42,7 @@ func (r *Run) Program(ctx context.Context, argv []string) error {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+r.management.Kubeconfig,
 		"KUBERNETES_VERSION="+r.version, "KUBERNETES_VERSION_UPGRADE_FROM="+r.before, "KUBERNETES_VERSION_UPGRADE_TO="+r.version,
-		"MACHINE_IMAGE="+image, "MACHINE_IMAGE_UPGRADE_FROM="+imageBefore, "MANAGEMENT_SERVER="+r.management.ServerFor(world.Rack),
+		"MACHINE_IMAGE="+region.Image, "MACHINE_IMAGE_UPGRADE_FROM="+region.ImageBefore, "MANAGEMENT_SERVER="+r.management.ServerFor(world.Rack),
 		"ARTIFACTS="+artifacts, "KUBECTL="+filepath.Join(r.Assets, "kubectl"), "CLUSTER_API_MANIFESTS="+r.ClusterAPI)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = parting

@@ -68,11 +68,6 @@ type Run struct {
 	started []*management.Cluster
 }
 
-// The service's name and its replicas, as a headless Service has them.
-const serviceName = "lxdprovisioner.e2e"
-
-var serviceReplicas = []netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.MustParseAddr("127.0.0.12")}
-
 // zones is how many zones have LXD hosts.
 const zones = 3
 
@@ -87,12 +82,6 @@ const maasAddress = "127.0.0.1:5240"
 
 // base is the first port of the management cluster.
 const base = 20000
-
-// The images of the simulated MAAS, as templates name them.
-const (
-	image       = "custom/u-2404-k8s-1-36"
-	imageBefore = "custom/u-2404-k8s-1-36-before"
-)
 
 // Start starts everything. What it gives back is to be stopped even where it fails.
 func Start(ctx context.Context, config Config) (*Run, error) {
@@ -119,7 +108,7 @@ func Start(ctx context.Context, config Config) (*Run, error) {
 func (r *Run) startManagement(ctx context.Context, name string, base int) (*management.Cluster, error) {
 	c, err := management.Start(ctx, management.Options{
 		Programs: r.Programs, Dir: filepath.Join(r.Work, name), Base: base, Now: r.Now,
-		MAAS: "http://" + r.door.Address() + "/MAAS", Key: r.sim.APIKey(), Service: serviceName, Replicas: texts(serviceReplicas),
+		MAAS: "http://" + r.door.Address() + "/MAAS", Key: r.sim.APIKey(),
 	}, func(format string, args ...any) { r.Timeline.Sayf(name+": "+format, args...) })
 	if err != nil {
 		return c, err
@@ -151,9 +140,9 @@ func (r *Run) startMAAS(ctx context.Context) error {
 	if r.door, err = relay.Start(simCtx, maasAddress, strings.TrimPrefix(sim.BaseURL(), "http://")); err != nil {
 		return err
 	}
-	images := map[string]fleet.Image{image: {Kubernetes: r.Kubernetes, Version: r.version}}
+	images := map[string]fleet.Image{region.Image: {Kubernetes: r.Kubernetes, Version: r.version}}
 	if r.Before != "" {
-		images[imageBefore] = fleet.Image{Kubernetes: r.Before, Version: r.before}
+		images[region.ImageBefore] = fleet.Image{Kubernetes: r.Before, Version: r.before}
 	}
 	r.fleet = fleet.New(fleet.Config{
 		Sim: sim.Sim, Program: filepath.Join(r.Own, "machine"), Images: images, Programs: []string{r.Assets},
@@ -162,15 +151,7 @@ func (r *Run) startMAAS(ctx context.Context) error {
 	fleetCtx, endFleet := context.WithCancel(context.WithoutCancel(ctx))
 	r.endFleet, r.fleetEnded = endFleet, make(chan error, 1)
 	go func() { r.fleetEnded <- r.fleet.Run(fleetCtx) }()
-	return resolver.Serve(simCtx, netip.AddrPortFrom(world.Rack, 53), r.lookup)
-}
-
-// lookup answers from MAAS's records, and for the service's replicas.
-func (r *Run) lookup(name string) ([]netip.Addr, bool) {
-	if name == serviceName {
-		return serviceReplicas, true
-	}
-	return region.Lookup(r.sim.Sim, name)
+	return resolver.Serve(simCtx, netip.AddrPortFrom(world.Rack, 53), management.Lookup(func(name string) ([]netip.Addr, bool) { return region.Lookup(r.sim.Sim, name) }))
 }
 
 func maasConfig() maassim.Config {
@@ -186,7 +167,7 @@ func maasConfig() maassim.Config {
 	for n := range cfg.Metal {
 		cfg.Metal[n].Tags = []string{"metal"} // the released template for physical machines chooses them by a tag
 	}
-	cfg.Images = append(cfg.Images, maassim.ImageConfig{Name: uploaded(image), Uploaded: true}, maassim.ImageConfig{Name: uploaded(imageBefore), Uploaded: true})
+	cfg.Images = append(cfg.Images, region.Images()...)
 	cfg.Durations = maassim.Durations{
 		Compose: 2 * time.Second, Refresh: time.Second, Delete: time.Second, Commission: 5 * time.Second, Release: 3 * time.Second,
 		// The machine itself ends its deployment, and MAAS gives up on one after 30 minutes.
@@ -194,9 +175,6 @@ func maasConfig() maassim.Config {
 	}
 	return cfg
 }
-
-// uploaded is the name of an uploaded image without the system that MAAS shows before it.
-func uploaded(name string) string { return strings.TrimPrefix(name, "custom/") }
 
 // Stop stops everything: the management cluster while MAAS still answers, then the machines, then MAAS.
 func (r *Run) Stop() error {
@@ -215,12 +193,4 @@ func (r *Run) Stop() error {
 		errs = append(errs, r.sim.Wait())
 	}
 	return errors.Join(errs...)
-}
-
-func texts(addresses []netip.Addr) []string {
-	all := make([]string, 0, len(addresses))
-	for _, a := range addresses {
-		all = append(all, a.String())
-	}
-	return all
 }

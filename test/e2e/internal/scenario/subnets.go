@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
 )
 
@@ -23,7 +24,7 @@ func (r *Run) Subnets(ctx context.Context) error {
 	if err := r.prefer(ctx, world.Second); err != nil {
 		return err
 	}
-	objects, err := r.sample(image, r.version)
+	objects, err := r.sample(region.Image, r.version)
 	if err != nil {
 		return err
 	}

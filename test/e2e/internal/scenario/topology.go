@@ -12,6 +12,7 @@ import (
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 )
 
 //go:embed topology.yaml
@@ -33,7 +34,7 @@ func (r *Run) Topology(ctx context.Context) error {
 	if r.before == "" {
 		return errors.New("there is no version to upgrade from")
 	}
-	for class, image := range map[string]string{firstClass: imageBefore, secondClass: image} {
+	for class, image := range map[string]string{firstClass: region.ImageBefore, secondClass: region.Image} {
 		if err := r.applyClass(ctx, class, image); err != nil {
 			return err
 		}

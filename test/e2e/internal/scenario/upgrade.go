@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 )
 
 // Upgrade replaces every machine by one of the newer patch release: the control plane first, then the workers, as Kubernetes wants it.
@@ -47,7 +48,7 @@ func (r *Run) renew(ctx context.Context, name string) (string, error) {
 	}
 	after := &infrav1.MaasMachineTemplate{Spec: *before.Spec.DeepCopy()}
 	after.Namespace, after.Name = namespace, name+"-next"
-	after.Spec.Template.Spec.Image = image
+	after.Spec.Template.Spec.Image = region.Image
 	if err := r.insist(ctx, func(ctx context.Context) error { return r.management.Client.Create(ctx, after) }); err != nil {
 		return "", fmt.Errorf("create template %s: %w", after.Name, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -21,7 +22,7 @@ import (
 const insideVariable = "CAPMAAS_E2E_INSIDE"
 
 // patience is how long what is inside may take to end after it was asked to.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // Inside reports whether the program is inside.
 func Inside() bool { return os.Getenv(insideVariable) != "" }
@@ -76,6 +77,25 @@ func missingCapabilities() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Again runs the program again inside, with the same arguments, and gives what it ended with; 2 where this machine lacks something.
+// What hinders it is written under the program's name.
+func Again(name string, stderr io.Writer) int {
+	if err := Missing(); err != nil {
+		_, _ = fmt.Fprintf(stderr, "%s: %v\n", name, err) // nobody is left to be told otherwise
+		return 2
+	}
+	err := Enter(context.Background())
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode() // it has said why itself
+	}
+	_, _ = fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	return 1
 }
 
 // Enter runs the program again inside, with the same arguments, and returns when that has ended. It takes the end of the

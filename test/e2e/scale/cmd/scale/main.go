@@ -11,7 +11,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -24,6 +23,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/management"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
 	"github.com/capmaas/capmaas/test/e2e/internal/scenario"
 	"github.com/capmaas/capmaas/test/e2e/internal/world"
@@ -56,10 +56,7 @@ func main() {
 		return
 	}
 	if !world.Inside() {
-		if err := world.Missing(); err != nil {
-			fail(2, err)
-		}
-		enter()
+		os.Exit(world.Again("scale", os.Stderr))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -72,19 +69,6 @@ func main() {
 func fail(code int, err error) {
 	fmt.Fprintln(os.Stderr, "scale:", err)
 	os.Exit(code)
-}
-
-// enter runs the program inside and ends with what that ended with.
-func enter() {
-	err := world.Enter(context.Background())
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		os.Exit(0)
-	case errors.As(err, &exit) && exit.Exited():
-		os.Exit(exit.ExitCode())
-	}
-	fail(1, err)
 }
 
 func parse() options {
@@ -173,11 +157,6 @@ func keep(ctx context.Context, o options, figures campaign.Figures) error {
 	return campaign.Write(o.programs.Root, figures)
 }
 
-// The service's name and its replicas, as a headless Service has them.
-const serviceName = "lxdprovisioner.scale"
-
-var serviceReplicas = []netip.Addr{netip.MustParseAddr("127.0.0.11"), netip.MustParseAddr("127.0.0.12")}
-
 // base is the first port of the management cluster.
 const base = 20000
 
@@ -187,13 +166,13 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer end()
-	region, err := maas.Start(around, maas.Options{Clusters: o.clusters, Workers: o.workers, Deploy: o.deploy, Now: time.Now})
+	maasd, err := maas.Start(around, maas.Options{Clusters: o.clusters, Workers: o.workers, Deploy: o.deploy, Now: time.Now})
 	if err != nil {
 		return figures, err
 	}
-	defer func() { err = errors.Join(err, region.Stop()) }()
-	sayf("simulated MAAS %s at %s: %d LXD hosts, %d region processes", region.Version(), region.URL, region.Hosts, o.workers)
-	if err := resolver.Serve(around, netip.AddrPortFrom(world.Rack, 53), lookup(region)); err != nil {
+	defer func() { err = errors.Join(err, maasd.Stop()) }()
+	sayf("simulated MAAS %s at %s: %d LXD hosts, %d region processes", maasd.Version(), maasd.URL, maasd.Hosts, o.workers)
+	if err := resolver.Serve(around, netip.AddrPortFrom(world.Rack, 53), management.Lookup(maasd.Lookup)); err != nil {
 		return figures, err
 	}
 	host, err := workload.NewHost(around, time.Now, nil)
@@ -201,12 +180,12 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 		return figures, err
 	}
 	machines := bodies.New(bodies.Config{
-		MAAS: region, Host: host, Sayf: sayf, Versions: map[string]string{maas.Image: campaign.Version, maas.ImageBefore: campaign.VersionBefore},
+		MAAS: maasd, Host: host, Sayf: sayf, Versions: map[string]string{region.Image: campaign.Version, region.ImageBefore: campaign.VersionBefore},
 	})
 	running.Go(func() { machines.Run(around) })
 	cluster, err := management.Start(ctx, management.Options{
 		Programs: o.programs, Dir: filepath.Join(o.work, "management"), Base: base, Now: time.Now,
-		MAAS: region.URL, Key: region.APIKey(), Service: serviceName, Replicas: []string{serviceReplicas[0].String(), serviceReplicas[1].String()},
+		MAAS: maasd.URL, Key: maasd.APIKey(),
 	}, func(format string, args ...any) { sayf("management: "+format, args...) })
 	defer func() { err = errors.Join(err, cluster.Stop()) }()
 	if err != nil {
@@ -215,20 +194,10 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 	watching, stop := context.WithCancel(ctx)
 	defer stop() // an API server waits for its watches when it ends
 	run, err := campaign.Start(watching, campaign.Config{
-		Clusters: o.clusters, Concurrency: o.concurrency, Patience: o.patience, Phases: strings.Fields(o.phases), MAAS: region, Bodies: machines.On, Sayf: sayf, Now: time.Now,
+		Clusters: o.clusters, Concurrency: o.concurrency, Patience: o.patience, Phases: strings.Fields(o.phases), MAAS: maasd, Bodies: machines.On, Sayf: sayf, Now: time.Now,
 	}, cluster)
 	if err != nil {
 		return figures, err
 	}
 	return run.Run(ctx)
-}
-
-// lookup answers from MAAS's records, and for the service's replicas.
-func lookup(region *maas.MAAS) resolver.Lookup {
-	return func(name string) ([]netip.Addr, bool) {
-		if name == serviceName {
-			return serviceReplicas, true
-		}
-		return region.Lookup(name)
-	}
 }

@@ -18,6 +18,7 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/test/e2e/internal/management"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/e2e/scale/internal/maas"
 	"github.com/capmaas/capmaas/test/process"
 )
@@ -75,7 +76,7 @@ func Start(ctx context.Context, config Config, cluster *management.Cluster) (*Ca
 // Run lets all clusters live. Where a phase fails, its figures are kept and those after it are left out, but for the deletion.
 func (c *Campaign) Run(ctx context.Context) (Figures, error) {
 	f := Figures{Clusters: c.Clusters, Concurrency: c.Concurrency, CPUs: runtime.NumCPU(), Hosts: c.MAAS.Hosts}
-	before, after := release{VersionBefore, maas.ImageBefore}, release{Version, maas.Image}
+	before, after := release{VersionBefore, region.ImageBefore}, release{Version, region.Image}
 	var err error
 	for _, phase := range []struct {
 		name string

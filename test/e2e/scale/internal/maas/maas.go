@@ -9,17 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/capmaas/capmaas/services/maassim"
 	"github.com/capmaas/capmaas/test/e2e/internal/region"
-)
-
-// The images by which a machine's version is chosen, as templates name them.
-const (
-	Image       = "custom/u-2404-k8s-1-36"
-	ImageBefore = "custom/u-2404-k8s-1-36-before"
 )
 
 // Options say how large MAAS is and how fast.
@@ -53,9 +46,7 @@ func (o Options) config() maassim.Config {
 	for n := range cfg.Hosts {
 		cfg.Hosts[n].Bridges = []maassim.Bridge{{Name: "br0", Subnet: "machines"}}
 	}
-	for _, image := range []string{Image, ImageBefore} {
-		cfg.Images = append(cfg.Images, maassim.ImageConfig{Name: strings.TrimPrefix(image, "custom/"), Uploaded: true})
-	}
+	cfg.Images = append(cfg.Images, region.Images()...)
 	cfg.Cost, cfg.Workers = maassim.RealCost(), o.Workers
 	cfg.Durations = maassim.Durations{
 		Spread: 0.2, Compose: 3 * time.Second, Refresh: 2 * time.Second, Delete: 2 * time.Second,
