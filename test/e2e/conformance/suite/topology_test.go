@@ -52,7 +52,9 @@ var _ = Describe("ClusterClassRolloutSpec", func() {
 // inherited is the metadata of an object but for what this provider's controllers note on their own objects.
 func inherited(object client.Object) clusterv1.ObjectMeta {
 	annotations := maps.Clone(object.GetAnnotations())
-	maps.DeleteFunc(annotations, func(key, _ string) bool { return strings.HasPrefix(key, infrav1.GroupVersion.Group+"/") })
+	maps.DeleteFunc(annotations, func(key, _ string) bool {
+		return key == infrav1.VMNameAnnotation || strings.HasPrefix(key, infrav1.GroupVersion.Group+"/")
+	})
 	return clusterv1.ObjectMeta{Labels: object.GetLabels(), Annotations: annotations}
 }
 
