@@ -62,8 +62,7 @@ func (r *Run) Program(ctx context.Context, argv []string) error {
 	})
 	if err != nil {
 		end()
-		<-ended // it may write down what it has seen
-		return err
+		return errors.Join(err, <-ended) // it may write down what it has seen
 	}
 	if result != nil {
 		return fmt.Errorf("run %s: %w", argv[0], result)

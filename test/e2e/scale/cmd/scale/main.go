@@ -151,10 +151,10 @@ func run(ctx context.Context, o options) (err error) {
 
 // keep puts the figures into the repository where that is wanted, and nobody has broken off.
 func keep(ctx context.Context, o options, figures campaign.Figures) error {
-	if !o.write || ctx.Err() != nil {
-		return nil
+	if o.write && ctx.Err() == nil {
+		return campaign.Write(o.programs.Root, figures)
 	}
-	return campaign.Write(o.programs.Root, figures)
+	return nil
 }
 
 // base is the first port of the management cluster.
