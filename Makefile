@@ -118,9 +118,11 @@ fmt: ## Format the Go and the .proto files
 race:
 	@[ "$$(go env CGO_ENABLED)" = 1 ] || { echo "the race detector needs a C compiler (gcc or clang) and CGO_ENABLED=1"; exit 1; }
 
+# A package that lets real processes die takes minutes, and several times as many on a computer that has other work, where the usual
+# ten would end it.
 .PHONY: test
 test: race ## Run every test with the race detector (ARGS='-run TestX -v')
-	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" CAPMAAS_TREE="$$(tools/tree.sh .)" KUBEBUILDER_ASSETS="$$assets" go test -race $(PACKAGES) $(ARGS)
+	@$(ASSETS) set -x; CAPMAAS_DEPLOY="$$(tools/tree.sh deploy)" CAPMAAS_TREE="$$(tools/tree.sh .)" KUBEBUILDER_ASSETS="$$assets" go test -race -timeout 30m $(PACKAGES) $(ARGS)
 	GOWORK=off go test -C test/observability/rules -count=1 ./...
 	@$(ASSETS) set -x; KUBEBUILDER_ASSETS="$$assets" GOWORK=off go test -C test/e2e/conformance -count=1 . ./templates
 ifeq ($(shell uname -s),Linux)
