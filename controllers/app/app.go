@@ -10,6 +10,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/utils/clock"
@@ -130,10 +132,14 @@ func newManager(options Options) (ctrl.Manager, error) { //nolint:ireturn // con
 		}),
 		Cache: cache.Options{
 			DefaultNamespaces: watched, SyncPeriod: &options.SyncPeriod, DefaultTransform: cache.TransformStripManagedFields(),
+			// Of ConfigMaps the manager may read and watch those of one name only.
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.ConfigMap{}: {Field: fields.OneTermEqualSelector(metav1.ObjectNameField, infrav1.PreferredSubnetConfigMap)},
+			},
 		},
-		// Secrets and ConfigMaps are read from the API server when they are needed: a cache of them would need the right to
-		// list every Secret, and would hold join tokens.
-		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}},
+		// Secrets are read from the API server when they are needed: a cache of them would need the right to list every Secret, and
+		// would hold join tokens.
+		Client:     client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 		Controller: config.Controller{SkipNameValidation: &options.AnyControllerName},
 	})
 	if err != nil {

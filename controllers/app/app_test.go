@@ -1,9 +1,11 @@
 package app_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -54,6 +56,56 @@ func TestRun_R6_3_lives_on_the_rights_of_its_role_in_one_namespace(t *testing.T)
 	bed.WaitGone(t, "cp-0")
 	bed.WaitGone(t, "worker-0")
 	assert.Empty(t, bed.Fake.VMs())
+}
+
+// asked is what a manager's clients have asked of the API server.
+type asked struct {
+	mu    sync.Mutex
+	paths []string
+}
+
+// roundTripper is a function that is one.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+// RoundTrip calls it.
+func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
+
+// note notes the path of each request before it is passed on.
+func (a *asked) note(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		a.mu.Lock()
+		a.paths = append(a.paths, request.URL.Path)
+		a.mu.Unlock()
+		return next.RoundTrip(request)
+	})
+}
+
+func (a *asked) about(resource string) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var about []string
+	for _, path := range a.paths {
+		if strings.Contains(path, "/"+resource+"/") {
+			about = append(about, path)
+		}
+	}
+	return about
+}
+
+// Each look at a machine or a cluster reads the preferred subnets, and most namespaces have none: ten clusters that were created at
+// once asked a thousand times.
+func TestRun_asks_nobody_for_the_preferred_subnets_of_each_machine(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	noted := &asked{}
+	options := bed.Options()
+	options.Config.Wrap(noted.note)
+	bed.StartManagerWith(t, options)
+	bed.ProvisionCluster(t)
+	bed.CreateMachine(t, "cp-0", managertest.LXD(), managertest.ControlPlane)
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.DNSAttachedCondition, infrav1.DNSAttachedReason)
+	assert.NotEmpty(t, noted.about("secrets"), "bootstrap data are asked for")
+	assert.Empty(t, noted.about("configmaps"))
 }
 
 func TestRun_R6_3_neither_sees_nor_touches_other_namespaces(t *testing.T) {

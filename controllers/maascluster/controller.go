@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
@@ -35,7 +36,8 @@ import (
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasclusters/status,verbs=patch
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasmachines,verbs=get;list;watch
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=maas-preferred-subnet,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Prober asks a control plane's machine whether its API server answers.
@@ -46,7 +48,7 @@ type Prober interface {
 
 // Reconciler reconciles MaasClusters. All fields but Recorder are required.
 type Reconciler struct {
-	// Client reads from the cache, Secrets and ConfigMaps excepted, and writes.
+	// Client reads from the cache, Secrets excepted, and writes.
 	Client client.Client
 	// APIReader reads from the API server itself.
 	APIReader client.Reader
@@ -95,12 +97,27 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		Watches(&clusterv1.Cluster{}, handler.EnqueueRequestsFromMapFunc(ofCluster)).
 		Watches(&infrav1.MaasMachine{}, handler.EnqueueRequestsFromMapFunc(r.ofMaasMachine)).
 		Watches(&clusterv1.Machine{}, handler.EnqueueRequestsFromMapFunc(r.ofMachine)).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(r.ofPreference)).
 		WatchesRawSource(r.ClusterCache.GetClusterSource("maascluster", ofCluster)).
 		Complete(ctx, tracing.Reconciler("MaasCluster", r))
 	if err != nil {
 		return fmt.Errorf("set up the MaasCluster controller: %w", err)
 	}
 	return nil
+}
+
+// ofPreference gives the MaasClusters whose control planes the ConfigMap of preferred subnets is about.
+func (r *Reconciler) ofPreference(ctx context.Context, o client.Object) []reconcile.Request {
+	var clusters infrav1.MaasClusterList
+	if err := r.Client.List(ctx, &clusters, client.InNamespace(o.GetNamespace())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Leaving a change of the preferred subnets to the next look at each cluster")
+		return nil
+	}
+	requests := make([]reconcile.Request, 0, len(clusters.Items))
+	for i := range clusters.Items {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters.Items[i])})
+	}
+	return requests
 }
 
 // ofMachine gives the MaasCluster of a control plane's Machine, whose conditions may say that its API server is healthy.

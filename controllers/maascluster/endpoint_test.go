@@ -172,6 +172,28 @@ func TestEndpoint_R6_2_preferred_subnets_choose_the_addresses(t *testing.T) {
 	assert.Equal(t, record, recordOf(t, bed))
 }
 
+func TestEndpoint_R6_2_follows_a_change_of_the_preferred_subnets(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	spec := managertest.LXD()
+	spec.LXDConfig = &infrav1.LXDConfig{Network: &infrav1.LXDNetwork{AddressFamilies: []infrav1.AddressFamily{infrav1.IPv4, infrav1.IPv6}}}
+	bed.CreateMachine(t, "cp-0", spec, managertest.ControlPlane)
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.DNSAttachedCondition, infrav1.DNSAttachedReason)
+	require.Len(t, recordOf(t, bed), 1)
+	require.NotContains(t, recordOf(t, bed)[0], "fd00:10::")
+	require.NoError(t, bed.Client.Create(t.Context(), &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: bed.Namespace, Name: infrav1.PreferredSubnetConfigMap},
+		Data:       map[string]string{infrav1.PreferredSubnetKey: "fd00:10::/64"},
+	}))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		record := recordOf(t, bed)
+		if assert.Len(c, record, 1) {
+			assert.Contains(c, record[0], "fd00:10::")
+		}
+	}, "the record has the machine's address in the subnet that is preferred now")
+}
+
 func TestEndpoint_R6_4_the_port_is_the_Clusters_else_the_specs(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {

@@ -36,12 +36,13 @@ import (
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasmachines/status,verbs=patch
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasclusters,verbs=get;list;watch
 // +kubebuilder:rbac:groups=cluster.x-k8s.io,resources=clusters;machines,verbs=get;list;watch
-// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get
+// +kubebuilder:rbac:groups="",resources=configmaps,resourceNames=maas-preferred-subnet,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconciler reconciles MaasMachines. All fields but Watch and Recorder are required.
 type Reconciler struct {
-	// Client reads from the cache, Secrets and ConfigMaps excepted, and writes.
+	// Client reads from the cache, Secrets excepted, and writes.
 	Client client.Client
 	// APIReader reads from the API server itself.
 	APIReader client.Reader

@@ -46,10 +46,6 @@ func (r *Run) Subnets(ctx context.Context) error {
 	if err := r.prefer(ctx, world.Subnet); err != nil {
 		return err
 	}
-	// What is preferred is read when something happens to the cluster, and every ten minutes.
-	if err := r.patch(ctx, &infrav1.MaasCluster{}, clusterName, `{"metadata":{"annotations":{"example.com/moved":""}}}`); err != nil {
-		return err
-	}
 	if err := r.awaitSettled(ctx, "the cluster in its other subnet to be available", 3, 0, 1); err != nil {
 		return err
 	}
