@@ -112,6 +112,10 @@ func TestFailureDomains_R3_3_a_lost_zone_stays_lost_while_MAAS_is_silent(t *test
 	bed.ProvisionCluster(t, named("az1", "az2"))
 	require.Equal(t, "az1=false az2=true ", domains(bed.Cluster(t)))
 	bed.Fake.FailEvery("ListZones", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	heard := len(provisionertest.Requests[*lxdprovisionerv1.ListZonesRequest](bed.Fake))
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.Greater(c, len(provisionertest.Requests[*lxdprovisionerv1.ListZonesRequest](bed.Fake)), heard)
+	}, "what was heard of MAAS before it fell silent is not believed any more")
 	for _, row := range []struct {
 		zones []string
 		want  string
