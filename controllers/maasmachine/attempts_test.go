@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
+	"sigs.k8s.io/cluster-api/util/conditions"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
@@ -202,10 +203,11 @@ func TestAttempt_X3_7_is_made_anew_where_the_VM_fails_before_it_is_deployed_but_
 			bed.Fake.SetState(vms[0].GetName(), lxdprovisionerv1.MachineState_MACHINE_STATE_FAILED, "curtin failed")
 		}, fmt.Sprintf("VM %d deploys", failure))
 	}
-	condition := bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.MachineDeployedCondition, infrav1.MachineDeployFailedReason)
 	managertest.Eventually(t, func(c *managertest.Check) {
-		condition = bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.MachineDeployedCondition, infrav1.MachineDeployFailedReason)
-		assert.Contains(c, condition.Message, "4 VMs failed before they were deployed")
+		deployed := conditions.Get(bed.Machine(c, "cp-0"), infrav1.MachineDeployedCondition)
+		require.NotNil(c, deployed)
+		assert.Equal(c, infrav1.MachineDeployFailedReason, deployed.Reason)
+		assert.Contains(c, deployed.Message, "4 VMs failed before they were deployed")
 	}, "the attempts come to an end")
 	assert.Len(t, attemptsOf(t, bed.Machine(t, "cp-0")), 4)
 	bed.DeleteMachine(t, "cp-0")
