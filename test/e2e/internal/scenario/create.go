@@ -80,8 +80,8 @@ func (r *Run) alive() error {
 		return fmt.Errorf("the fleet has ended: %w", err)
 	default:
 	}
-	errs := []error{r.first.Alive()}
-	for _, c := range r.besides {
+	var errs []error
+	for _, c := range r.managements() {
 		errs = append(errs, c.Alive())
 	}
 	return errors.Join(errs...)
@@ -160,7 +160,7 @@ func (r *Run) goneFromKubernetes(ctx context.Context) error {
 
 // gone says what is left of the cluster in a management cluster.
 func (s *state) gone(ctx context.Context, c client.Reader) error {
-	if s.cluster != nil || s.controlPlane != nil || len(s.machines)+len(s.infra)+len(s.deployments) > 0 {
+	if s.cluster != nil || len(s.machines)+len(s.infra)+len(s.deployments) > 0 {
 		return fmt.Errorf("%d machines, %d MaasMachines and %d deployments are left; cluster: %t", len(s.machines), len(s.infra), len(s.deployments), s.cluster != nil)
 	}
 	var left []string

@@ -11,7 +11,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/evidence"
-	"github.com/capmaas/capmaas/test/e2e/internal/management"
 )
 
 // gathering bounds how long evidence is gathered; what is broken may not answer.
@@ -29,7 +28,7 @@ func (r *Run) Evidence(ctx context.Context) error {
 	if r.management == nil || r.management.Client == nil {
 		return errors.Join(errs...)
 	}
-	for _, c := range append([]*management.Cluster{r.first}, r.besides...) { // a move may have ended between them
+	for _, c := range r.managements() { // a move may have ended between them
 		if c.Client != nil {
 			errs = append(errs, evidence.Objects(ctx, c.Config, filepath.Join(dir, filepath.Base(c.Dir))))
 		}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -119,6 +120,11 @@ func (r *Run) startManagement(ctx context.Context, name string, base int) (*mana
 	return c, nil
 }
 
+// managements are the first management cluster and those besides, also where not all parts of one are started.
+func (r *Run) managements() []*management.Cluster {
+	return append([]*management.Cluster{r.first}, r.besides...)
+}
+
 func versionOf(dir string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "version"))
 	if err != nil {
@@ -179,7 +185,7 @@ func maasConfig() maassim.Config {
 // Stop stops everything: the management cluster while MAAS still answers, then the machines, then MAAS.
 func (r *Run) Stop() error {
 	var errs []error
-	for _, c := range append(r.besides, r.first) {
+	for _, c := range slices.Backward(r.managements()) {
 		if c != nil {
 			errs = append(errs, c.Stop())
 		}

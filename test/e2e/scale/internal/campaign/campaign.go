@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -204,7 +205,7 @@ func (c *Campaign) nothingLeft(ctx context.Context) error {
 			if err := c.Client.List(ctx, list, client.InNamespace(namespace)); err != nil {
 				return err
 			}
-			if n := lengthOf(list); n > 0 {
+			if n := meta.LenList(list); n > 0 {
 				left = append(left, fmt.Sprintf("%d objects of %T", n, list))
 			}
 		}
@@ -213,18 +214,6 @@ func (c *Campaign) nothingLeft(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-func lengthOf(list client.ObjectList) int {
-	switch l := list.(type) {
-	case *infrav1.MaasClusterList:
-		return len(l.Items)
-	case *infrav1.MaasMachineTemplateList:
-		return len(l.Items)
-	case *corev1.SecretList:
-		return len(l.Items)
-	}
-	return 0
 }
 
 // born notes by how much longer a machine took than MAAS alone.
