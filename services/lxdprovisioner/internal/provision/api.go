@@ -5,10 +5,8 @@ package provision
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
-	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 )
 
@@ -124,15 +122,6 @@ type DeleteRequest struct {
 	Attempts []Attempt
 	Owner    Owner
 	Hosts    []HostExpectation
-}
-
-// expectation is what the caller knows of a host. Invalid where it does not say: nobody could tell what a refresh would delete there.
-func (r DeleteRequest) expectation(id inventory.HostID) (HostExpectation, error) {
-	i := slices.IndexFunc(r.Hosts, func(h HostExpectation) bool { return h.HostID == id })
-	if i < 0 {
-		return HostExpectation{}, fault.New(fault.Invalid, fault.ReasonBadRequest, "the request does not say what is known of host %s", id).WithField("hosts")
-	}
-	return r.Hosts[i], nil
 }
 
 // AbsenceProof says how it is known that a VM is gone.

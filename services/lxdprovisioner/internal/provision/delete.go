@@ -19,11 +19,13 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 	if len(req.Attempts) == 0 {
 		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "no attempt is named").WithField("attempts")
 	}
-	if err := l.provable(req); err != nil {
+	known := briefing{hosts: req.Hosts, at: l.cfg.Clock()}
+	if err := l.provable(req.Attempts, known); err != nil {
 		return nil, err
 	}
 	key := deletionKey(req.Attempts)
-	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, req) })
+	l.briefings.take(key, known)
+	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, key, req) })
 	if errors.Is(err, errRunsOn) {
 		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
 	}
@@ -31,15 +33,15 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 }
 
 // provable refuses what could be deleted and never be proved: nothing is done then.
-func (l *LXD) provable(req DeleteRequest) error {
+func (l *LXD) provable(attempts []Attempt, known briefing) error {
 	if !l.cfg.Backend.Capabilities().RefreshIsHarmful {
 		return nil
 	}
-	for _, a := range req.Attempts {
+	for _, a := range attempts {
 		if !a.Sent() && !l.composing.runs(a.Name) {
 			continue
 		}
-		if _, err := req.expectation(a.HostID); err != nil {
+		if _, err := known.of(a.HostID); err != nil {
 			return err
 		}
 	}
@@ -58,7 +60,7 @@ func deletionKey(attempts []Attempt) string {
 
 // delete removes every VM first and proves the absences then: what can be freed is freed even where
 // another attempt's host is out of reach.
-func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) {
+func (l *LXD) delete(ctx context.Context, key string, req DeleteRequest) ([]Absence, error) {
 	sent := map[string]bool{}
 	var names []string
 	for _, a := range req.Attempts {
@@ -69,7 +71,7 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 		}
 		l.ledger.forget(a.Name)
 	}
-	d := deletion{LXD: l, req: req}
+	d := deletion{LXD: l, key: key, req: req}
 	if err := d.tooSoon(sent); err != nil {
 		return nil, err
 	}
@@ -114,6 +116,7 @@ func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) 
 type deletion struct {
 	*LXD
 
+	key string
 	req DeleteRequest
 }
 

@@ -169,8 +169,38 @@ func TestDeleteVM_holds_a_refresh_back(t *testing.T) {
 		del := deleteRequest(req.Owner, req.Attempt)
 		del.Hosts[0].Deployed = []string{"cp-1-z9y8x"}
 		_, err := w.lxd.DeleteVM(w.ctx(), del)
+		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
+		_, err = w.lxd.DeleteVM(w.ctx(), del)
 		requireFault(t, err, fault.Busy, fault.ReasonMAASLostMachines)
 		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"])
+	})
+	t.Run("X4.4_until_the_caller_knows_that_a_missing_VM_was_deleted", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composed("cp-0", "lxd-1")
+		del := deleteRequest(req.Owner, req.Attempt)
+		del.Hosts[0].Deployed = []string{"cp-1-z9y8x"}
+		_, err := w.lxd.DeleteVM(w.ctx(), del)
+		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
+		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"])
+		_, err = w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt))
+		require.NoError(t, err, "it was never lost")
+	})
+	t.Run("X4.4_by_what_the_last_caller_knows", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composed("cp-0", "lxd-1")
+		del := deleteRequest(req.Owner, req.Attempt)
+		del.Hosts[0].Deployed = []string{"cp-1-z9y8x"}
+		w.fault(maassim.Fault{Operation: "machines.delete", Latency: 500 * time.Millisecond})
+		short, cancel := context.WithTimeout(w.ctx(), 30*time.Millisecond)
+		defer cancel()
+		_, err := w.lxd.DeleteVM(short, del)
+		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
+		absences, err := w.lxd.DeleteVM(w.ctx(), deleteRequest(req.Owner, req.Attempt))
+		require.NoError(t, err, "it joins the deletion of the first, who knew of a VM that is gone by now")
+		assert.Equal(t, provision.Refreshed, absences[0].Proof)
+		assert.Equal(t, 1, w.sim.Requests()["machines.delete"])
 	})
 	t.Run("X4.4_when_a_deployed_VM_has_no_address", func(t *testing.T) {
 		t.Parallel()

@@ -30,6 +30,19 @@ func (l *lately) note(key string, at time.Time) {
 	l.since[key] = at
 }
 
+// first says that it is so now, and gives since when.
+func (l *lately) first(key string) time.Time {
+	l.mu.Lock()
+	at, ok := l.since[key]
+	l.mu.Unlock()
+	now := l.clock()
+	if ok && now.Sub(at) < l.hold {
+		return at
+	}
+	l.note(key, now)
+	return now
+}
+
 // take says whether it was so a moment ago, and forgets it.
 func (l *lately) take(key string) bool {
 	was := l.was(key)

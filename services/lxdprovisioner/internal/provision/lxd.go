@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -25,6 +26,7 @@ type LXD struct {
 	composing *flights[VM]
 	deploying *flights[VM]
 	deleting  *flights[[]Absence]
+	briefings *briefings
 	refusals  *refusals
 	unsent    *refusals
 	refreshes *refreshes
@@ -42,12 +44,17 @@ type LXD struct {
 	answered *lately
 	// owed are the VMs whose composition or deployment outlived its caller, who comes back for the answer.
 	owed *lately
+	// missed are the deployed VMs that MAAS was seen to lack.
+	missed *lately
 
 	// choosing makes "read the ledger, choose, write it down" one step.
 	choosing sync.Mutex
 	// gate keeps compositions and refreshes of one host apart.
 	gate *hostGate
 }
+
+// missedHold is for how long it is remembered since when MAAS lacks a deployed VM. Forgetting it costs the caller another look.
+const missedHold = 24 * time.Hour
 
 // patience is by how much longer than others the look-ups of deletions are collected.
 const patience = 20
@@ -65,6 +72,7 @@ func NewLXD(cfg Config) *LXD {
 		composing: newFlights[VM](cfg),
 		deploying: newFlights[VM](cfg),
 		deleting:  newFlights[[]Absence](cfg),
+		briefings: newBriefings(2 * (cfg.Timing.DetachedLimit + cfg.Timing.QueueLimit)),
 		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
 		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy, fault.Denied),
 		listing:   newListing(cfg),
@@ -85,6 +93,7 @@ func NewLXD(cfg Config) *LXD {
 		_ = pause(ctx, cfg.Timing.LookupWindow)
 	}, cfg.Timing.ReadLimit, cfg.Logger)
 	l.owed = newLately(cfg.Clock, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit)
+	l.missed = newLately(cfg.Clock, missedHold)
 	l.answered = newLately(cfg.Clock, cfg.Timing.AliveFresh)
 	return l
 }

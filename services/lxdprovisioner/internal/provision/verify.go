@@ -92,7 +92,8 @@ func (d *deletion) refresh(ctx context.Context, host inventory.Host) error {
 
 // mayRefresh holds a refresh back that would import a VM in the making or delete one that is alive.
 func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
-	known, err := d.req.expectation(host.ID)
+	briefed := d.briefings.newest(d.key)
+	known, err := briefed.of(host.ID)
 	if err != nil {
 		return err
 	}
@@ -107,12 +108,13 @@ func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
 			return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s may still appear on %s, which is refreshed afterwards", a.Name, host.Name).WithRetryAfter(wait)
 		}
 	}
-	return d.checkDeployed(ctx, host, known.Deployed)
+	return d.checkDeployed(ctx, host, known.Deployed, briefed.at)
 }
 
-// checkDeployed looks for the VMs that the caller knows to be deployed on the host: a refresh deletes
-// those that MAAS has lost, or whose address another VM with the same MAC address has taken.
-func (d *deletion) checkDeployed(ctx context.Context, host inventory.Host, names []string) error {
+// checkDeployed looks for the VMs of which the caller knew at a time that they are deployed on the host: a refresh deletes
+// those that MAAS has lost, or whose address another VM with the same MAC address has taken. One that is missing for longer
+// than the caller knows of it is lost; before, its own deletion may have gone ahead of what the caller knows.
+func (d *deletion) checkDeployed(ctx context.Context, host inventory.Host, names []string, at time.Time) error {
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		return slices.ContainsFunc(d.req.Attempts, func(a Attempt) bool { return a.Name == name })
 	})
@@ -122,8 +124,15 @@ func (d *deletion) checkDeployed(ctx context.Context, host inventory.Host, names
 	}
 	for _, name := range names {
 		m, ok := found[name]
+		missing := !ok || m.HostID != host.ID
+		if !missing {
+			d.missed.take(name)
+		}
 		switch {
-		case !ok || m.HostID != host.ID:
+		case missing && d.missed.first(name).After(at):
+			return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "VM %s was deployed on %s a moment ago and is missing in MAAS: it may be deleted as well", name, host.Name).
+				WithRetryAfter(retrySoon)
+		case missing:
 			return lost("VM %s is deployed on %s but missing in MAAS: the host is not refreshed, since that would delete it", name, host.Name)
 		case len(m.Interfaces) == 0 || len(m.Addresses) == 0:
 			return lost("VM %s on %s has no interface or address in MAAS (a second VM with its MAC address?): the host is not refreshed, since that would delete it", name, host.Name)
