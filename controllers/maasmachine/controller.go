@@ -68,6 +68,7 @@ type Reconciler struct {
 
 	groups     groupLocks
 	line       line
+	tenants    *sharedRead[map[string][]tenant]
 	controller controller.Controller
 }
 
@@ -94,6 +95,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, opt
 		builder = builder.WatchesRawSource(r.Watch.Source())
 	}
 	creationsLimit.Set(float64(r.CreationsPerCluster))
+	r.tenants = newSharedRead(r.readTenants)
 	if r.controller, err = builder.Build(ctx, tracing.Reconciler("MaasMachine", r)); err != nil {
 		return fmt.Errorf("set up the MaasMachine controller: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
 	clusterctlv1 "sigs.k8s.io/cluster-api/cmd/clusterctl/api/v1alpha3"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -114,50 +113,6 @@ func unproved(some []*lxdprovisionerv1.Attempt, absences []*lxdprovisionerv1.Abs
 		}
 	}
 	return ""
-}
-
-// expectations is what is known of hosts: which VMs of other machines than this are deployed there, and which attempts are
-// unsettled. The service holds a refresh back by it, because a refresh deletes what a host doesn't report. It is read
-// uncached, of all namespaces that this manager sees: clusters share hosts.
-func (r *Reconciler) expectations(ctx context.Context, machine types.UID, hostIDs []string) ([]*lxdprovisionerv1.HostExpectation, error) {
-	hosts := map[string]*lxdprovisionerv1.HostExpectation{}
-	for _, id := range hostIDs {
-		hosts[id] = &lxdprovisionerv1.HostExpectation{HostId: id}
-	}
-	machines := &infrav1.MaasMachineList{}
-	if err := r.APIReader.List(ctx, machines, client.InNamespace(r.Namespace)); err != nil {
-		return nil, fmt.Errorf("list MaasMachines uncached: %w", err)
-	}
-	for i := range machines.Items {
-		m := &machines.Items[i]
-		if m.UID == machine {
-			continue
-		}
-		all, err := attemptsOf(m)
-		if err != nil {
-			return nil, err
-		}
-		for j := range all {
-			host := hosts[all[j].HostID]
-			switch {
-			case host == nil:
-			case !all[j].Settled:
-				host.Unsettled = append(host.Unsettled, all[j].proto())
-			case !all[j].GivenUp && wasDeployed(m) && m.DeletionTimestamp.IsZero():
-				host.Deployed = append(host.Deployed, all[j].Name)
-			}
-		}
-	}
-	ids := make([]string, 0, len(hosts))
-	for id := range hosts {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	expectations := make([]*lxdprovisionerv1.HostExpectation, 0, len(ids))
-	for _, id := range ids {
-		expectations = append(expectations, hosts[id])
-	}
-	return expectations, nil
 }
 
 // waitForDetach waits until the DNS record has let go of a control plane's address, so that no client is sent to a machine

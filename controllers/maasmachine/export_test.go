@@ -103,3 +103,8 @@ func (c Census) See(m *infrav1.MaasMachine, seen Seen, now time.Time) {
 
 // Forget drops a machine that is gone or paused.
 func (c Census) Forget(key client.ObjectKey) { c.forget(key) }
+
+// SharedRead gives the function by which callers share a read.
+func SharedRead[T any](read func(context.Context) (T, error)) func(context.Context) (T, error) {
+	return newSharedRead(read).get
+}
