@@ -63,11 +63,11 @@ func New(config Config) *Fleet { return &Fleet{Config: config, bodies: make(map[
 
 // Run keeps the sandboxes in step with MAAS until the context ends, and ends them all then.
 func (f *Fleet) Run(ctx context.Context) error {
-	metadata, err := f.serveMetadata(ctx)
+	stop, err := f.serveMetadata(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = metadata.Close() }() // who still asks is a machine that has ended
+	defer stop()
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
 	defer f.end()

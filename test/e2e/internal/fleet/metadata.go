@@ -20,19 +20,24 @@ const metadataPort = 5248
 // metadataURL is where a machine fetches its user data.
 var metadataURL = fmt.Sprintf("http://%s/MAAS/metadata/latest/user-data", netip.AddrPortFrom(world.Rack, metadataPort))
 
-// serveMetadata serves every machine its own user data until the server is closed. MAAS calls a machine Deployed once it has them.
-func (f *Fleet) serveMetadata(ctx context.Context) (*http.Server, error) {
+// serveMetadata serves every machine its own user data until it is stopped. MAAS calls a machine Deployed once it has them.
+func (f *Fleet) serveMetadata(ctx context.Context) (stop func(), err error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", netip.AddrPortFrom(world.Rack, metadataPort).String())
 	if err != nil {
 		return nil, fmt.Errorf("serve metadata: %w", err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(f.userData), ReadHeaderTimeout: time.Minute}
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			f.Sayf("the metadata server has ended: %v", err)
 		}
 	}()
-	return server, nil
+	return func() {
+		_ = server.Close() // who still asks is a machine that has ended
+		<-ended
+	}, nil
 }
 
 func (f *Fleet) userData(w http.ResponseWriter, r *http.Request) {

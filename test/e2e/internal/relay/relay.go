@@ -16,6 +16,7 @@ import (
 type Relay struct {
 	target   string
 	listener net.Listener
+	running  sync.WaitGroup
 
 	mu    sync.Mutex
 	cut   bool
@@ -37,13 +38,17 @@ func Start(ctx context.Context, address, target string) (*Relay, error) {
 		return nil, fmt.Errorf("relay to %s: %w", target, err)
 	}
 	r := &Relay{target: target, listener: listener, pairs: make(map[*pair]struct{})}
-	context.AfterFunc(ctx, func() {
+	r.running.Go(func() { r.accept(ctx) })
+	r.running.Go(func() {
+		<-ctx.Done()
 		_ = listener.Close()
 		r.Cut()
 	})
-	go r.accept(ctx)
 	return r, nil
 }
+
+// Wait waits until it has ended, and every connection with it.
+func (r *Relay) Wait() { r.running.Wait() }
 
 // Address is where it listens.
 func (r *Relay) Address() string { return r.listener.Addr().String() }
@@ -85,7 +90,7 @@ func (r *Relay) accept(ctx context.Context) {
 			return
 		}
 		if err == nil {
-			go r.pass(ctx, conn)
+			r.running.Go(func() { r.pass(ctx, conn) })
 		}
 	}
 }

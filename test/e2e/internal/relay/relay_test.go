@@ -25,6 +25,7 @@ func TestRelay_that_is_cut_loses_answers_and_refuses_until_it_is_mended(t *testi
 	t.Cleanup(server.Close)
 	r, err := relay.Start(t.Context(), "127.0.0.1:0", server.Listener.Addr().String())
 	require.NoError(t, err)
+	t.Cleanup(r.Wait)
 	kept, once := &http.Client{Transport: &http.Transport{}}, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	get := func(client *http.Client, path string) error {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+r.Address()+path, http.NoBody)

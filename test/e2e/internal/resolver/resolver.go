@@ -20,30 +20,41 @@ const ttl = 5
 // Lookup gives the addresses of a name without its final dot, and whether there is such a name.
 type Lookup func(name string) ([]netip.Addr, bool)
 
-// Serve answers at the address until the context ends.
-func Serve(ctx context.Context, address netip.AddrPort, lookup Lookup) error {
+// Resolver answers queries.
+type Resolver struct{ ended chan struct{} }
+
+// Start answers at the address until the context ends.
+func Start(ctx context.Context, address netip.AddrPort, lookup Lookup) (*Resolver, error) {
 	conn, err := (&net.ListenConfig{}).ListenPacket(ctx, "udp", address.String())
 	if err != nil {
-		return fmt.Errorf("listen for DNS at %s: %w", address, err)
+		return nil, fmt.Errorf("listen for DNS at %s: %w", address, err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	r := &Resolver{ended: make(chan struct{})}
+	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	go func() {
-		defer stop()
-		buffer := make([]byte, 4096)
-		for {
-			n, peer, err := conn.ReadFrom(buffer)
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err != nil {
-				continue // a peer that went away
-			}
-			if out, err := answer(buffer[:n], lookup); err == nil {
-				_, _ = conn.WriteTo(out, peer)
-			}
-		}
+		defer close(r.ended)
+		serve(conn, lookup)
 	}()
-	return nil
+	return r, nil
+}
+
+// Wait waits until it has ended.
+func (r *Resolver) Wait() { <-r.ended }
+
+func serve(conn net.PacketConn, lookup Lookup) {
+	buffer := make([]byte, 4096)
+	for {
+		n, peer, err := conn.ReadFrom(buffer)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue // a peer that went away
+		}
+		if out, err := answer(buffer[:n], lookup); err == nil {
+			_, _ = conn.WriteTo(out, peer)
+		}
+	}
 }
 
 // answer answers one query; what is no query gets none.

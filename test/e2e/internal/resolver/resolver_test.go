@@ -12,7 +12,7 @@ import (
 	"github.com/capmaas/capmaas/test/e2e/internal/resolver"
 )
 
-func TestServe_gives_the_addresses_of_a_name(t *testing.T) {
+func TestResolver_gives_the_addresses_of_a_name(t *testing.T) {
 	t.Parallel()
 	client := serve(t, map[string][]netip.Addr{
 		"api.maas":   {netip.MustParseAddr("10.10.0.5"), netip.MustParseAddr("10.10.0.6"), netip.MustParseAddr("fd00::5")},
@@ -34,7 +34,7 @@ func TestServe_gives_the_addresses_of_a_name(t *testing.T) {
 	require.Error(t, empty, "a name without addresses leads nowhere")
 }
 
-func TestServe_gives_them_in_an_order_that_changes(t *testing.T) {
+func TestResolver_gives_them_in_an_order_that_changes(t *testing.T) {
 	t.Parallel()
 	all := []netip.Addr{netip.MustParseAddr("10.10.0.5"), netip.MustParseAddr("10.10.0.6"), netip.MustParseAddr("10.10.0.7")}
 	client := serve(t, map[string][]netip.Addr{"api.maas": all})
@@ -50,7 +50,7 @@ func TestServe_gives_them_in_an_order_that_changes(t *testing.T) {
 	assert.Len(t, first, len(all))
 }
 
-func TestServe_does_not_answer_noise_and_goes_on(t *testing.T) {
+func TestResolver_does_not_answer_noise_and_goes_on(t *testing.T) {
 	t.Parallel()
 	client := serve(t, map[string][]netip.Addr{"api.maas": {netip.MustParseAddr("10.10.0.5")}})
 	conn, err := client.Dial(t.Context(), "udp", "")
@@ -73,10 +73,12 @@ func serve(t *testing.T, names map[string][]netip.Addr) *net.Resolver {
 	require.NoError(t, err)
 	address := netip.MustParseAddrPort(free.LocalAddr().String())
 	require.NoError(t, free.Close())
-	require.NoError(t, resolver.Serve(t.Context(), address, func(name string) ([]netip.Addr, bool) {
+	r, err := resolver.Start(t.Context(), address, func(name string) ([]netip.Addr, bool) {
 		found, ok := names[name]
 		return found, ok
-	}))
+	})
+	require.NoError(t, err)
+	t.Cleanup(r.Wait)
 	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "udp", address.String())
 	}}

@@ -18,6 +18,7 @@ func TestTell_a_disturbed_scenario_fails_where_not_everyone_died(t *testing.T) {
 	t.Parallel()
 	door, err := relay.Start(t.Context(), "127.0.0.1:0", "127.0.0.1:1")
 	require.NoError(t, err)
+	t.Cleanup(door.Wait)
 	now := func() time.Time { return time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC) }
 	var told bytes.Buffer
 	run := scenario.Behind(door, scenario.Config{Now: now, Timeline: scenario.NewTimeline(&told, now)})

@@ -61,6 +61,8 @@ type Run struct {
 
 	// door is the way to MAAS of all management clusters.
 	door *relay.Relay
+	// names is the name server.
+	names *resolver.Resolver
 	// disturbed is what lets our processes die at the moment; nil where nothing does.
 	disturbed *disturbance
 
@@ -157,7 +159,8 @@ func (r *Run) startMAAS(ctx context.Context) error {
 	fleetCtx, endFleet := context.WithCancel(context.WithoutCancel(ctx))
 	r.endFleet, r.fleetEnded = endFleet, make(chan error, 1)
 	go func() { r.fleetEnded <- r.fleet.Run(fleetCtx) }()
-	return resolver.Serve(simCtx, netip.AddrPortFrom(world.Rack, 53), management.Lookup(func(name string) ([]netip.Addr, bool) { return region.Lookup(r.sim.Sim, name) }))
+	r.names, err = resolver.Start(simCtx, netip.AddrPortFrom(world.Rack, 53), management.Lookup(func(name string) ([]netip.Addr, bool) { return region.Lookup(r.sim.Sim, name) }))
+	return err
 }
 
 func maasConfig() maassim.Config {
@@ -197,6 +200,12 @@ func (r *Run) Stop() error {
 	r.endSim()
 	if r.sim != nil {
 		errs = append(errs, r.sim.Wait())
+	}
+	if r.door != nil {
+		r.door.Wait()
+	}
+	if r.names != nil {
+		r.names.Wait()
 	}
 	return errors.Join(errs...)
 }

@@ -172,9 +172,11 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 	}
 	defer func() { err = errors.Join(err, maasd.Stop()) }()
 	sayf("simulated MAAS %s at %s: %d LXD hosts, %d region processes", maasd.Version(), maasd.URL, maasd.Hosts, o.workers)
-	if err := resolver.Serve(around, netip.AddrPortFrom(world.Rack, 53), management.Lookup(maasd.Lookup)); err != nil {
+	names, err := resolver.Start(around, netip.AddrPortFrom(world.Rack, 53), management.Lookup(maasd.Lookup))
+	if err != nil {
 		return figures, err
 	}
+	running.Go(names.Wait)
 	host, err := workload.NewHost(around, time.Now, nil)
 	if err != nil {
 		return figures, err
@@ -191,13 +193,12 @@ func measure(ctx context.Context, o options, sayf func(string, ...any)) (figures
 	if err != nil {
 		return figures, err
 	}
-	watching, stop := context.WithCancel(ctx)
-	defer stop() // an API server waits for its watches when it ends
-	run, err := campaign.Start(watching, campaign.Config{
+	run, err := campaign.Start(ctx, campaign.Config{
 		Clusters: o.clusters, Concurrency: o.concurrency, Patience: o.patience, Phases: strings.Fields(o.phases), MAAS: maasd, Bodies: machines.On, Sayf: sayf, Now: time.Now,
 	}, cluster)
 	if err != nil {
 		return figures, err
 	}
+	defer run.Stop()
 	return run.Run(ctx)
 }

@@ -19,7 +19,6 @@ import (
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/test/e2e/internal/management"
-	"github.com/capmaas/capmaas/test/e2e/internal/region"
 	"github.com/capmaas/capmaas/test/e2e/scale/internal/maas"
 	"github.com/capmaas/capmaas/test/process"
 )
@@ -30,8 +29,23 @@ const (
 	VersionBefore = "v1.36.2"
 )
 
+// life is what is done with each cluster, in this order.
+var life = []struct {
+	phase string
+	do    func(*Campaign, context.Context, string) error
+}{{"create", (*Campaign).create}, {"upgrade", (*Campaign).upgrade}, {last, (*Campaign).delete}}
+
+// last is the phase that is not left out where one before it fails.
+const last = "delete"
+
 // Phases are those of the clusters' lives, in their order.
-func Phases() []string { return []string{"create", "upgrade", "delete"} }
+func Phases() []string {
+	var all []string
+	for _, part := range life {
+		all = append(all, part.phase)
+	}
+	return all
+}
 
 // Config says what a campaign needs.
 type Config struct {
@@ -66,7 +80,7 @@ type Campaign struct {
 	queues map[string]int  // the longest of this phase that were seen
 }
 
-// Start begins to watch a management cluster, until the context ends.
+// Start begins to watch a management cluster.
 func Start(ctx context.Context, config Config, cluster *management.Cluster) (*Campaign, error) {
 	c := &Campaign{Config: config, Cluster: cluster}
 	var err error
@@ -74,27 +88,22 @@ func Start(ctx context.Context, config Config, cluster *management.Cluster) (*Ca
 	return c, err
 }
 
+// Stop ends the watching.
+func (c *Campaign) Stop() { c.watcher.end() }
+
 // Run lets all clusters live. Where a phase fails, its figures are kept and those after it are left out, but for the deletion.
 func (c *Campaign) Run(ctx context.Context) (Figures, error) {
 	f := Figures{Clusters: c.Clusters, Concurrency: c.Concurrency, CPUs: runtime.NumCPU(), Hosts: c.MAAS.Hosts}
-	before, after := release{VersionBefore, region.ImageBefore}, release{Version, region.Image}
 	var err error
-	for _, phase := range []struct {
-		name string
-		do   func(ctx context.Context, cluster string) error
-	}{
-		{"create", func(ctx context.Context, name string) error { return c.create(ctx, name, before) }},
-		{"upgrade", func(ctx context.Context, name string) error { return c.upgrade(ctx, name, before, after) }},
-		{"delete", c.delete},
-	} {
-		if !slices.Contains(c.Phases, phase.name) || err != nil && phase.name != "delete" {
+	for _, part := range life {
+		if !slices.Contains(c.Phases, part.phase) || err != nil && part.phase != last {
 			continue
 		}
-		p, failed := c.phase(ctx, phase.name, phase.do)
+		p, failed := c.phase(ctx, part.phase, func(ctx context.Context, cluster string) error { return part.do(c, ctx, cluster) })
 		f.Phases = append(f.Phases, p)
 		err = errors.Join(err, failed)
 	}
-	if err == nil && slices.Contains(c.Phases, "delete") {
+	if err == nil && slices.Contains(c.Phases, last) {
 		err = c.nothingLeft(ctx)
 	}
 	if err != nil {
@@ -150,34 +159,34 @@ func (c *Campaign) each(ctx context.Context, do func(context.Context, string) er
 	return times, err
 }
 
-func (c *Campaign) create(ctx context.Context, name string, r release) error {
-	objects, err := c.sample(name, r)
+func (c *Campaign) create(ctx context.Context, name string) error {
+	objects, err := c.sample(name, older)
 	if err != nil {
 		return err
 	}
 	if err := c.apply(ctx, objects); err != nil {
 		return err
 	}
-	return c.await(ctx, "cluster "+name+" to be available", func() error { return c.watcher.settled(name, r.version, r.version) })
+	return c.await(ctx, "cluster "+name+" to be available", func() error { return c.watcher.settled(name, older.version, older.version) })
 }
 
 // upgrade replaces the control plane and then the workers, as Kubernetes wants it.
-func (c *Campaign) upgrade(ctx context.Context, name string, before, after release) error {
-	objects, err := c.sample(name, after)
+func (c *Campaign) upgrade(ctx context.Context, name string) error {
+	objects, err := c.sample(name, newer)
 	if err != nil {
 		return err
 	}
 	if err := c.apply(ctx, objects, "MaasMachineTemplate", "KubeadmControlPlane"); err != nil {
 		return err
 	}
-	err = c.await(ctx, "the control plane of "+name+" to be upgraded", func() error { return c.watcher.settled(name, after.version, before.version) })
+	err = c.await(ctx, "the control plane of "+name+" to be upgraded", func() error { return c.watcher.settled(name, newer.version, older.version) })
 	if err != nil {
 		return err
 	}
 	if err := c.apply(ctx, objects, "MachineDeployment"); err != nil {
 		return err
 	}
-	return c.await(ctx, "the workers of "+name+" to be upgraded", func() error { return c.watcher.settled(name, after.version, after.version) })
+	return c.await(ctx, "the workers of "+name+" to be upgraded", func() error { return c.watcher.settled(name, newer.version, newer.version) })
 }
 
 func (c *Campaign) delete(ctx context.Context, name string) error {

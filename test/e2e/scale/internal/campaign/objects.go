@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/test/e2e/internal/manifest"
+	"github.com/capmaas/capmaas/test/e2e/internal/region"
 )
 
 const (
@@ -24,6 +25,9 @@ const (
 
 // release is one version of Kubernetes and the image that holds it.
 type release struct{ version, image string }
+
+// Clusters are made at the older and upgraded to the newer.
+var older, newer = release{VersionBefore, region.ImageBefore}, release{Version, region.Image}
 
 // sample is a cluster of its own by the sample, at a release: its templates bear the release's version, for they do not change.
 func (c *Campaign) sample(name string, r release) ([]*unstructured.Unstructured, error) {

@@ -23,7 +23,9 @@ import (
 
 // watcher knows what Kubernetes says of all clusters, and when it first said it.
 type watcher struct {
-	now func() time.Time
+	now   func() time.Time
+	stop  context.CancelFunc
+	ended chan struct{}
 
 	mu       sync.Mutex
 	clusters map[string]*clusterv1.Cluster
@@ -56,7 +58,7 @@ func (b birth) wanted() time.Time {
 // watch begins to watch.
 func watch(ctx context.Context, config *rest.Config, now func() time.Time, born func(birth), died func(time.Duration)) (*watcher, error) {
 	w := &watcher{
-		now: now, born: born, died: died, clusters: make(map[string]*clusterv1.Cluster), machines: make(map[string]map[string]*clusterv1.Machine),
+		now: now, ended: make(chan struct{}), born: born, died: died, clusters: make(map[string]*clusterv1.Cluster), machines: make(map[string]map[string]*clusterv1.Machine),
 		infra: make(map[string]map[string]*infrav1.MaasMachine), births: make(map[string]*birth),
 	}
 	informers, err := cache.New(config, cache.Options{
@@ -74,11 +76,22 @@ func watch(ctx context.Context, config *rest.Config, now func() time.Time, born 
 			return nil, fmt.Errorf("watch %T: %w", object, err)
 		}
 	}
-	go func() { _ = informers.Start(ctx) }() // it ends with the context
+	ctx, w.stop = context.WithCancel(ctx)
+	go func() {
+		defer close(w.ended)
+		_ = informers.Start(ctx) // it ends with the context
+	}()
 	if !informers.WaitForCacheSync(ctx) {
+		w.end()
 		return nil, fmt.Errorf("watch the management cluster: %w", context.Cause(ctx))
 	}
 	return w, nil
+}
+
+// end ends the watching: an API server waits for its watches when it ends.
+func (w *watcher) end() {
+	w.stop()
+	<-w.ended
 }
 
 func (w *watcher) handler() toolscache.ResourceEventHandler { //nolint:ireturn // client-go has no other type for it

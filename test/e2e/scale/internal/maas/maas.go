@@ -28,8 +28,9 @@ type Options struct {
 }
 
 const (
-	// coresPerCluster are those of a cluster's VMs while one of each kind is replaced: four control planes and two workers.
-	coresPerCluster = 4*4 + 2*2
+	// coresPerCluster are those of a cluster's VMs while one of each kind is replaced: three control planes and two workers, and a
+	// fourth control plane in each zone, for Cluster API replaces those of one zone first, the same in all clusters.
+	coresPerCluster = (3+zones)*4 + 2*2
 	// coresPerHost is what is used of a host's 32, so that a host is chosen and never the last one left.
 	coresPerHost = 26
 	// metalPerCluster are the two that a cluster has, one that takes the place of another, and one that is being released.

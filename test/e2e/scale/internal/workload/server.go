@@ -17,7 +17,8 @@ import (
 
 // server is the socket of one control plane: its API server, and etcd behind the port forwarding of that.
 type server struct {
-	http *http.Server
+	http  *http.Server
+	ended chan struct{}
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -40,7 +41,7 @@ func (c *cluster) listen(ctx context.Context, m Machine, r role) (*server, error
 	if err != nil {
 		return nil, fmt.Errorf("listen as %s: %w", r.node, err)
 	}
-	s := &server{conns: make(map[net.Conn]bool)}
+	s := &server{ended: make(chan struct{}), conns: make(map[net.Conn]bool)}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(c.serve), ReadHeaderTimeout: time.Minute, ConnState: s.track, ErrorLog: quiet,
 		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: own.NextProtos, GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -50,7 +51,10 @@ func (c *cluster) listen(ctx context.Context, m Machine, r role) (*server, error
 			return own, nil
 		}},
 	}
-	go func() { _ = s.http.ServeTLS(listener, "", "") }() // it ends when it is closed
+	go func() {
+		defer close(s.ended)
+		_ = s.http.ServeTLS(listener, "", "") // it ends when it is closed
+	}()
 	return s, nil
 }
 
@@ -70,6 +74,7 @@ func (s *server) track(conn net.Conn, state http.ConnState) {
 // close ends the server as a machine's end does: every connection breaks.
 func (s *server) close() error {
 	err := s.http.Close()
+	<-s.ended
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for conn := range s.conns {
