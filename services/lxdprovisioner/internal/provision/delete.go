@@ -25,7 +25,7 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 	}
 	key := deletionKey(req.Attempts)
 	l.briefings.take(key, known)
-	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, key, req) })
+	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, req) })
 	if errors.Is(err, errRunsOn) {
 		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
 	}
@@ -60,7 +60,7 @@ func deletionKey(attempts []Attempt) string {
 
 // delete removes every VM first and proves the absences then: what can be freed is freed even where
 // another attempt's host is out of reach.
-func (l *LXD) delete(ctx context.Context, key string, req DeleteRequest) ([]Absence, error) {
+func (l *LXD) delete(ctx context.Context, req DeleteRequest) ([]Absence, error) {
 	sent := map[string]bool{}
 	var names []string
 	for _, a := range req.Attempts {
@@ -71,7 +71,7 @@ func (l *LXD) delete(ctx context.Context, key string, req DeleteRequest) ([]Abse
 		}
 		l.ledger.forget(a.Name)
 	}
-	d := deletion{LXD: l, key: key, req: req}
+	d := deletion{LXD: l, req: req}
 	if err := d.tooSoon(sent); err != nil {
 		return nil, err
 	}
@@ -116,7 +116,6 @@ func (l *LXD) delete(ctx context.Context, key string, req DeleteRequest) ([]Abse
 type deletion struct {
 	*LXD
 
-	key string
 	req DeleteRequest
 }
 

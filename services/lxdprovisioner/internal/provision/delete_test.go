@@ -160,14 +160,20 @@ func TestDeleteVM_proves_what_it_did(t *testing.T) {
 	})
 }
 
+// knowing is the deletion of a VM by who knows of another that is deployed on its host.
+func knowing(req provision.ComposeRequest, deployed string) provision.DeleteRequest {
+	del := deleteRequest(req.Owner, req.Attempt)
+	del.Hosts[0].Deployed = []string{deployed}
+	return del
+}
+
 func TestDeleteVM_holds_a_refresh_back(t *testing.T) {
 	t.Parallel()
 	t.Run("X4.4_when_a_deployed_VM_is_missing_in_MAAS", func(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)
 		req := w.composed("cp-0", "lxd-1")
-		del := deleteRequest(req.Owner, req.Attempt)
-		del.Hosts[0].Deployed = []string{"cp-1-z9y8x"}
+		del := knowing(req, "cp-1-z9y8x")
 		_, err := w.lxd.DeleteVM(w.ctx(), del)
 		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
 		_, err = w.lxd.DeleteVM(w.ctx(), del)
@@ -178,8 +184,7 @@ func TestDeleteVM_holds_a_refresh_back(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)
 		req := w.composed("cp-0", "lxd-1")
-		del := deleteRequest(req.Owner, req.Attempt)
-		del.Hosts[0].Deployed = []string{"cp-1-z9y8x"}
+		del := knowing(req, "cp-1-z9y8x")
 		_, err := w.lxd.DeleteVM(w.ctx(), del)
 		requireFault(t, err, fault.Busy, fault.ReasonDeletionInProgress)
 		assert.Zero(t, w.sim.Requests()["vm-hosts.refresh"])
@@ -190,8 +195,7 @@ func TestDeleteVM_holds_a_refresh_back(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)
 		req := w.composed("cp-0", "lxd-1")
-		del := deleteRequest(req.Owner, req.Attempt)
-		del.Hosts[0].Deployed = []string{"cp-1-z9y8x"}
+		del := knowing(req, "cp-1-z9y8x")
 		w.fault(maassim.Fault{Operation: "machines.delete", Latency: 500 * time.Millisecond})
 		short, cancel := context.WithTimeout(w.ctx(), 30*time.Millisecond)
 		defer cancel()
@@ -206,8 +210,7 @@ func TestDeleteVM_holds_a_refresh_back(t *testing.T) {
 		t.Parallel()
 		w := start(t, 1, 0)
 		req, other := w.composed("cp-0", "lxd-1"), w.composed("cp-1", "lxd-1")
-		del := deleteRequest(req.Owner, req.Attempt)
-		del.Hosts[0].Deployed = []string{other.Attempt.Name}
+		del := knowing(req, other.Attempt.Name)
 		_, err := w.lxd.DeleteVM(w.ctx(), del)
 		requireFault(t, err, fault.Busy, fault.ReasonMAASLostMachines)
 		_, err = w.lxd.DeployVM(w.ctx(), deployRequest(other))

@@ -32,13 +32,10 @@ func (l *lately) note(key string, at time.Time) {
 
 // first says that it is so now, and gives since when.
 func (l *lately) first(key string) time.Time {
-	l.mu.Lock()
-	at, ok := l.since[key]
-	l.mu.Unlock()
-	now := l.clock()
-	if ok && now.Sub(at) < l.hold {
+	if at, was := l.at(key); was {
 		return at
 	}
+	now := l.clock()
 	l.note(key, now)
 	return now
 }
@@ -54,8 +51,14 @@ func (l *lately) take(key string) bool {
 
 // was says whether it was so a moment ago.
 func (l *lately) was(key string) bool {
+	_, was := l.at(key)
+	return was
+}
+
+// at gives since when it is so, where it was so a moment ago.
+func (l *lately) at(key string) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	at, ok := l.since[key]
-	return ok && l.clock().Sub(at) < l.hold
+	return at, ok && l.clock().Sub(at) < l.hold
 }

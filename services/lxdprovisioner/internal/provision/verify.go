@@ -92,7 +92,7 @@ func (d *deletion) refresh(ctx context.Context, host inventory.Host) error {
 
 // mayRefresh holds a refresh back that would import a VM in the making or delete one that is alive.
 func (d *deletion) mayRefresh(ctx context.Context, host inventory.Host) error {
-	briefed := d.briefings.newest(d.key)
+	briefed := d.briefings.newest(deletionKey(d.req.Attempts))
 	known, err := briefed.of(host.ID)
 	if err != nil {
 		return err
