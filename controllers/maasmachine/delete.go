@@ -82,7 +82,7 @@ func (r *Reconciler) giveBack(ctx context.Context, s *scope) (provisioner.Outcom
 // deleteVMs deletes what the attempts made, with proof.
 func (r *Reconciler) deleteVMs(ctx context.Context, s *scope, some attempts) (provisioner.Outcome, error) {
 	protos := some.protos()
-	hosts, err := r.expectations(ctx, s.machine.UID, hostsOf(protos))
+	hosts, err := r.expectations(ctx, s.machine.UID, protos)
 	if err != nil {
 		return provisioner.Outcome{}, err
 	}

@@ -20,16 +20,14 @@ type tenant struct {
 	deployed bool
 }
 
-// expectations is what is known of hosts: which VMs of other machines than this are deployed there, and which attempts are
+// expectations is what is known of the hosts of attempts: which VMs of other machines than this are deployed there, and which attempts are
 // unsettled. The service holds a refresh back by it, because a refresh deletes what a host doesn't report.
-func (r *Reconciler) expectations(ctx context.Context, machine types.UID, hostIDs []string) ([]*lxdprovisionerv1.HostExpectation, error) {
+func (r *Reconciler) expectations(ctx context.Context, machine types.UID, attempts []*lxdprovisionerv1.Attempt) ([]*lxdprovisionerv1.HostExpectation, error) {
 	tenants, err := r.tenants.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ids := slices.Clone(hostIDs)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	ids := hostsOf(attempts)
 	all := make([]*lxdprovisionerv1.HostExpectation, 0, len(ids))
 	for _, id := range ids {
 		host := &lxdprovisionerv1.HostExpectation{HostId: id}
@@ -45,6 +43,16 @@ func (r *Reconciler) expectations(ctx context.Context, machine types.UID, hostID
 		all = append(all, host)
 	}
 	return all, nil
+}
+
+// hostsOf are the ids of the attempts' hosts, each once and in order.
+func hostsOf(attempts []*lxdprovisionerv1.Attempt) []string {
+	ids := make([]string, 0, len(attempts))
+	for _, a := range attempts {
+		ids = append(ids, a.GetHostId())
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // readTenants reads uncached which attempts there are on each host, of all namespaces that this manager sees: clusters share

@@ -19,7 +19,6 @@ import (
 	"github.com/capmaas/capmaas/controllers/internal/pending"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 	"github.com/capmaas/capmaas/controllers/internal/tracing"
-	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
 // mostDeletions is how many pending deletions one reconcile tries: each call may take its whole deadline.
@@ -101,7 +100,7 @@ func (r *PendingReconciler) tryPending(ctx context.Context, cluster client.Objec
 	if err != nil {
 		return provisioner.Outcome{}, err
 	}
-	if request.Hosts, err = r.expectations(ctx, d.UID, hostsOf(request.GetAttempts())); err != nil {
+	if request.Hosts, err = r.expectations(ctx, d.UID, request.GetAttempts()); err != nil {
 		return provisioner.Outcome{}, err
 	}
 	answer, err := r.Provisioner.VMs.DeleteVM(ctx, request)
@@ -116,12 +115,4 @@ func (r *PendingReconciler) tryPending(ctx context.Context, cluster client.Objec
 	}
 	log.Info("Finished a pending deletion", "handedOver", d.Since.UTC().Format(time.RFC3339))
 	return out, r.lists().Remove(ctx, cluster, d.UID)
-}
-
-func hostsOf(attempts []*lxdprovisionerv1.Attempt) []string {
-	ids := make([]string, 0, len(attempts))
-	for _, a := range attempts {
-		ids = append(ids, a.GetHostId())
-	}
-	return ids
 }
