@@ -3,6 +3,7 @@ package maaslxd_test
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -38,8 +39,17 @@ func (l orphanList) kinds() map[string]string {
 	return kinds
 }
 
-// compose makes a VM with a mark, as the service does when a manager asks for it.
-func (b *bed) compose(t *testing.T, name, clusterID, machine string) {
+// vm names a VM of a machine as no other bed does: they share an API server, and a name on a list of one bed's cluster is held in
+// the eyes of all.
+func (b *bed) vm(machine string) string {
+	return machine + b.namespace[strings.LastIndex(b.namespace, "-"):]
+}
+
+// anID is the id of a cluster of this bed to which no manager has given one.
+func (b *bed) anID() string { return "id-of-" + b.namespace }
+
+// compose makes the VM of a machine with a mark, as the service does when a manager asks for it.
+func (b *bed) compose(t *testing.T, machine, clusterID string) {
 	t.Helper()
 	conn, err := grpc.NewClient(b.service.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
@@ -47,7 +57,7 @@ func (b *bed) compose(t *testing.T, name, clusterID, machine string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err = lxdprovisionerv1.NewLXDProvisionerClient(conn).ComposeVM(ctx, &lxdprovisionerv1.ComposeVMRequest{
-		Attempt:   &lxdprovisionerv1.Attempt{Number: 1, Name: name, HostId: "vmhost/1", HostName: "lxd-1"},
+		Attempt:   &lxdprovisionerv1.Attempt{Number: 1, Name: b.vm(machine), HostId: "vmhost/1", HostName: "lxd-1"},
 		Owner:     &lxdprovisionerv1.Owner{ClusterId: clusterID, Namespace: b.namespace, Cluster: clusterName, Machine: machine, MachineUid: "uid-" + machine},
 		Resources: &lxdprovisionerv1.VMResources{Cores: 1, MemoryMib: 2048, Disks: []*lxdprovisionerv1.Disk{{SizeGb: 10}}},
 	})
@@ -72,9 +82,9 @@ func TestMaaslxd_orphans_are_told_apart_and_removed_by_the_manager_alone(t *test
 	id := b.clusterID(t)
 	b.makeVM(t, "kept", 2, false, "")
 	b.awaitUp(t, "kept")
-	b.compose(t, "gone-0-aaaaa", id, "gone-0")
-	b.compose(t, "gone-1-aaaaa", id, "gone-1")
-	b.compose(t, "other-0-aaaaa", "id-of-another-management-cluster", "other-0")
+	b.compose(t, "gone-0", id)
+	b.compose(t, "gone-1", id)
+	b.compose(t, "other-0", "id-of-another-management-cluster")
 	names := func() map[string]bool {
 		all := map[string]bool{}
 		for _, vm := range b.sim.LXD() {
@@ -85,13 +95,13 @@ func TestMaaslxd_orphans_are_told_apart_and_removed_by_the_manager_alone(t *test
 	all := call(t, "", "orphans", "--insecure", "--address", b.service.Address, "--kubeconfig", b.kubeconfig, "-o", "json")
 	var list orphanList
 	require.NoError(t, json.Unmarshal([]byte(all.out), &list), all.err)
-	assert.Equal(t, map[string]string{"gone-0-aaaaa": "orphan", "gone-1-aaaaa": "orphan", "other-0-aaaaa": "unknown_cluster"}, list.kinds())
-	assert.Equal(t, map[string]string{"gone-0-aaaaa": "orphan", "gone-1-aaaaa": "orphan"}, decode[orphanList](t, b, "orphans").kinds(), "of this namespace")
+	assert.Equal(t, map[string]string{b.vm("gone-0"): "orphan", b.vm("gone-1"): "orphan", b.vm("other-0"): "unknown_cluster"}, list.kinds())
+	assert.Equal(t, map[string]string{b.vm("gone-0"): "orphan", b.vm("gone-1"): "orphan"}, decode[orphanList](t, b, "orphans").kinds(), "of this namespace")
 
 	t.Run("nothing_is_asked_for_without_a_yes", func(t *testing.T) {
-		got := b.answering(t, "no\n", "orphans", "--delete", "gone-0-aaaaa")
+		got := b.answering(t, "no\n", "orphans", "--delete", b.vm("gone-0"))
 		assert.Equal(t, 1, got.status)
-		assert.Contains(t, got.err, "Delete 1 of the 3 VMs that are marked for MaasCluster "+b.namespace+"/alpha: gone-0-aaaaa. That is more than a tenth of them")
+		assert.Contains(t, got.err, "Delete 1 of the 3 VMs that are marked for MaasCluster "+b.namespace+"/alpha: "+b.vm("gone-0")+". That is more than a tenth of them")
 		assert.Contains(t, got.err, "nothing was changed")
 		assert.Empty(t, b.maasCluster(t).Annotations[infrav1.RemoveOrphansAnnotation])
 	})
@@ -99,18 +109,18 @@ func TestMaaslxd_orphans_are_told_apart_and_removed_by_the_manager_alone(t *test
 		got := b.run(t, "orphans", "--delete", "--yes", b.machine(t, "kept").Status.VMName)
 		assert.Equal(t, 1, got.status)
 		assert.Contains(t, got.err, "no VM without a MaasMachine")
-		got = call(t, "", "orphans", "--delete", "--yes", "other-0-aaaaa", "--insecure", "--address", b.service.Address, "--kubeconfig", b.kubeconfig)
+		got = call(t, "", "orphans", "--delete", "--yes", b.vm("other-0"), "--insecure", "--address", b.service.Address, "--kubeconfig", b.kubeconfig)
 		assert.Equal(t, 1, got.status)
-		assert.Contains(t, got.err, "other-0-aaaaa is not removed: it is unknown cluster")
+		assert.Contains(t, got.err, b.vm("other-0")+" is not removed: it is unknown cluster")
 		assert.Empty(t, b.maasCluster(t).Annotations[infrav1.RemoveOrphansAnnotation])
 	})
 	t.Run("the_manager_removes_what_a_person_confirmed", func(t *testing.T) {
-		got := b.answering(t, "yes\n", "orphans", "--delete", "gone-0-aaaaa", "--wait", patience.String())
+		got := b.answering(t, "yes\n", "orphans", "--delete", b.vm("gone-0"), "--wait", patience.String())
 		assert.Equal(t, 0, got.status, got.err)
 		assert.Contains(t, got.out, "taken up: they are deleted with proof")
-		require.Eventually(t, func() bool { return !names()["gone-0-aaaaa"] }, patience, glance)
-		assert.True(t, names()["gone-1-aaaaa"], "it was not named")
-		assert.True(t, names()["other-0-aaaaa"])
+		require.Eventually(t, func() bool { return !names()[b.vm("gone-0")] }, patience, glance)
+		assert.True(t, names()[b.vm("gone-1")], "it was not named")
+		assert.True(t, names()[b.vm("other-0")])
 		assert.True(t, names()[b.machine(t, "kept").Status.VMName])
 	})
 }
@@ -121,22 +131,22 @@ func TestMaaslxd_orphans_confirms_nobody_elses_request(t *testing.T) {
 	b.makeCluster(t)
 	c := b.maasCluster(t)
 	before := c.DeepCopy()
-	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.ClusterIDAnnotation, "id-of-alpha")
-	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.RemoveOrphansAnnotation, "gone-1-aaaaa")
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.ClusterIDAnnotation, b.anID())
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.RemoveOrphansAnnotation, b.vm("gone-1"))
 	require.NoError(t, b.client.Patch(t.Context(), c, client.MergeFrom(before)))
-	b.compose(t, "gone-0-aaaaa", "id-of-alpha", "gone-0")
-	b.compose(t, "gone-1-aaaaa", "id-of-alpha", "gone-1")
+	b.compose(t, "gone-0", b.anID())
+	b.compose(t, "gone-1", b.anID())
 	request := func() []string {
 		told := b.maasCluster(t).Annotations
 		return []string{told[infrav1.RemoveOrphansAnnotation], told[infrav1.ConfirmRemoveOrphansAnnotation]}
 	}
-	got := b.run(t, "orphans", "--delete", "gone-0-aaaaa", "--yes", "--wait", "0")
+	got := b.run(t, "orphans", "--delete", b.vm("gone-0"), "--yes", "--wait", "0")
 	assert.Equal(t, 1, got.status, got.out)
-	assert.Contains(t, got.err, "a request to remove gone-1-aaaaa stands on MaasCluster "+b.namespace+"/alpha that nobody has confirmed")
-	assert.Equal(t, []string{"gone-1-aaaaa", ""}, request())
-	got = b.run(t, "orphans", "--delete", "gone-0-aaaaa", "gone-1-aaaaa", "--yes", "--wait", "0")
+	assert.Contains(t, got.err, "a request to remove "+b.vm("gone-1")+" stands on MaasCluster "+b.namespace+"/alpha that nobody has confirmed")
+	assert.Equal(t, []string{b.vm("gone-1"), ""}, request())
+	got = b.run(t, "orphans", "--delete", b.vm("gone-0"), b.vm("gone-1"), "--yes", "--wait", "0")
 	assert.Equal(t, 0, got.status, got.err)
-	assert.Equal(t, []string{"gone-0-aaaaa,gone-1-aaaaa", "2"}, request())
+	assert.Equal(t, []string{b.vm("gone-0") + "," + b.vm("gone-1"), "2"}, request())
 }
 
 func TestMaaslxd_orphans_tells_that_the_manager_refused(t *testing.T) {
@@ -145,18 +155,18 @@ func TestMaaslxd_orphans_tells_that_the_manager_refused(t *testing.T) {
 	b.makeCluster(t)
 	c := b.maasCluster(t)
 	before := c.DeepCopy()
-	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.ClusterIDAnnotation, "id-of-alpha")
+	metav1.SetMetaDataAnnotation(&c.ObjectMeta, infrav1.ClusterIDAnnotation, b.anID())
 	require.NoError(t, b.client.Patch(t.Context(), c, client.MergeFrom(before)))
-	b.compose(t, "gone-0-aaaaa", "id-of-alpha", "gone-0")
+	b.compose(t, "gone-0", b.anID())
 	asked := make(chan answer, 1)
-	go func() { asked <- b.run(t, "orphans", "--delete", "gone-0-aaaaa", "--yes", "--wait", patience.String()) }()
+	go func() { asked <- b.run(t, "orphans", "--delete", b.vm("gone-0"), "--yes", "--wait", patience.String()) }()
 	require.Eventually(t, func() bool { return b.maasCluster(t).Annotations[infrav1.RemoveOrphansAnnotation] != "" }, patience, glance)
 	// Its MaasMachine comes back between the look and the manager's: the manager looks for itself.
 	b.makeVM(t, "gone-0", 2, false, "")
 	b.startManager(t)
 	got := <-asked
 	assert.Equal(t, 1, got.status, got.out)
-	assert.Contains(t, got.out, "refused: no orphans of this cluster: gone-0-aaaaa")
+	assert.Contains(t, got.out, "refused: no orphans of this cluster: "+b.vm("gone-0"))
 }
 
 func TestMaaslxd_orphans_gives_up_a_pending_deletion(t *testing.T) {
