@@ -63,7 +63,8 @@ func isAbandoned(m *infrav1.MaasMachine) bool {
 }
 
 // unreachableSince is since when the VM's host has not answered; zero where it does, or where that is not known. It is
-// stored, so that a manager that is restarted does not begin to count anew. Other failures say nothing about the host.
+// stored, so that a manager that is restarted does not begin to count anew. Other failures say nothing about the host, and so
+// does a MAAS that is too busy to ask it: it is, where a whole rack is lost.
 func (r *Reconciler) unreachableSince(ctx context.Context, s *scope, out provisioner.Outcome) (time.Time, error) {
 	stored := s.record.object.Annotations[infrav1.HostUnreachableSinceAnnotation]
 	switch {
@@ -75,6 +76,8 @@ func (r *Reconciler) unreachableSince(ctx context.Context, s *scope, out provisi
 		return since, r.annotate(ctx, s.record, func(annotations map[string]string) {
 			annotations[infrav1.HostUnreachableSinceAnnotation] = since.Format(time.RFC3339)
 		})
+	case out.Is(lxdprovisionerv1.Reason_REASON_MAAS_BUSY), out.Is(lxdprovisionerv1.Reason_REASON_TOO_MANY_IN_FLIGHT):
+		return time.Time{}, nil
 	case out.Action == provisioner.Wait && stored != "":
 		return time.Time{}, r.annotate(ctx, s.record, func(annotations map[string]string) {
 			delete(annotations, infrav1.HostUnreachableSinceAnnotation)

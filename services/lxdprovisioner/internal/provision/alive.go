@@ -17,6 +17,7 @@ func (l *LXD) hostAlive(ctx context.Context, m inventory.Machine) error {
 	asked, err := l.alive.do(ctx, string(m.HostID), func(ctx context.Context) (string, error) {
 		began := l.cfg.Clock()
 		err := l.cfg.Backend.Alive(ctx, m)
+		l.silent.hear(m.HostID, err)
 		if err == nil {
 			l.answered.note(string(m.HostID), began)
 		}

@@ -49,14 +49,12 @@ func unproved(err error) error {
 
 // compose sends the composition and finishes what it made.
 func (l *LXD) compose(ctx context.Context, req ComposeRequest) (VM, error) {
-	host, err := l.composeHost(ctx, req.Attempt)
+	spec, err := l.specify(ctx, req)
 	if err != nil {
+		l.unsent.note(req.Attempt.Name, err)
 		return VM{}, err
 	}
-	spec, err := l.vmSpec(ctx, host, req)
-	if err != nil {
-		return VM{}, err
-	}
+	host := spec.Host
 	defer l.gate.checked(spec.Name)
 	systemID, err := l.send(ctx, req, spec)
 	if err != nil {
@@ -76,6 +74,15 @@ func (l *LXD) compose(ctx context.Context, req ComposeRequest) (VM, error) {
 	}
 	made := inventory.Machine{SystemID: systemID, Hostname: spec.Name, HostID: host.ID, HostName: host.Name, Status: inventory.StatusReady}
 	return l.claim(ctx, req, made)
+}
+
+// specify gathers what is sent to MAAS; until it has, nothing is.
+func (l *LXD) specify(ctx context.Context, req ComposeRequest) (VMSpec, error) {
+	host, err := l.composeHost(ctx, req.Attempt)
+	if err != nil {
+		return VMSpec{}, err
+	}
+	return l.vmSpec(ctx, host, req)
 }
 
 // composeHost gives the attempt's host; Refused where MAAS has no host of that id and name, since
@@ -131,7 +138,7 @@ func (l *LXD) send(ctx context.Context, req ComposeRequest, spec VMSpec) (string
 		VM: spec.Name, Host: spec.Host.ID, Zone: spec.Host.Zone.Name, Group: req.GroupKey, Size: req.Size,
 	})
 	systemID, err := l.cfg.Backend.Make(ctx, spec)
-	l.unsent.note(spec.Name, err)
+	l.unsent.note(spec.Name, untaken(err))
 	if err == nil || nothingMade(err) {
 		l.ledger.answer(spec.Name)
 	} else {
@@ -142,6 +149,14 @@ func (l *LXD) send(ctx context.Context, req ComposeRequest, spec VMSpec) (string
 		l.hosts.drop(spec.Host.ID)
 	}
 	return systemID, err
+}
+
+// untaken is the error of a composition that MAAS did not take: it was too busy, or refused our key. Nil is any other outcome.
+func untaken(err error) error {
+	if kind := fault.KindOf(err); kind == fault.Busy || kind == fault.Denied {
+		return err
+	}
+	return nil
 }
 
 // nothingMade says whether the error of a composition means that no VM was made.
@@ -193,7 +208,7 @@ func (l *LXD) findComposed(ctx context.Context, req ComposeRequest) (VM, error) 
 		return l.settle(ctx, req, m)
 	}
 	if l.unsent.of(a) != nil {
-		// MAAS was too busy to take it, or refused our key, so nothing can appear.
+		// It was not sent for want of something else, MAAS was too busy to take it, or refused our key: nothing can appear.
 		return VM{}, l.notFound(ctx, a)
 	}
 	if l.cfg.Clock().Sub(a.SentAt) < l.cfg.Timing.DetachedLimit {

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -184,6 +185,21 @@ func TestComposeVM_after_an_unknown_outcome(t *testing.T) {
 		requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
 		_, err = w.lxd.ComposeVM(w.ctx(), req)
 		require.NoError(t, err)
+	})
+	t.Run("X2.4_what_was_not_sent_for_want_of_the_host_may_be_sent_at_once", func(t *testing.T) {
+		t.Parallel()
+		w := start(t, 1, 0)
+		req := w.composeRequest("cp-0", "lxd-1")
+		sent := req
+		sent.Attempt = w.sent(req.Attempt)
+		w.restart()
+		w.fault(maassim.Fault{Operation: "vm-hosts.list", Status: http.StatusBadGateway})
+		_, err := w.lxd.ComposeVM(w.ctx(), req)
+		require.Equal(t, fault.Unavailable, fault.KindOf(err), "%v", err)
+		w.sim.ClearFaults()
+		_, err = w.lxd.ComposeVM(w.ctx(), sent)
+		requireFault(t, err, fault.NotFound, fault.ReasonVMNotFound)
+		assert.Zero(t, w.sim.Requests()["vm-hosts.compose"])
 	})
 	t.Run("X2.5_what_another_replica_has_sent_since_may_still_appear", func(t *testing.T) {
 		t.Parallel()

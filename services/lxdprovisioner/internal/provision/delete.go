@@ -14,7 +14,8 @@ import (
 )
 
 // DeleteVM deletes whatever the attempts made and proves that it is gone. VMs that are not ours by
-// name, host and mark are left alone.
+// name, host and mark are left alone. Busy while that goes on, and Unavailable with HOST_UNREACHABLE where a host did not answer
+// when it was asked last.
 func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error) {
 	if len(req.Attempts) == 0 {
 		return nil, fault.New(fault.Invalid, fault.ReasonBadRequest, "no attempt is named").WithField("attempts")
@@ -27,7 +28,7 @@ func (l *LXD) DeleteVM(ctx context.Context, req DeleteRequest) ([]Absence, error
 	l.briefings.take(key, known)
 	absences, err := l.deleting.do(ctx, key, func(ctx context.Context) ([]Absence, error) { return l.delete(ctx, req) })
 	if errors.Is(err, errRunsOn) {
-		return nil, fault.New(fault.Busy, fault.ReasonDeletionInProgress, "%s is being deleted", key).WithRetryAfter(retrySoon)
+		return nil, l.beingDeleted(key, req.Attempts)
 	}
 	return absences, unproved(err)
 }

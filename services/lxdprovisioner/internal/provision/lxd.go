@@ -28,6 +28,7 @@ type LXD struct {
 	deleting  *flights[[]Absence]
 	briefings *briefings
 	refusals  *refusals
+	// unsent are the errors of compositions that MAAS did not take.
 	unsent    *refusals
 	refreshes *refreshes
 	listing   *listing
@@ -42,6 +43,8 @@ type LXD struct {
 	proving *turns[inventory.Host]
 	// answered are the hosts that were proved alive seconds ago.
 	answered *lately
+	// silent are the hosts that did not answer when they were asked last.
+	silent silence
 	// owed are the VMs whose composition or deployment outlived its caller, who comes back for the answer.
 	owed *lately
 	// missed are the deployed VMs that MAAS was seen to lack.
@@ -74,13 +77,14 @@ func NewLXD(cfg Config) *LXD {
 		deleting:  newFlights[[]Absence](cfg),
 		briefings: newBriefings(2 * (cfg.Timing.DetachedLimit + cfg.Timing.QueueLimit)),
 		refusals:  newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Refused, fault.Invalid),
-		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit, fault.Busy, fault.Denied),
+		unsent:    newRefusals(cfg.Clock, cfg.Timing.DetachedLimit),
 		listing:   newListing(cfg),
 		user:      user,
 		gate:      newHostGate(),
 	}
 	l.hosts = newHostCache(cfg, l.ledger.hostRead)
-	l.refreshes = newRefreshes(cfg, l.hosts, l.gate)
+	l.silent = newSilence(cfg.Clock)
+	l.refreshes = newRefreshes(cfg, l.hosts, l.gate, l.silent)
 	l.names = newCollector(cfg, cfg.Timing.LookupWindow)
 	l.patient = newCollector(cfg, patience*cfg.Timing.LookupWindow)
 	// MAAS takes a minute to say that a host which is cut off does not answer: not the time of a read.

@@ -78,7 +78,7 @@ func (p *proofs) forget(vm string) {
 	delete(p.known, vm)
 }
 
-// refusals remember errors of some kinds that MAAS answered to compositions whose caller was gone: the
+// refusals remember errors of some kinds, or of all where none is named, that MAAS answered to compositions whose caller was gone: the
 // call that comes back for the answer need not wait until the attempt is old.
 type refusals struct {
 	clock func() time.Time
@@ -109,7 +109,7 @@ func (r *refusals) note(vm string, err error) {
 		}
 	}
 	delete(r.known, vm)
-	if err != nil && slices.Contains(r.kinds, fault.KindOf(err)) {
+	if err != nil && (len(r.kinds) == 0 || slices.Contains(r.kinds, fault.KindOf(err))) {
 		r.known[vm] = refusal{err: err, at: now}
 	}
 }

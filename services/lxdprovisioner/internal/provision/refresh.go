@@ -21,6 +21,7 @@ type refreshes struct {
 	backend Backend
 	hosts   *hostCache
 	gate    *hostGate
+	silent  silence
 	clock   func() time.Time
 	timing  Timing
 	log     *slog.Logger
@@ -36,15 +37,15 @@ type refreshes struct {
 }
 
 // span is when a refresh began and ended. One that did not end well proves nothing: ended is zero, and
-// err says why.
+// err says why it failed then.
 type span struct {
-	began, ended time.Time
-	err          error
+	began, ended, failed time.Time
+	err                  error
 }
 
-func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate) *refreshes {
+func newRefreshes(cfg Config, hosts *hostCache, gate *hostGate, silent silence) *refreshes {
 	return &refreshes{
-		backend: cfg.Backend, hosts: hosts, gate: gate, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
+		backend: cfg.Backend, hosts: hosts, gate: gate, silent: silent, clock: cfg.Clock, timing: cfg.Timing, log: cfg.Logger,
 		turns:   newTurns[span](cfg.Timing.LookupWindow, cfg.Timing.DetachedLimit+cfg.Timing.QueueLimit, cfg.Logger),
 		history: map[inventory.HostID][]span{},
 		absent:  map[string]time.Time{},
@@ -135,8 +136,10 @@ func (r *refreshes) refresh(ctx context.Context, host inventory.Host) error {
 		s := span{began: r.clock()}
 		// MAAS may work on a refresh whose answer never comes: its beginning counts.
 		r.note(host.ID, s)
-		if _, err := r.backend.Verify(ctx, host.ID); err != nil {
-			s.err = fmt.Errorf("refresh host %s: %w", host.Name, err)
+		_, err = r.backend.Verify(ctx, host.ID)
+		r.silent.hear(host.ID, err)
+		if err != nil {
+			s.failed, s.err = r.clock(), fmt.Errorf("refresh host %s: %w", host.Name, err)
 			r.note(host.ID, s)
 			return span{}, s.err
 		}
@@ -159,12 +162,19 @@ func (r *refreshes) tooSoon(id inventory.HostID, name string) error {
 		return nil
 	}
 	last := spans[len(spans)-1]
-	wait := r.timing.RefreshGap - r.clock().Sub(last.began)
-	if wait <= 0 || last.unsent() {
+	if last.unsent() {
 		return nil
 	}
 	if last.err != nil {
-		return last.err
+		// It may have taken MAAS longer than the gap to say so, of a host that is as silent the next moment.
+		if r.clock().Sub(last.failed) < r.timing.RefreshGap {
+			return last.err
+		}
+		return nil
+	}
+	wait := r.timing.RefreshGap - r.clock().Sub(last.began)
+	if wait <= 0 {
+		return nil
 	}
 	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", name, r.timing.RefreshGap).WithRetryAfter(wait)
 }
