@@ -68,6 +68,8 @@ func (l *LXD) ListVMs(ctx context.Context, req ListRequest) ([]VM, string, error
 	return vms, page[len(page)-1].SystemID, nil
 }
 
+// listAll lists what has no owner before what is ours: a VM that is claimed between the two calls is in both, where the other
+// order would find it in neither.
 func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine, error) {
 	us, err := l.user.get(ctx)
 	if err != nil {
@@ -75,7 +77,7 @@ func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine
 	}
 	known := l.watcher.ours(us)
 	var found []inventory.Machine
-	for _, filter := range []MachineFilter{{Owners: []string{us}}, {Statuses: unownedStatuses}} {
+	for _, filter := range []MachineFilter{{Statuses: unownedStatuses}, {Owners: []string{us}}} {
 		if req.Zone != "" {
 			filter.Zones = []string{req.Zone}
 		}
@@ -83,13 +85,13 @@ func (l *LXD) listAll(ctx context.Context, req ListRequest) ([]inventory.Machine
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, some...)
+		found = slices.Concat(some, found)
 	}
 	for _, vms := range known {
 		found = append(found, slices.DeleteFunc(vms, func(m inventory.Machine) bool { return req.Zone != "" && m.Zone.Name != req.Zone })...)
 	}
 	found = slices.DeleteFunc(found, func(m inventory.Machine) bool { return !listed(m, us, req.ClusterID) })
-	slices.SortFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
+	slices.SortStableFunc(found, func(a, b inventory.Machine) int { return cmp.Compare(a.SystemID, b.SystemID) })
 	return slices.CompactFunc(found, func(a, b inventory.Machine) bool { return a.SystemID == b.SystemID }), nil
 }
 

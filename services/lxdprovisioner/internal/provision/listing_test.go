@@ -141,3 +141,35 @@ func TestListVMs_that_failed_without_its_caller_is_begun_anew(t *testing.T) {
 	}, 10*time.Second, 5*time.Millisecond)
 	assert.GreaterOrEqual(t, maas.listed(), 2)
 }
+
+// betweenLists lets something happen after the first list of VMs.
+type betweenLists struct {
+	provision.MAAS
+
+	meanwhile func()
+	once      sync.Once
+}
+
+func (b *betweenLists) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	found, err := b.MAAS.Machines(ctx, f)
+	if len(f.VMHosts) > 0 {
+		b.once.Do(b.meanwhile)
+	}
+	return found, err
+}
+
+func TestListVMs_X5_1_finds_a_VM_that_is_claimed_while_VMs_are_listed(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	a := w.attempt("cp-0", "lxd-1")
+	id := w.made(a)
+	w.cfg.MAAS = &betweenLists{MAAS: w.cfg.MAAS, meanwhile: func() {
+		_, err := w.as(w.sim.APIKey()).Claim(w.ctx(), id, a.Name)
+		assert.NoError(t, err)
+	}}
+	w.restart()
+	vms, _, err := w.lxd.ListVMs(w.ctx(), provision.ListRequest{})
+	require.NoError(t, err)
+	require.Equal(t, []string{a.Name}, hostnames(vms))
+	assert.Equal(t, inventory.StatusAllocated, vms[0].Status, "as it was seen last")
+}
