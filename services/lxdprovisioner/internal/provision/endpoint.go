@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
@@ -31,9 +32,12 @@ type written struct {
 
 // write runs a write of a record to its end, also where its caller is gone: MAAS goes on with what it was
 // sent, and would replace what the next caller writes meanwhile by the older set. So the writes of one
-// record come one after the other. Callers who ask for the same share one.
+// record come one after the other. Callers who ask for the same share one, unless somebody asked for something else meanwhile: what
+// is asked for last is what stays.
 func (r *MAASRegion) write(ctx context.Context, ref EndpointRef, what string, run func(context.Context) (written, error)) (written, error) {
-	done, err := r.writing.do(ctx, ref.FQDN()+" "+what, func(ctx context.Context) (written, error) {
+	turn := r.wishes.turn(ref.FQDN(), what)
+	done, err := r.writing.do(ctx, fmt.Sprint(ref.FQDN(), " ", turn), func(ctx context.Context) (written, error) {
+		defer r.wishes.fulfilled(ref.FQDN(), turn)
 		leave, err := r.records.enter(ctx, ref.FQDN())
 		if err != nil {
 			return written{}, fault.Wrap(err, fault.Busy, fault.ReasonMAASBusy, "nothing was sent: the DNS record %s is being written", ref.FQDN())
@@ -45,6 +49,39 @@ func (r *MAASRegion) write(ctx context.Context, ref EndpointRef, what string, ru
 		return written{}, fault.New(fault.Busy, fault.ReasonMAASBusy, "the DNS record %s is being written", ref.FQDN()).WithRetryAfter(retrySoon)
 	}
 	return done, err
+}
+
+// wishes number what is asked for of each record, so that the same wish before and after another one is told apart.
+type wishes struct {
+	mu     sync.Mutex
+	number int
+	last   map[string]wish
+}
+
+type wish struct {
+	what string
+	turn int
+}
+
+// turn gives the number of a wish: the last one's where that was the same and is not fulfilled.
+func (w *wishes) turn(record, what string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, open := w.last[record]; open && last.what == what {
+		return last.turn
+	}
+	w.number++
+	w.last[record] = wish{what: what, turn: w.number}
+	return w.number
+}
+
+// fulfilled forgets a wish, unless there is a newer one.
+func (w *wishes) fulfilled(record string, turn int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.last[record].turn == turn {
+		delete(w.last, record)
+	}
 }
 
 func (r *MAASRegion) ensure(ctx context.Context, ref EndpointRef, wanted []netip.Addr, ttl *int) (written, error) {

@@ -20,6 +20,8 @@ type MAASRegion struct {
 	starting *flights[PoweredOn]
 	// records lets one write of a record run at a time.
 	records *lanes
+	// wishes tell apart who asks for the same again.
+	wishes wishes
 }
 
 // NewMAASRegion makes the use cases of the region. Writes of one record come one after the other within
@@ -29,7 +31,7 @@ func NewMAASRegion(cfg Config) *MAASRegion {
 	if cfg.Snapshot == nil {
 		cfg.Snapshot = cfg.Backend.Hosts
 	}
-	return &MAASRegion{cfg: cfg, writing: newFlights[written](cfg), starting: newFlights[PoweredOn](cfg), records: newLanes()}
+	return &MAASRegion{cfg: cfg, writing: newFlights[written](cfg), starting: newFlights[PoweredOn](cfg), records: newLanes(), wishes: wishes{last: map[string]wish{}}}
 }
 
 // Drain waits for changes that run on without their caller, at most Timing.DrainLimit.
