@@ -54,7 +54,7 @@ func TestLXD_makes_and_deletes_a_hundred_at_once_within_the_budget(t *testing.T)
 	}
 }
 
-// addedBudget is by how much a hundred VMs at once may take longer than MAAS alone (design.md section 11).
+// addedBudget is by how much a hundred VMs at once may take longer than MAAS alone (docs/performance.md, Time added).
 const addedBudget = 0.05
 
 func TestLXD_adds_little_to_the_time_that_MAAS_takes_for_a_hundred(t *testing.T) {

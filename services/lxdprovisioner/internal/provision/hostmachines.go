@@ -18,6 +18,10 @@ const hostMachineBatch = 50
 // the usual time: a large region is not busy with the telling alone.
 const costShare = 10
 
+// oldestMachines is how long they are believed at most, where MAAS takes long to tell: an operator who tags a host's machine for
+// maintenance expects that no VM is put there any more. 1,000 machines take MAAS half a minute.
+const oldestMachines = 5 * time.Minute
+
 // hostMachines are the hosts' own machines, as they were read last.
 type hostMachines struct {
 	maas   Machines
@@ -77,7 +81,7 @@ func (h *hostMachines) keep(part []string, found []inventory.Machine, asked time
 func (h *hostMachines) outdated(hosts []inventory.Host) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	maxAge := max(h.maxAge, costShare*h.batch*time.Duration(len(h.read)/hostMachineBatch))
+	maxAge := max(h.maxAge, min(costShare*h.batch*time.Duration(len(h.read)/hostMachineBatch), oldestMachines))
 	now := h.clock()
 	var ids []string
 	for _, host := range hosts {

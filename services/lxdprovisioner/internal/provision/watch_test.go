@@ -292,3 +292,66 @@ func (v *vanishing) ReplaceAddresses(ctx context.Context, id int, ttl *int, addr
 	}
 	return v.MAAS.ReplaceAddresses(ctx, id, ttl, addresses)
 }
+
+func TestWatchVMs_X7_1_a_second_stream_takes_no_change_away_from_the_first(t *testing.T) {
+	t.Parallel()
+	w := start(t, 1, 0)
+	w.cfg.Timing.WatchInterval, w.cfg.Timing.WatchFullRead = time.Hour, time.Hour
+	w.restart()
+	req := w.composed("cp-0", "lxd-1")
+	first, stopFirst := w.watch(watched(req.Attempt))
+	defer stopFirst()
+	untilSynced(first)
+	w.brought(req.Attempt.Name, inventory.StatusBroken, false)
+	w.clock.advance(time.Second)
+	second, stopSecond := w.watch(watched(req.Attempt))
+	defer stopSecond()
+	untilSynced(second)
+	select {
+	case e := <-first:
+		require.NotNil(t, e.VM)
+		assert.Equal(t, inventory.StatusBroken, e.VM.Status)
+	case <-time.After(10 * time.Second):
+		assert.Fail(t, "the first stream hears nothing of it: rounds ask only for what differs from what the second has read")
+	}
+}
+
+// hangingMAAS answers no question of the watch for a minute and a half, once.
+type hangingMAAS struct {
+	provision.MAAS
+
+	hangs  atomic.Bool
+	rounds atomic.Int64
+}
+
+func (h *hangingMAAS) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	if len(f.NotStatuses) == 0 {
+		return h.MAAS.Machines(ctx, f)
+	}
+	h.rounds.Add(1)
+	if h.hangs.CompareAndSwap(true, false) {
+		<-time.After(90 * time.Second)
+		return nil, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS gave no answer")
+	}
+	return h.MAAS.Machines(ctx, f)
+}
+
+func TestWatchVMs_X7_1_goes_on_as_before_once_MAAS_answers_again(t *testing.T) {
+	t.Parallel()
+	inBubbleWithMAAS(t, maassim.DefaultConfig(1, 3, 0), func(w *world) {
+		w.cfg.Timing.WatchInterval = timing().WatchInterval
+		maas := &hangingMAAS{MAAS: w.cfg.MAAS}
+		w.cfg.MAAS = maas
+		w.restart()
+		req := w.composed("cp-0", "lxd-1")
+		events, stop := w.watchWhile(w.t.Context(), watched(req.Attempt, inventory.StatusAllocated))
+		defer stop()
+		untilSynced(events)
+		maas.hangs.Store(true)
+		<-time.After(2 * time.Minute)
+		require.False(w.t, maas.hangs.Load())
+		before := maas.rounds.Load()
+		<-time.After(time.Minute)
+		assert.GreaterOrEqual(w.t, maas.rounds.Load()-before, int64(3), "a time-out is not what asking costs")
+	})
+}

@@ -28,6 +28,7 @@ type watcher struct {
 	readers int
 	stop    context.CancelFunc
 	asked
+	// lastRound is how long the last round took that MAAS answered.
 	lastRound time.Duration
 	// everyRound is how many lists the last round had that each round has.
 	everyRound         int
@@ -125,9 +126,11 @@ func (s *subscription) add(m inventory.Machine) {
 		r = &record{readers: map[*subscription]bool{}}
 		w.records[m.SystemID] = r
 	}
-	// What is known already may have been confirmed since it was read.
+	// What is known already may have been confirmed since it was read. Who else watches the machine hears of a change now: the next
+	// round asks only for what differs from this.
+	delete(r.readers, s)
 	if m.ReadAt.After(r.machine.ReadAt) {
-		r.machine, r.confirmed = m, m.ReadAt
+		w.tell(r, m)
 	}
 	r.readers[s] = true
 	r.left = time.Time{}
@@ -287,12 +290,13 @@ func (w *watcher) forget(systemID string) {
 }
 
 // interval is the time between two looks at machines of a state; w.mu is held. What asking costs MAAS stretches it: the time
-// that it takes, and the number of lists, so that a fleet of many batches takes no more requests a minute than its budget.
+// that it takes, and the number of lists, so that a fleet of many batches takes no more requests a minute than its budget. A round
+// that took long waited for other lists, too, so that its time stretches the interval to that of Deployed machines at most.
 func (w *watcher) interval(s inventory.Status) time.Duration {
 	if s == inventory.StatusDeployed {
 		return w.timing.IdleInterval
 	}
-	return max(w.timing.WatchInterval, 10*w.lastRound, time.Duration(w.everyRound)*w.timing.WatchInterval*2/5)
+	return max(w.timing.WatchInterval, min(10*w.lastRound, w.timing.IdleInterval), time.Duration(w.everyRound)*w.timing.WatchInterval*2/5)
 }
 
 // loop asks round after round until the last caller leaves. The jitter keeps replicas apart.
@@ -311,11 +315,14 @@ func (w *watcher) loop(ctx context.Context) {
 	}
 }
 
-// finish notes how long the round took, and logs the first failure and the first success after it.
+// finish notes how long an answered round took, and logs the first failure and the first success after it. The time of a failure
+// is that of a time-out, and says nothing of what asking again costs.
 func (w *watcher) finish(ctx context.Context, took time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lastRound = took
+	if err == nil {
+		w.lastRound = took
+	}
 	switch {
 	case ctx.Err() != nil:
 	case err != nil && !w.consecutiveFailure:
