@@ -7,12 +7,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
@@ -156,6 +158,44 @@ func TestRun_watch_filter_finds_an_owner_without_the_label_that_comes_late(t *te
 	}, "the machine whose owner came late is looked at")
 }
 
+// untouched waits until an object stays as it is for longer than a controller waits before it looks again at what it has changed
+// itself: from then on only events wake it, and what it waits for itself.
+func untouched(t *testing.T, get func() client.Object) {
+	t.Helper()
+	last := ""
+	require.Eventually(t, func() bool {
+		before := last
+		last = get().GetResourceVersion()
+		return last == before
+	}, 2*time.Minute, 2*time.Second)
+}
+
+// The Secret's name and the end of a pause come by events of a Machine and a Cluster that have no label.
+func TestRun_watch_filter_hears_what_objects_without_the_label_tell(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	options := bed.Options()
+	options.WatchFilter = "blue"
+	bed.StartManagerWith(t, options)
+	bed.ProvisionCluster(t, func(_ *clusterv1.Cluster, infra *infrav1.MaasCluster) { infra.Labels[clusterv1.WatchLabel] = "blue" })
+	pause := func(paused bool, reason string) {
+		bed.PatchCluster(t, func(c *clusterv1.Cluster) { c.Spec.Paused = &paused })
+		bed.WaitCondition(t, bed.OfCluster, clusterv1.PausedCondition, reason)
+		untouched(t, func() client.Object { return bed.Cluster(t) })
+	}
+	pause(true, clusterv1.PausedReason)
+	pause(false, clusterv1.NotPausedReason)
+	bed.CreateMachine(t, "cp-0", managertest.LXD(), labelledBlue, managertest.WithoutBootstrapData)
+	bed.WaitCondition(t, bed.OfMachine("cp-0"), clusterv1.PausedCondition, clusterv1.NotPausedReason)
+	untouched(t, func() client.Object { return bed.Machine(t, "cp-0") })
+	machine := &clusterv1.Machine{}
+	require.NoError(t, bed.Client.Get(t.Context(), bed.Key("cp-0"), machine))
+	before := machine.DeepCopy()
+	machine.Spec.Bootstrap.DataSecretName = new("cp-0")
+	require.NoError(t, bed.Client.Patch(t.Context(), machine, client.MergeFrom(before)))
+	bed.WaitProvisioned(t, "cp-0")
+}
+
 func labelledBlue(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
 	m.Labels[clusterv1.WatchLabel] = "blue"
 }
@@ -167,13 +207,14 @@ func TestRun_watch_filter_leaves_other_objects_alone(t *testing.T) {
 	options.WatchFilter = "blue"
 	bed.StartManagerWith(t, options)
 	bed.CreateCluster(t)
+	// Its MaasCluster gets an id and a record, of which all its machines are told.
+	bed.CreateMachine(t, "unlabelled", managertest.LXD())
 	cluster := bed.Cluster(t)
 	cluster.Labels[clusterv1.WatchLabel] = "blue"
 	require.NoError(t, bed.Client.Update(t.Context(), cluster))
 	managertest.Eventually(t, func(c *managertest.Check) {
 		assert.NotEmpty(c, bed.Cluster(c).Spec.ControlPlaneEndpoint.Host)
 	}, "the labelled cluster is looked at")
-	bed.CreateMachine(t, "unlabelled", managertest.LXD())
 	bed.CreateMachine(t, "labelled", managertest.LXD(), labelledBlue)
 	managertest.Eventually(t, func(c *managertest.Check) {
 		assert.NotEmpty(c, bed.Machine(c, "labelled").Finalizers)

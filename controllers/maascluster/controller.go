@@ -30,6 +30,7 @@ import (
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 	"github.com/capmaas/capmaas/controllers/internal/tracing"
+	"github.com/capmaas/capmaas/controllers/internal/watchfilter"
 )
 
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasclusters,verbs=get;list;watch;patch
@@ -148,6 +149,8 @@ type scope struct {
 	region problem
 	// endpoint is what is wrong with the DNS record.
 	endpoint problem
+	// found are the addresses of a record that somebody else kept until now.
+	found []string
 	// custom says that somebody else keeps the record.
 	custom bool
 	// recorded says that the record is as it has to be, failureDomainsKnown that the zones are known.
@@ -172,8 +175,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	ctx = tracing.About(ctx, infra)
-	if annotations.IsExternallyManaged(infra) {
-		return ctrl.Result{}, nil // the events of its machines come here all the same
+	if annotations.IsExternallyManaged(infra) || !watchfilter.Passes(infra, r.WatchFilter) {
+		return ctrl.Result{}, nil // the events of its machines come here all the same, and those of what all clusters share
 	}
 	cluster, err := util.GetOwnerCluster(ctx, r.Client, infra.ObjectMeta)
 	if client.IgnoreNotFound(err) != nil {
@@ -193,6 +196,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	// Paused comes before deletion too: clusterctl move deletes the objects that it has moved.
 	isPaused, requeue, err := paused.EnsurePausedCondition(ctx, r.Client, cluster, infra)
 	if err != nil || isPaused || requeue {
+		if isPaused && r.WatchFilter != "" {
+			// It keeps back the events of a Cluster that has no label, so that nobody tells when the pause is over.
+			return ctrl.Result{RequeueAfter: r.Delays.Working}, err
+		}
 		return ctrl.Result{}, err
 	}
 	s := &scope{infra: infra, cluster: cluster}

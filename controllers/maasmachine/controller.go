@@ -30,6 +30,7 @@ import (
 	"github.com/capmaas/capmaas/controllers/internal/machinewatch"
 	"github.com/capmaas/capmaas/controllers/internal/provisioner"
 	"github.com/capmaas/capmaas/controllers/internal/tracing"
+	"github.com/capmaas/capmaas/controllers/internal/watchfilter"
 )
 
 // +kubebuilder:rbac:groups=infrastructure.cluster.x-k8s.io,resources=maasmachines,verbs=get;list;watch;patch
@@ -141,6 +142,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	ctx = tracing.About(ctx, machine)
+	if !watchfilter.Passes(machine, r.WatchFilter) {
+		return ctrl.Result{}, nil // the events of its MaasCluster come here all the same
+	}
 	s := &scope{machine: machine}
 	if known, err := r.relatives(ctx, s); err != nil {
 		return ctrl.Result{}, err
@@ -166,7 +170,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		if err == nil && isPaused && blocksMove(machine) {
 			return r.unblockMove(ctx, s)
 		}
-		return ctrl.Result{}, err
+		return ctrl.Result{RequeueAfter: r.unheard(0)}, err
 	}
 	if held := r.heldBack(machine); held > 0 {
 		return ctrl.Result{RequeueAfter: held}, nil
@@ -184,7 +188,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	next = r.checkOverdue(s, next)
-	return ctrl.Result{RequeueAfter: next.after}, r.patchStatus(ctx, helper, s)
+	return ctrl.Result{RequeueAfter: r.unheard(next.after)}, r.patchStatus(ctx, helper, s)
+}
+
+// unheard is the wait of a machine that waits for an event, which has none (0): the watch filter keeps back the events of a Machine
+// or a Cluster that has no label.
+func (r *Reconciler) unheard(after time.Duration) time.Duration {
+	if after == 0 && r.WatchFilter != "" {
+		return r.Delays.Working
+	}
+	return after
 }
 
 // runPhases runs the phases in order until one stops.

@@ -6,11 +6,11 @@ import (
 
 	"sigs.k8s.io/cluster-api/util"
 	"sigs.k8s.io/cluster-api/util/annotations"
-	"sigs.k8s.io/cluster-api/util/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/watchfilter"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
 )
 
@@ -66,7 +66,7 @@ func (s *Sweep) holdings(ctx context.Context) (*holdings, error) {
 }
 
 func (s *Sweep) clusterOf(ctx context.Context, infra *infrav1.MaasCluster) (cluster, error) {
-	one := cluster{infra: infra, ours: s.WatchFilter == "" || labels.HasWatchLabel(infra, s.WatchFilter), paused: annotations.HasPaused(infra)}
+	one := cluster{infra: infra, ours: watchfilter.Passes(infra, s.WatchFilter), paused: annotations.HasPaused(infra)}
 	owner, err := util.GetOwnerCluster(ctx, s.Client, infra.ObjectMeta)
 	if client.IgnoreNotFound(err) != nil {
 		return cluster{}, fmt.Errorf("get the owner of MaasCluster %s/%s: %w", infra.Namespace, infra.Name, err)
