@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,6 +114,9 @@ func (r *Reconciler) reconcileEndpoint(ctx context.Context, s *scope) (time.Dura
 			host, s.infra.Spec.DNSDomain, infrav1.CustomDNSProvidedAnnotation)}
 		return 0, nil
 	}
+	if after, err := r.takeOverRecord(ctx, s, ref); err != nil || !s.endpoint.isZero() {
+		return after, err
+	}
 	wanted, after, err := r.members(ctx, s)
 	if err != nil {
 		return 0, err
@@ -178,12 +182,36 @@ func (r *Reconciler) patchAnnotations(ctx context.Context, infra, before *infrav
 	return nil
 }
 
-// recorded are the addresses that the record was last given.
-func (r *Reconciler) recorded(infra *infrav1.MaasCluster) []string {
-	if last, ok := r.written.get(infra.UID); ok {
+// recorded are the addresses that the record was last given: by us, or by whoever kept it before.
+func (r *Reconciler) recorded(s *scope) []string {
+	if last, ok := r.written.get(s.infra.UID); ok {
 		return last.addresses
 	}
-	return endpoint.Recorded(infra)
+	if _, noted := s.infra.Annotations[endpoint.AddressesAnnotation]; noted {
+		return endpoint.Recorded(s.infra)
+	}
+	return s.found
+}
+
+// takeOverRecord reads the record of a cluster that has machines and no note of ours of its addresses: the existing provider kept
+// it, or the note was lost with the object's annotations. What it holds stays in it (docs/protocol-coverage.md 8.2): the machines
+// may not have been taken over yet, and those that no probe reaches never join again.
+func (r *Reconciler) takeOverRecord(ctx context.Context, s *scope, ref *lxdprovisionerv1.EndpointRef) (time.Duration, error) {
+	_, noted := s.infra.Annotations[endpoint.AddressesAnnotation]
+	if _, written := r.written.get(s.infra.UID); noted || written {
+		return 0, nil
+	}
+	machines, _, err := r.controlPlane(ctx, s)
+	if err != nil || !slices.ContainsFunc(machines, func(m *infrav1.MaasMachine) bool { return m.Spec.ProviderID != nil }) {
+		return 0, err
+	}
+	answer, err := r.Provisioner.Region.GetEndpoint(ctx, &lxdprovisionerv1.GetEndpointRequest{Ref: ref})
+	if r.Delays.Of(err).Is(lxdprovisionerv1.Reason_REASON_ENDPOINT_NOT_FOUND) {
+		return 0, nil
+	}
+	found, after := r.outcome(ctx, s, err)
+	s.endpoint, s.found = found, answer.GetEndpoint().GetAddresses()
+	return after, nil
 }
 
 func (w *writtenRecords) get(uid types.UID) (writtenRecord, bool) {

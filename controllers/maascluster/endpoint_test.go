@@ -1,6 +1,7 @@
 package maascluster_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/endpoint"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
@@ -118,6 +120,44 @@ func TestEndpoint_X8_2_members_join_when_their_API_server_answers_and_leave_befo
 	bed.DeleteMachine(t, "cp-2")
 	bed.WaitGone(t, "cp-2")
 	assert.Empty(t, bed.Fake.Leftovers(), "only addresses that machines hold are ever written")
+}
+
+// A machine of the existing provider counts as deployed once it was taken over, which comes after the first look at its cluster, or never
+// where another MAAS user holds it.
+func TestEndpoint_X8_2_what_the_existing_providers_record_holds_stays_in_it(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	bed.CreateCluster(t, func(_ *clusterv1.Cluster, infra *infrav1.MaasCluster) {
+		infra.Spec.ControlPlaneEndpoint = infrav1.APIEndpoint{Host: "quay-a1b2c3.maas", Port: 6443}
+	})
+	addresses := []string{"10.0.9.1", "10.0.9.2", "10.0.9.3"}
+	_, err := bed.Fake.EnsureEndpoint(t.Context(), &lxdprovisionerv1.EnsureEndpointRequest{
+		Ref: &lxdprovisionerv1.EndpointRef{Name: "quay-a1b2c3", Domain: "maas"}, Addresses: addresses,
+	})
+	require.NoError(t, err)
+	bed.Fake.ForgetRequests()
+	bed.Fake.FailEvery("TakeOverMachine", provisionertest.Fault(errorinfo.Conflict, lxdprovisionerv1.Reason_REASON_NAME_TAKEN, "somebody else holds it"))
+	for i, address := range addresses {
+		name := fmt.Sprintf("cp-%d", i)
+		spec := managertest.Metal()
+		spec.SystemID, spec.ProviderID = new("aaaaa"+name), new("maas:///az1/aaaaa"+name)
+		bed.CreateMachine(t, name, spec, managertest.ControlPlane)
+		m := bed.Machine(t, name)
+		before := m.DeepCopy()
+		m.Status.Addresses = []clusterv1.MachineAddress{{Type: clusterv1.MachineExternalIP, Address: address}}
+		require.NoError(t, bed.Client.Status().Patch(t.Context(), m, client.MergeFrom(before)))
+	}
+	bed.Fake.FailNext("GetEndpoint", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
+	bed.StartManager(t)
+	bed.WaitCondition(t, bed.OfCluster, infrav1.LoadBalancerReadyCondition, infrav1.LoadBalancerReadyReason)
+	managertest.Eventually(t, func(c *managertest.Check) {
+		assert.GreaterOrEqual(c, len(provisionertest.Requests[*lxdprovisionerv1.TakeOverMachineRequest](bed.Fake)), len(addresses))
+		assert.ElementsMatch(c, addresses, endpoint.Recorded(bed.Cluster(c)))
+	}, "all are refused, and the cluster was looked at")
+	assert.Equal(t, addresses, recordOf(t, bed))
+	for _, request := range provisionertest.Requests[*lxdprovisionerv1.EnsureEndpointRequest](bed.Fake) {
+		assert.ElementsMatch(t, addresses, request.GetAddresses())
+	}
 }
 
 func TestEndpoint_R6_1_a_custom_endpoint_is_nobody_of_ours(t *testing.T) {

@@ -38,7 +38,7 @@ func (r *Reconciler) members(ctx context.Context, s *scope) ([]string, time.Dura
 	if err != nil {
 		return nil, 0, err
 	}
-	recorded := r.recorded(s.infra)
+	recorded := r.recorded(s)
 	clusterGoes := !s.cluster.DeletionTimestamp.IsZero()
 	kept := others.keep(all, recorded)
 	if len(all) == 0 && others.skipped {
@@ -173,7 +173,7 @@ func (r *Reconciler) listMembers(ctx context.Context, s *scope) (all []member, o
 	if err != nil {
 		return nil, others, err
 	}
-	recorded := r.recorded(s.infra)
+	recorded := r.recorded(s)
 	for _, m := range machines {
 		address := subnets.Choose(m.Status.Addresses)
 		if address == "" {
