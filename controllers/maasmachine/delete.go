@@ -37,8 +37,10 @@ func (r *Reconciler) reconcileDelete(ctx context.Context, s *scope) (step, error
 		return step{}, err
 	}
 	s.current = s.record.attempts.current()
-	if next, err := r.waitForDetach(ctx, s); err != nil || next.stop {
-		return next, err
+	if !isAbandoned(s.record.object) {
+		if next, err := r.waitForDetach(ctx, s); err != nil || next.stop {
+			return next, err
+		}
 	}
 	out, err := r.giveBack(ctx, s)
 	if err != nil {
@@ -134,7 +136,8 @@ func (r *Reconciler) waitForDetach(ctx context.Context, s *scope) (step, error) 
 	if err != nil || passedOn {
 		return proceed, err
 	}
-	s.waiting = "waiting for the DNS record to let go of the machine's address"
+	s.waiting = fmt.Sprintf("waiting for the DNS record to let go of the machine's address; where MAAS can't write it any more, "+
+		"annotate the MaasMachine with %s=<reason> to give its VMs up", infrav1.AbandonVMAnnotation)
 	return stopFor(r.Delays.Working), nil
 }
 

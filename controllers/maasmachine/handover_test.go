@@ -13,6 +13,7 @@ import (
 
 	"github.com/capmaas/capmaas/api/records"
 	infrav1 "github.com/capmaas/capmaas/api/v1beta1"
+	"github.com/capmaas/capmaas/controllers/internal/endpoint"
 	"github.com/capmaas/capmaas/controllers/internal/managertest"
 	"github.com/capmaas/capmaas/controllers/maasmachine"
 	"github.com/capmaas/capmaas/proto/errorinfo"
@@ -132,6 +133,58 @@ func TestDelete_X4_6_who_gives_the_VM_up_is_heard_at_once(t *testing.T) {
 	m.Annotations[infrav1.AbandonVMAnnotation] = "the MAAS is gone"
 	require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
 	bed.WaitGone(t, "cp-0")
+}
+
+// A machine leaves the record before its VM is deleted, and the record can't be written where MAAS is gone for good.
+func TestDelete_X4_6_who_gives_the_VM_up_waits_for_no_DNS_record(t *testing.T) {
+	t.Parallel()
+	bed := managertest.New(t, provisionertest.Config{})
+	bed.ProvisionCluster(t)
+	for _, name := range []string{"cp-0", "cp-1"} {
+		bed.CreateMachine(t, name, managertest.LXD(), managertest.ControlPlane)
+		m := bed.WaitProvisioned(t, name)
+		for _, address := range endpoint.IPs(m.Status.Addresses) {
+			bed.APIServers.Set(address, true)
+		}
+		bed.WaitCondition(t, bed.OfMachine(name), infrav1.DNSAttachedCondition, infrav1.DNSAttachedReason)
+	}
+	bed.Fake.FailEvery("EnsureEndpoint", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is gone"))
+	bed.DeleteMachine(t, "cp-0")
+	managertest.Eventually(t, func(c *managertest.Check) {
+		told := ""
+		for _, condition := range bed.Machine(c, "cp-0").Status.Conditions {
+			told += condition.Message
+		}
+		assert.Contains(c, told, "waiting for the DNS record to let go")
+		assert.Contains(c, told, infrav1.AbandonVMAnnotation, "the way out is named")
+	}, "it waits")
+	m := bed.Machine(t, "cp-0")
+	before := m.DeepCopy()
+	m.Annotations[infrav1.AbandonVMAnnotation] = "the MAAS is gone"
+	require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+	bed.WaitGone(t, "cp-0")
+}
+
+// Where a whole rack is lost MAAS is busy with the silence of its hosts, and does not get to ask each of them anew.
+func TestDelete_X4_6_a_MAAS_that_is_too_busy_does_not_say_that_the_host_answers(t *testing.T) {
+	t.Parallel()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	options := bed.Options()
+	options.TimeScale = 1 // the five minutes don't end
+	bed.StartManagerWith(t, options)
+	loseHost(t, bed, infrav1.HandOver)
+	since := func(c require.TestingT) string {
+		return bed.Machine(c, "cp-0").Annotations[infrav1.HostUnreachableSinceAnnotation]
+	}
+	managertest.Eventually(t, func(c *managertest.Check) { assert.NotEmpty(c, since(c)) }, "the host does not answer")
+	first := since(t)
+	for _, busy := range []lxdprovisionerv1.Reason{lxdprovisionerv1.Reason_REASON_TOO_MANY_IN_FLIGHT, lxdprovisionerv1.Reason_REASON_MAAS_BUSY} {
+		bed.Fake.FailEvery("DeleteVM", provisionertest.Fault(errorinfo.Busy, busy, "MAAS is busy"))
+		managertest.Eventually(t, func(c *managertest.Check) {
+			assert.Contains(c, infraCondition(c, bed.Machine(c, "cp-0"), clusterv1.ReadyCondition).Message, errorinfo.Word(busy))
+		}, "MAAS is busy")
+		assert.Equal(t, first, since(t))
+	}
 }
 
 func TestPending_deletions_are_told_of_while_their_list_can_not_be_read(t *testing.T) {
