@@ -29,6 +29,18 @@ type Deletion struct {
 // on stands between a VM's name and its host.
 const on = " on "
 
+// mostNamed is how many VMs a sentence names: a condition has room for 32,768 characters and an event for 1,024.
+const mostNamed = 10
+
+// Enumerate names the first ten, and says how many there are besides.
+func Enumerate(names []string) string {
+	first := names[:min(len(names), mostNamed)]
+	if more := len(names) - len(first); more > 0 {
+		first = append(slices.Clone(first), fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(first, ", ")
+}
+
 // Placed gives a VM's name with its host, as Deletion and Abandoned hold it.
 func Placed(vm, host string) string { return vm + on + host }
 

@@ -67,7 +67,7 @@ func (r *Reconciler) patchStatus(ctx context.Context, helper *patch.Helper, s *s
 		return err
 	}
 	if pending.HandedOver(s.infra) {
-		status.PendingDeletions = new(int32(len(deletions))) //nolint:gosec // an annotation holds some thousands at most
+		status.PendingDeletions = new(int32(len(deletions))) //nolint:gosec // an annotation of 256 KiB holds some hundreds
 		conditions.Set(s.infra, deletionsComplete(deletions))
 	}
 	deleting := !s.infra.DeletionTimestamp.IsZero()

@@ -25,13 +25,24 @@ var (
 	givenUp = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "capmaas_attempts_given_up_total", Help: "Attempts to make a VM that came to nothing, by reason.",
 	}, []string{"reason"})
-	mishaps = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "capmaas_machine_mishaps_total",
-		Help: "Times at which a machine came into trouble, by the reason of its condition MachineDeployed and by phase: provisioning or running.",
-	}, []string{"reason", "phase"})
+	mishaps = newMishaps()
 	// phaseCensus is one for the process, as the other metrics are.
 	phaseCensus = newCensus()
 )
+
+func newMishaps() *prometheus.CounterVec {
+	mishaps := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "capmaas_machine_mishaps_total",
+		Help: "Times at which a machine came into trouble, by the reason of its condition MachineDeployed and by phase: provisioning or running.",
+	}, []string{"reason", "phase"})
+	// From the start, so that the first mishap is a rise.
+	for _, reason := range troubled {
+		for _, phase := range []string{inProvisioning, phaseRunning} {
+			mishaps.WithLabelValues(reason, phase)
+		}
+	}
+	return mishaps
+}
 
 func init() { //nolint:gochecknoinits // metrics are registered once a process
 	metrics.Registry.MustRegister(handedOver, pendingDeletions, abandoned, creations, creationsLimit, givenUp, mishaps, phaseCensus)

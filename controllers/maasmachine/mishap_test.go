@@ -51,6 +51,29 @@ func counted(t *testing.T, name string, labels ...string) float64 {
 	return 0
 }
 
+// An alert asks for a rise, and a counter that comes to be with its first mishap has none.
+func TestMishap_counters_are_there_from_the_start(t *testing.T) {
+	t.Parallel()
+	families, err := metrics.Registry.(prometheus.Gatherer).Gather()
+	require.NoError(t, err)
+	running := map[string]bool{}
+	for _, family := range families {
+		if family.GetName() != "capmaas_machine_mishaps_total" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			running[labels["reason"]] = running[labels["reason"]] || labels["phase"] == "running"
+		}
+	}
+	for _, reason := range []string{infrav1.HostLostReason, infrav1.VMMissingReason, infrav1.MachinePoweredOffReason, infrav1.NodeProviderIDMismatchReason} {
+		assert.True(t, running[reason], reason)
+	}
+}
+
 // waitEvent waits until an event of the reason is recorded on the MaasMachine and gives its note.
 func waitEvent(t *testing.T, bed *managertest.Bed, name, reason string) string {
 	t.Helper()

@@ -105,15 +105,23 @@ func (s *Sweep) asked() chan struct{} {
 	return s.early
 }
 
-// Once makes one sweep: it tells what it found and takes up what is asked to be removed. The error is that of a read; a
-// sweep without its reads concludes nothing.
+// Once makes one sweep: it tells what it found and takes up what is asked to be removed. The error is that of a read, whose
+// sweep concludes nothing, or that of a request that could not be taken up.
 func (s *Sweep) Once(ctx context.Context) (Report, error) {
+	report, err := s.once(ctx)
+	outcome := outcomeDone
+	if err != nil {
+		outcome = outcomeFailed
+	}
+	sweeps.WithLabelValues(outcome).Inc()
+	return report, err
+}
+
+func (s *Sweep) once(ctx context.Context) (Report, error) {
 	report, clusters, err := s.look(ctx)
 	if err != nil {
-		sweeps.WithLabelValues("failed").Inc()
 		return Report{}, err
 	}
-	sweeps.WithLabelValues("done").Inc()
 	s.tell(ctx, report, clusters)
 	return report, s.takeUp(ctx, report, clusters)
 }

@@ -3,9 +3,7 @@ package orphans
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
@@ -21,18 +19,31 @@ var (
 	gauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "capmaas_orphan_vms", Help: "VMs that belong to no MaasMachine, by LXD host and kind: orphan, suspect, unknown_cluster or unmarked.",
 	}, []string{"host", "kind"})
-	sweeps = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "capmaas_orphan_sweeps_total", Help: "Comparisons of MAAS's VMs with the MaasMachines, by outcome: done or failed.",
-	}, []string{"outcome"})
+	sweeps   = newSweeps()
 	requests = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "capmaas_orphan_removals_total", Help: "Requests to remove orphans, by outcome: accepted or refused.",
 	}, []string{"outcome"})
 )
 
-func init() { metrics.Registry.MustRegister(gauge, sweeps, requests) } //nolint:gochecknoinits // metrics are registered once a process
+// The outcomes of a sweep.
+const (
+	outcomeDone   = "done"
+	outcomeFailed = "failed"
+)
 
-// mostNamed is how many VMs an event or a line of the log names.
-const mostNamed = 10
+func newSweeps() *prometheus.CounterVec {
+	sweeps := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "capmaas_orphan_sweeps_total",
+		Help: "Comparisons of MAAS's VMs with the MaasMachines, what was asked to be removed taken up with them, by outcome: done or failed.",
+	}, []string{"outcome"})
+	// From the start, so that the first outcome is a rise.
+	for _, outcome := range []string{outcomeDone, outcomeFailed} {
+		sweeps.WithLabelValues(outcome)
+	}
+	return sweeps
+}
+
+func init() { metrics.Registry.MustRegister(gauge, sweeps, requests) } //nolint:gochecknoinits // metrics are registered once a process
 
 // series is one value of the gauge.
 type series struct {
@@ -109,11 +120,8 @@ func names(some []Found) []string {
 // describe names the first of them, each with its host.
 func describe(some []Found) string {
 	var all []string
-	for _, f := range some[:min(len(some), mostNamed)] {
+	for _, f := range some {
 		all = append(all, records.Placed(f.VM.GetName(), f.VM.GetHostName()))
 	}
-	if more := len(some) - mostNamed; more > 0 {
-		all = append(all, fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(all, ", ")
+	return records.Enumerate(all)
 }

@@ -11,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/kustomize/api/resmap"
 )
 
 // monitor is what is read of a ServiceMonitor or PodMonitor of the Prometheus Operator.
@@ -40,7 +41,23 @@ type endpoint struct {
 
 func TestMonitoring_scrapes_a_port_of_each_program(t *testing.T) {
 	t.Parallel()
-	monitoring, provider := build(t, "monitoring"), build(t, "default")
+	for overlay, monitoring := range map[string]struct {
+		name, scheme string
+	}{
+		"default":    {"monitoring", "https"},
+		"namespaced": {"monitoring-namespaced", "http"},
+	} {
+		t.Run(overlay, func(t *testing.T) {
+			t.Parallel()
+			assert.Equal(t, []string{"capmaas-lxdprovisioner metrics", "capmaas-controller-manager diagnostics"},
+				scraped(t, build(t, monitoring.name), build(t, overlay), monitoring.scheme))
+		})
+	}
+}
+
+// scraped gives the ports of the provider that the monitors select.
+func scraped(t *testing.T, monitoring, provider resmap.ResMap, scheme string) []string {
+	t.Helper()
 	for _, r := range monitoring.Resources() {
 		if r.GetNamespace() != "" {
 			assert.Equal(t, "capmaas-system", r.GetNamespace(), "%s %s: monitors look into their own namespace", r.GetKind(), r.GetName())
@@ -61,13 +78,22 @@ func TestMonitoring_scrapes_a_port_of_each_program(t *testing.T) {
 		for _, d := range decode[appsv1.Deployment](t, provider, "Deployment") {
 			for _, p := range d.Spec.Template.Spec.Containers[0].Ports {
 				if selects(m, d.Spec.Template.Labels) && p.Name == m.Spec.PodMetricsEndpoints[0].Port {
-					assert.Equal(t, "https", m.Spec.PodMetricsEndpoints[0].Scheme)
+					assert.Equal(t, scheme, m.Spec.PodMetricsEndpoints[0].Scheme)
 					ports = append(ports, d.Name+" "+p.Name)
 				}
 			}
 		}
 	}
-	assert.Equal(t, []string{"capmaas-lxdprovisioner metrics", "capmaas-controller-manager diagnostics"}, ports)
+	return ports
+}
+
+func TestMonitoring_of_a_namespaced_manager_shows_no_token(t *testing.T) {
+	t.Parallel()
+	monitoring := build(t, "monitoring-namespaced")
+	assert.Zero(t, decode[monitor](t, monitoring, "PodMonitor")[0].Spec.PodMetricsEndpoints[0].Authorization)
+	for _, r := range monitoring.Resources() {
+		assert.NotContains(t, []string{"ServiceAccount", "Secret", "ClusterRoleBinding"}, r.GetKind(), r.GetName())
+	}
 }
 
 // TestMonitoring_token follows the token from the scrape to the right to read /metrics.

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,13 +53,13 @@ func HandedOver(cluster *infrav1.MaasCluster) bool {
 	return ok
 }
 
-// Describe names the VMs of a list in one line.
+// Describe names the VMs of a list in one line, the first ten of them.
 func Describe(all []records.Deletion) string {
 	var names []string
 	for _, d := range all {
 		names = append(names, d.VMs...)
 	}
-	return strings.Join(names, ", ")
+	return records.Enumerate(names)
 }
 
 // Store changes the lists of clusters.
