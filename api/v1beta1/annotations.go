@@ -13,7 +13,7 @@ const (
 // Annotations of a MaasMachine.
 const (
 	// ComposeAttemptsAnnotation holds the attempts to make the VM as a JSON list of {attempt, name, hostID, hostName, systemID,
-	// sentAt, settled}. It is written before anything is made, and it survives clusterctl move.
+	// sentAt, settled, givenUp, lastHost, yielded, resent}. It is written before anything is made, and it survives clusterctl move.
 	ComposeAttemptsAnnotation = "infrastructure.cluster.x-k8s.io/compose-attempts"
 	// BareMetalAgentNameAnnotation holds the agent name under which a physical machine is allocated. It is written before the
 	// first allocation.

@@ -29,13 +29,13 @@ type MaasClusterSpec struct {
 	// +optional
 	ControlPlaneEndpoint APIEndpoint `json:"controlPlaneEndpoint,omitempty,omitzero"`
 
-	// failureDomains are the MAAS zones in which machines may be placed. Left out: all zones that MAAS knows.
+	// failureDomains are the MAAS zones in which machines may be placed; one that is named twice counts once. Left out: all zones
+	// that MAAS knows.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=256
-	// +kubebuilder:validation:XValidation:rule="self.all(zone, self.exists_one(other, other == zone))",message="each zone may be named once"
 	FailureDomains []string `json:"failureDomains,omitempty"`
 
 	// lxdConfig describes how the machines of this cluster are set up as LXD hosts themselves. Setting up hosts is not done
@@ -152,7 +152,8 @@ type MaasClusterStatus struct {
 	PendingDeletions *int32 `json:"pendingDeletions,omitempty"`
 
 	// conditions say how the cluster's infrastructure is doing: Ready, Paused, LoadBalancerReady, APIServerAvailable,
-	// ProvisionerAvailable, DeletionsComplete and, where lxdConfig asks for it, LXDReady.
+	// ProvisionerAvailable, DeletionsComplete, FailureDomainsComplete once MAAS had more zones than fit and, where lxdConfig asks
+	// for it, LXDReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

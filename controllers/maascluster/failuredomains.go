@@ -31,7 +31,7 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 		r.keepFailureDomains(s, problem{reason: out.Reason, message: out.Message})
 		return max(out.Delay, r.Delays.Working), nil
 	}
-	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
+	if named := zonesOf(s.infra); len(named) > 0 {
 		zones = theNamed(zones, named)
 	} else {
 		s.zones = len(zones)
@@ -56,7 +56,7 @@ func (r *Reconciler) reconcileFailureDomains(ctx context.Context, s *scope) (tim
 // must not take a control plane's failure domains away.
 func (r *Reconciler) keepFailureDomains(s *scope, why problem) {
 	known := s.infra.Status.FailureDomains
-	if named := s.infra.Spec.FailureDomains; len(named) > 0 {
+	if named := zonesOf(s.infra); len(named) > 0 {
 		domains := make([]clusterv1.FailureDomain, 0, len(named))
 		for _, zone := range named {
 			at := slices.IndexFunc(known, func(d clusterv1.FailureDomain) bool { return d.Name == zone })
@@ -77,6 +77,18 @@ func (r *Reconciler) keepFailureDomains(s *scope, why problem) {
 	if s.region.isZero() {
 		s.region = why
 	}
+}
+
+// zonesOf gives the zones that the spec names, each once. The existing provider's templates name a zone and MAAS's "default", and
+// where there is no other zone both are the same.
+func zonesOf(infra *infrav1.MaasCluster) []string {
+	var named []string
+	for _, zone := range infra.Spec.FailureDomains {
+		if !slices.Contains(named, zone) {
+			named = append(named, zone)
+		}
+	}
+	return named
 }
 
 func forControlPlanes(d clusterv1.FailureDomain) bool { return ptr.Deref(d.ControlPlane, false) }

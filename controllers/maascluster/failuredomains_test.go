@@ -91,6 +91,12 @@ func TestFailureDomains_R3_1_are_MAASs_zones_unless_the_spec_names_some(t *testi
 		bed.ProvisionCluster(t, named("az3", "az1"))
 		assert.Equal(t, "az3=true az1=true ", domains(bed.Cluster(t)))
 	})
+	t.Run("the_spec's_each_once", func(t *testing.T) {
+		t.Parallel()
+		bed := managertest.New(t, provisionertest.Config{})
+		bed.ProvisionCluster(t, named("default", "default"))
+		assert.Equal(t, "default=true ", domains(bed.Cluster(t)), "the status holds no zone twice")
+	})
 	t.Run("the_spec's_while_MAAS_is_silent", func(t *testing.T) {
 		t.Parallel()
 		bed := managertest.NewWithoutManager(t, provisionertest.Config{})
@@ -125,7 +131,7 @@ func TestFailureDomains_R3_3_a_lost_zone_stays_lost_while_MAAS_is_silent(t *test
 		zones []string
 		want  string
 	}{
-		{[]string{"az2", "az1", "az3"}, "az2=true az1=false az3=true "},
+		{[]string{"az2", "az1", "az3", "az2"}, "az2=true az1=false az3=true "},
 		// Without any, Cluster API would name none, and the machine could be anywhere.
 		{[]string{"az1"}, "az1=true "},
 	} {
