@@ -7,12 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 	controlplanev1 "sigs.k8s.io/cluster-api/api/controlplane/kubeadm/v1beta2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/capmaas/capmaas/services/maassim"
 )
@@ -34,7 +32,7 @@ func (r *Run) DeadVM(ctx context.Context) error {
 	if r.inLXD(victim.vm) {
 		return fmt.Errorf("the dead VM %s is still in LXD", victim.vm)
 	}
-	return r.endHealthCheck(ctx)
+	return r.endHealthChecks(ctx)
 }
 
 // DeadHost lets the LXD host under a VM of the control plane die. Its machine is replaced on another host while nobody can delete the
@@ -55,7 +53,7 @@ func (r *Run) DeadHost(ctx context.Context) error {
 	if err := r.findHosts(ctx, victim.host); err != nil {
 		return err
 	}
-	return r.endHealthCheck(ctx)
+	return r.endHealthChecks(ctx)
 }
 
 // loseHosts lets hosts die with what runs on them.
@@ -135,8 +133,12 @@ func (r *Run) chooseVictim(ctx context.Context) (victim, error) {
 
 // expectDeath arranges that dead VMs are replaced.
 func (r *Run) expectDeath(ctx context.Context) (*state, error) {
-	if err := r.management.Client.Create(ctx, healthCheck()); client.IgnoreAlreadyExists(err) != nil {
-		return nil, fmt.Errorf("create the health check: %w", err)
+	checks, err := r.healthChecks()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.apply(ctx, checks); err != nil {
+		return nil, err
 	}
 	// A node that is gone lets no pod go; users bound how long that is waited for.
 	const drain = `{"spec":{"deletion":{"nodeDrainTimeoutSeconds":30}}}`
@@ -179,26 +181,37 @@ func (r *Run) inLXD(vm string) bool {
 	return slices.ContainsFunc(r.sim.LXD(), func(i maassim.Instance) bool { return i.Name == vm })
 }
 
-func (r *Run) endHealthCheck(ctx context.Context) error {
-	return r.management.Client.Delete(ctx, healthCheck())
+func (r *Run) endHealthChecks(ctx context.Context) error {
+	checks, err := r.healthChecks()
+	if err != nil {
+		return err
+	}
+	for _, check := range checks {
+		if err := r.management.Client.Delete(ctx, check); err != nil {
+			return fmt.Errorf("delete the health check %s: %w", check.GetName(), err)
+		}
+	}
+	return nil
 }
 
-// healthCheck finds machines in VMs whose nodes are silent.
-func healthCheck() *clusterv1.MachineHealthCheck {
-	silent := func(status corev1.ConditionStatus) clusterv1.UnhealthyNodeCondition {
-		return clusterv1.UnhealthyNodeCondition{Type: corev1.NodeReady, Status: status, TimeoutSeconds: new(int32(10))}
+// healthChecks are those of deploy/samples/healthchecks.yaml that find machines in VMs, impatient.
+func (r *Run) healthChecks() ([]*unstructured.Unstructured, error) {
+	checks, err := r.readSample("healthchecks.yaml")
+	if err != nil {
+		return nil, err
 	}
-	return &clusterv1.MachineHealthCheck{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: clusterName},
-		Spec: clusterv1.MachineHealthCheckSpec{
-			ClusterName: clusterName,
-			Selector: metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
-				{Key: clusterv1.ClusterNameLabel, Operator: metav1.LabelSelectorOpIn, Values: []string{clusterName}},
-				{Key: clusterv1.MachineDeploymentNameLabel, Operator: metav1.LabelSelectorOpNotIn, Values: []string{metalName}},
-			}},
-			Checks: clusterv1.MachineHealthCheckChecks{
-				UnhealthyNodeConditions: []clusterv1.UnhealthyNodeCondition{silent(corev1.ConditionUnknown), silent(corev1.ConditionFalse)},
-			},
-		},
+	checks = slices.DeleteFunc(checks, func(check *unstructured.Unstructured) bool { return check.GetName() == metalName })
+	for _, check := range checks {
+		silent, _, err := unstructured.NestedSlice(check.Object, "spec", "checks", "unhealthyNodeConditions")
+		if err != nil {
+			return nil, err
+		}
+		for _, condition := range silent {
+			condition.(map[string]any)["timeoutSeconds"] = int64(10) //nolint:forcetypeassert // a list of objects, as the schema has it
+		}
+		if err := unstructured.SetNestedSlice(check.Object, silent, "spec", "checks", "unhealthyNodeConditions"); err != nil {
+			return nil, err
+		}
 	}
+	return checks, nil
 }

@@ -24,11 +24,7 @@ const (
 // sample reads deploy/samples/cluster.yaml and changes what its images and a kubelet would have to provide: there is no container
 // runtime, and nothing to pull images with. One worker VM is enough.
 func (r *Run) sample(image, version string) ([]*unstructured.Unstructured, error) {
-	text, err := os.ReadFile(filepath.Join(r.Root, "deploy", "samples", "cluster.yaml"))
-	if err != nil {
-		return nil, fmt.Errorf("read the sample: %w", err)
-	}
-	objects, err := manifest.Decode(text)
+	objects, err := r.readSample("cluster.yaml")
 	if err != nil {
 		return nil, err
 	}
@@ -38,6 +34,15 @@ func (r *Run) sample(image, version string) ([]*unstructured.Unstructured, error
 		}
 	}
 	return objects, nil
+}
+
+// readSample reads a file of deploy/samples.
+func (r *Run) readSample(name string) ([]*unstructured.Unstructured, error) {
+	text, err := os.ReadFile(filepath.Join(r.Root, "deploy", "samples", name))
+	if err != nil {
+		return nil, fmt.Errorf("read the sample: %w", err)
+	}
+	return manifest.Decode(text)
 }
 
 func adapt(object *unstructured.Unstructured, image, version string) error {

@@ -44,7 +44,7 @@ func (r *Run) DeadZone(ctx context.Context) error {
 	if err := r.rollOut(ctx); err != nil {
 		return err
 	}
-	return r.endHealthCheck(ctx)
+	return r.endHealthChecks(ctx)
 }
 
 // chooseZone arranges that dead VMs are replaced, and chooses the zone of the worker VM.
