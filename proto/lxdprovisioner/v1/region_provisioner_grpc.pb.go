@@ -51,7 +51,10 @@ type RegionProvisionerClient interface {
 	// DeleteEndpoint removes the record. May be repeated; OK too where there is none. Takes below a
 	// second.
 	DeleteEndpoint(ctx context.Context, in *DeleteEndpointRequest, opts ...grpc.CallOption) (*DeleteEndpointResponse, error)
-	// ListZones lists the availability zones. May be repeated. Takes below a second.
+	// ListZones lists the availability zones, and says of each what LXD hosts it has. May be
+	// repeated. Takes up to a second, and with hosts 30 ms for each where they were not read lately;
+	// ABORTED (MAAS_BUSY) where that is longer than the deadline: it goes on, and who asks again
+	// gets it.
 	ListZones(ctx context.Context, in *ListZonesRequest, opts ...grpc.CallOption) (*ListZonesResponse, error)
 	// ListResourcePools lists the resource pools, MAAS's built-in "default" (id 0) too. May be
 	// repeated. Takes below a second.
@@ -216,7 +219,10 @@ type RegionProvisionerServer interface {
 	// DeleteEndpoint removes the record. May be repeated; OK too where there is none. Takes below a
 	// second.
 	DeleteEndpoint(context.Context, *DeleteEndpointRequest) (*DeleteEndpointResponse, error)
-	// ListZones lists the availability zones. May be repeated. Takes below a second.
+	// ListZones lists the availability zones, and says of each what LXD hosts it has. May be
+	// repeated. Takes up to a second, and with hosts 30 ms for each where they were not read lately;
+	// ABORTED (MAAS_BUSY) where that is longer than the deadline: it goes on, and who asks again
+	// gets it.
 	ListZones(context.Context, *ListZonesRequest) (*ListZonesResponse, error)
 	// ListResourcePools lists the resource pools, MAAS's built-in "default" (id 0) too. May be
 	// repeated. Takes below a second.

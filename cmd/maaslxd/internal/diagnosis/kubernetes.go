@@ -17,11 +17,14 @@ import (
 	"github.com/capmaas/capmaas/cmd/maaslxd/internal/cluster"
 )
 
+// installProvider names no command of clusterctl alone: by the name maas clusterctl itself knows another provider.
+const installProvider = "install the provider as docs/getting-started.md says under Install; clusterctl's own provider of the name maas is another one"
+
 // kinds are the custom resources that must be there, with the version of each that is spoken.
 var kinds = []struct{ name, version, whatToDo string }{
-	{"maasclusters." + infrav1.GroupVersion.Group, infrav1.GroupVersion.Version, "install the provider: clusterctl init --infrastructure maas"},
-	{"maasmachines." + infrav1.GroupVersion.Group, infrav1.GroupVersion.Version, "install the provider: clusterctl init --infrastructure maas"},
-	{"maasmachinetemplates." + infrav1.GroupVersion.Group, infrav1.GroupVersion.Version, "install the provider: clusterctl init --infrastructure maas"},
+	{"maasclusters." + infrav1.GroupVersion.Group, infrav1.GroupVersion.Version, installProvider},
+	{"maasmachines." + infrav1.GroupVersion.Group, infrav1.GroupVersion.Version, installProvider},
+	{"maasmachinetemplates." + infrav1.GroupVersion.Group, infrav1.GroupVersion.Version, installProvider},
 	{"clusters." + clusterv1.GroupVersion.Group, clusterv1.GroupVersion.Version, "install Cluster API of a release that serves this version: clusterctl init"},
 	{"machines." + clusterv1.GroupVersion.Group, clusterv1.GroupVersion.Version, "install Cluster API of a release that serves this version: clusterctl init"},
 }
