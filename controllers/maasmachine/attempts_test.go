@@ -31,6 +31,7 @@ type stored struct {
 	SystemID string `json:"systemID"`
 	SentAt   string `json:"sentAt"`
 	Settled  bool   `json:"settled"`
+	Resent   int    `json:"resent"`
 }
 
 func attemptsOf(t require.TestingT, m *infrav1.MaasMachine) []stored {
@@ -230,14 +231,24 @@ func TestAttempt_X4_3_a_VM_that_was_deleted_without_proof_is_gone_before_another
 	assert.Equal(t, all[1].Name, bed.Fake.VMs()[0].GetName())
 }
 
-func TestAttempt_X2_4_a_refusal_says_nothing_of_what_was_sent_before(t *testing.T) {
-	t.Parallel()
-	bed := managertest.New(t, provisionertest.Config{})
+// inTime starts a manager whose time runs by the scale: of it the time for which a composition may be under way.
+func inTime(t *testing.T, scale float64) *managertest.Bed {
+	t.Helper()
+	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
+	options := bed.Options()
+	options.TimeScale = scale
+	bed.StartManagerWith(t, options)
 	bed.ProvisionCluster(t)
 	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Unavailable, lxdprovisionerv1.Reason_REASON_MAAS_UNAVAILABLE, "MAAS is silent"))
 	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.NotFound, lxdprovisionerv1.Reason_REASON_VM_NOT_FOUND, "MAAS shows no VM"))
 	bed.Fake.FailNext("ComposeVM", provisionertest.Fault(errorinfo.Refused, lxdprovisionerv1.Reason_REASON_LXD_HOST_UNAVAILABLE, "no rack"))
 	bed.CreateMachine(t, "cp-0", managertest.LXD())
+	return bed
+}
+
+func TestAttempt_X2_4_a_refusal_says_nothing_of_what_was_sent_before(t *testing.T) {
+	t.Parallel()
+	bed := inTime(t, 0.001) // MAAS shows no VM once the first sending is over
 	managertest.Eventually(t, func(c *managertest.Check) {
 		assert.NotEmpty(c, provisionertest.Requests[*lxdprovisionerv1.DeleteVMRequest](bed.Fake))
 	}, "what the first sending may have made is removed")
@@ -248,6 +259,15 @@ func TestAttempt_X2_4_a_refusal_says_nothing_of_what_was_sent_before(t *testing.
 	require.Len(t, all, 2)
 	assert.True(t, all[0].Settled, "X1.5 its absence is proved")
 	assert.Len(t, bed.Fake.VMs(), 1)
+}
+
+func TestAttempt_X2_4_what_was_known_not_to_be_sent_leaves_nothing(t *testing.T) {
+	t.Parallel()
+	bed := inTime(t, 0.2) // the service says so long before the first sending could be over
+	all := attemptsOf(t, bed.WaitProvisioned(t, "cp-0"))
+	require.Len(t, all, 2)
+	assert.Zero(t, all[0].Resent)
+	assert.Empty(t, provisionertest.Requests[*lxdprovisionerv1.DeleteVMRequest](bed.Fake), "a refusal after it needs no proof")
 }
 
 func TestAttempt_X2_6_a_VM_that_yields_is_no_failure(t *testing.T) {

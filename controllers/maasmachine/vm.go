@@ -60,10 +60,15 @@ func (r *Reconciler) sendCompose(ctx context.Context, s *scope, network *lxdprov
 	return answer.GetVm(), err
 }
 
+// resend lets the attempt be sent once more. The service says early that MAAS shows nothing only where it knows that nothing was
+// sent: that is no sending which may have left something, and uses up none of the attempt. Early is well before it would say so of
+// any attempt, after 150 s, since its clock may be another one.
 func (r *Reconciler) resend(ctx context.Context, s *scope) error {
 	err := r.change(ctx, s, func(a *attempt) {
+		if r.Clock().Sub(a.SentAt.Time) >= r.Delays.InFlight/2 {
+			a.Resent++
+		}
 		a.SentAt = now(r.Clock)
-		a.Resent++
 	})
 	s.justSent = err == nil
 	return err

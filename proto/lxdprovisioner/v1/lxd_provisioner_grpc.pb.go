@@ -79,12 +79,12 @@ type LXDProvisionerClient interface {
 	// may be deployed. Codes: ABORTED of kind Busy (COMPOSITION_IN_PROGRESS: not known yet, repeat
 	// with sent_at), ABORTED of kind Refused (LXD_HOST_UNAVAILABLE, VM_COMPOSITION_FAILED,
 	// HOST_OVERCOMMITTED, STORAGE_EXHAUSTED, NETWORK_REFUSED: no VM of this attempt is usable, open
-	// another attempt; the old one stays unsettled), NOT_FOUND (VM_NOT_FOUND: the attempt was sent
-	// more than 150 s ago and MAAS has no such VM; store a new sent_at and send again),
-	// ALREADY_EXISTS (NAME_TAKEN: the name is a stranger's; open another attempt), INVALID_ARGUMENT
-	// (STATIC_IP_*, SUBNET_NOT_FOUND, BAD_RESOURCES). Once the composition is sent the service
-	// finishes it even if the caller is gone; it takes up to 150 s, and a caller whose deadline comes
-	// first gets COMPOSITION_IN_PROGRESS.
+	// another attempt; the old one stays unsettled), NOT_FOUND (VM_NOT_FOUND: MAAS has no such VM,
+	// and the attempt was sent more than 150 s ago or is known not to have been taken; store a new
+	// sent_at and send again), ALREADY_EXISTS (NAME_TAKEN: the name is a stranger's; open another
+	// attempt), INVALID_ARGUMENT (STATIC_IP_*, SUBNET_NOT_FOUND, BAD_RESOURCES). Once the composition
+	// is sent the service finishes it even if the caller is gone; it takes up to 150 s, and a caller
+	// whose deadline comes first gets COMPOSITION_IN_PROGRESS.
 	ComposeVM(ctx context.Context, in *ComposeVMRequest, opts ...grpc.CallOption) (*ComposeVMResponse, error)
 	// DeployVM deploys the image with the user data on a VM that is claimed; it claims, marks and
 	// links first where that is not done. Never sent to MAAS while the claim is not proved. May be
@@ -272,12 +272,12 @@ type LXDProvisionerServer interface {
 	// may be deployed. Codes: ABORTED of kind Busy (COMPOSITION_IN_PROGRESS: not known yet, repeat
 	// with sent_at), ABORTED of kind Refused (LXD_HOST_UNAVAILABLE, VM_COMPOSITION_FAILED,
 	// HOST_OVERCOMMITTED, STORAGE_EXHAUSTED, NETWORK_REFUSED: no VM of this attempt is usable, open
-	// another attempt; the old one stays unsettled), NOT_FOUND (VM_NOT_FOUND: the attempt was sent
-	// more than 150 s ago and MAAS has no such VM; store a new sent_at and send again),
-	// ALREADY_EXISTS (NAME_TAKEN: the name is a stranger's; open another attempt), INVALID_ARGUMENT
-	// (STATIC_IP_*, SUBNET_NOT_FOUND, BAD_RESOURCES). Once the composition is sent the service
-	// finishes it even if the caller is gone; it takes up to 150 s, and a caller whose deadline comes
-	// first gets COMPOSITION_IN_PROGRESS.
+	// another attempt; the old one stays unsettled), NOT_FOUND (VM_NOT_FOUND: MAAS has no such VM,
+	// and the attempt was sent more than 150 s ago or is known not to have been taken; store a new
+	// sent_at and send again), ALREADY_EXISTS (NAME_TAKEN: the name is a stranger's; open another
+	// attempt), INVALID_ARGUMENT (STATIC_IP_*, SUBNET_NOT_FOUND, BAD_RESOURCES). Once the composition
+	// is sent the service finishes it even if the caller is gone; it takes up to 150 s, and a caller
+	// whose deadline comes first gets COMPOSITION_IN_PROGRESS.
 	ComposeVM(context.Context, *ComposeVMRequest) (*ComposeVMResponse, error)
 	// DeployVM deploys the image with the user data on a VM that is claimed; it claims, marks and
 	// links first where that is not done. Never sent to MAAS while the claim is not proved. May be
