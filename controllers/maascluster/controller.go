@@ -176,7 +176,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	ctx = tracing.About(ctx, infra)
 	if annotations.IsExternallyManaged(infra) || !watchfilter.Passes(infra, r.WatchFilter) {
-		return ctrl.Result{}, nil // the events of its machines come here all the same, and those of what all clusters share
+		r.written.forget(infra.UID) // whoever keeps the record now notes what it holds
+		return ctrl.Result{}, nil   // the events of its machines come here all the same, and those of what all clusters share
 	}
 	cluster, err := util.GetOwnerCluster(ctx, r.Client, infra.ObjectMeta)
 	if client.IgnoreNotFound(err) != nil {

@@ -201,6 +201,10 @@ func (r *Reconciler) takeOverRecord(ctx context.Context, s *scope, ref *lxdprovi
 	if _, written := r.written.get(s.infra.UID); noted || written {
 		return 0, nil
 	}
+	if held := r.Backoff.Remaining(s.infra.UID, s.infra.Generation); held > 0 {
+		s.endpoint = s.lastProblem()
+		return held, nil
+	}
 	machines, _, err := r.controlPlane(ctx, s)
 	if err != nil || !slices.ContainsFunc(machines, func(m *infrav1.MaasMachine) bool { return m.Spec.ProviderID != nil }) {
 		return 0, err
@@ -209,9 +213,13 @@ func (r *Reconciler) takeOverRecord(ctx context.Context, s *scope, ref *lxdprovi
 	if r.Delays.Of(err).Is(lxdprovisionerv1.Reason_REASON_ENDPOINT_NOT_FOUND) {
 		return 0, nil
 	}
-	found, after := r.outcome(ctx, s, err)
-	s.endpoint, s.found = found, answer.GetEndpoint().GetAddresses()
-	return after, nil
+	if err != nil {
+		var after time.Duration
+		s.endpoint, after = r.outcome(ctx, s, err)
+		return after, nil
+	}
+	s.found = answer.GetEndpoint().GetAddresses()
+	return 0, nil
 }
 
 func (w *writtenRecords) get(uid types.UID) (writtenRecord, bool) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
@@ -136,13 +137,12 @@ func (r *Reconciler) ofMaasCluster(ctx context.Context, o client.Object) []recon
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	machine := &infrav1.MaasMachine{}
 	if err := r.Client.Get(ctx, req.NamespacedName, machine); err != nil {
-		r.Watch.Forget(req.NamespacedName)
-		r.line.forget(req.NamespacedName, r.CreationsPerCluster)
-		phaseCensus.forget(req.NamespacedName)
+		r.forget(req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	ctx = tracing.About(ctx, machine)
 	if !watchfilter.Passes(machine, r.WatchFilter) {
+		r.forget(req.NamespacedName)
 		return ctrl.Result{}, nil // the events of its MaasCluster come here all the same
 	}
 	s := &scope{machine: machine}
@@ -189,6 +189,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	next = r.checkOverdue(s, next)
 	return ctrl.Result{RequeueAfter: r.unheard(next.after)}, r.patchStatus(ctx, helper, s)
+}
+
+// forget drops what is remembered of a machine that is gone, or another manager's.
+func (r *Reconciler) forget(machine types.NamespacedName) {
+	r.Watch.Forget(machine)
+	r.line.forget(machine, r.CreationsPerCluster)
+	phaseCensus.forget(machine)
 }
 
 // unheard is the wait of a machine that waits for an event, which has none (0): the watch filter keeps back the events of a Machine

@@ -179,6 +179,7 @@ func TestDelete_X4_6_a_MAAS_that_is_too_busy_does_not_say_that_the_host_answers(
 	managertest.Eventually(t, func(c *managertest.Check) { assert.NotEmpty(c, since(c)) }, "the host does not answer")
 	first := since(t)
 	for _, busy := range []lxdprovisionerv1.Reason{lxdprovisionerv1.Reason_REASON_TOO_MANY_IN_FLIGHT, lxdprovisionerv1.Reason_REASON_MAAS_BUSY} {
+		bed.Fake.Heal()
 		bed.Fake.FailEvery("DeleteVM", provisionertest.Fault(errorinfo.Busy, busy, "MAAS is busy"))
 		managertest.Eventually(t, func(c *managertest.Check) {
 			assert.Contains(c, infraCondition(c, bed.Machine(c, "cp-0"), clusterv1.ReadyCondition).Message, errorinfo.Word(busy))
