@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/fault"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/inventory"
 	"github.com/capmaas/capmaas/services/lxdprovisioner/internal/provision"
+	"github.com/capmaas/capmaas/services/maassim"
 )
 
 // largeRegion takes longer to list its hosts than a caller has.
@@ -105,4 +107,39 @@ type hidden struct{ *interrupted }
 func (m hidden) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
 	_, err := m.interrupted.Machines(ctx, f)
 	return nil, err
+}
+
+// slowHostMachines is a MAAS that takes 20 seconds to tell of a batch of the hosts' own machines.
+type slowHostMachines struct {
+	provision.MAAS
+
+	asked atomic.Int64
+}
+
+func (m *slowHostMachines) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+	if len(f.SystemIDs) > 1 {
+		m.asked.Add(1)
+		<-time.After(20 * time.Second)
+	}
+	return m.MAAS.Machines(ctx, f)
+}
+
+func TestHosts_own_machines_are_believed_for_five_minutes_at_most(t *testing.T) {
+	t.Parallel()
+	inBubbleWithMAAS(t, maassim.DefaultConfig(100, 3, 0), func(w *world) {
+		maas := &slowHostMachines{MAAS: w.cfg.MAAS}
+		w.cfg.MAAS = maas
+		w.restart()
+		look := func() int64 {
+			before := maas.asked.Load()
+			_, err := w.lxd.Snapshot(w.t.Context())
+			require.NoError(w.t, err)
+			return maas.asked.Load() - before
+		}
+		require.Equal(w.t, int64(2), look(), "100 hosts are two batches")
+		<-time.After(2 * time.Minute)
+		require.Zero(w.t, look(), "MAAS takes long to tell")
+		<-time.After(3 * time.Minute)
+		require.Equal(w.t, int64(2), look())
+	})
 }

@@ -32,6 +32,17 @@ func TestRefresh_that_failed(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 2, w.sim.Requests()["vm-hosts.refresh"])
 	})
+	t.Run("X4.4_counts_for_the_minute_after_its_end_where_MAAS_took_longer", func(t *testing.T) {
+		t.Parallel()
+		w, b, del, _ := stepping(t)
+		b.onVerify = func() { w.clock.advance(2 * time.Minute) }
+		w.fault(maassim.Fault{Operation: "vm-hosts.refresh", Status: 500, Body: "driver timed out", After: true, Count: 1})
+		for range 3 {
+			_, err := w.lxd.DeleteVM(w.ctx(), del)
+			require.Error(t, err)
+		}
+		assert.Equal(t, 1, w.sim.Requests()["vm-hosts.refresh"])
+	})
 }
 
 func TestDrain_waits_for_a_refresh_whose_caller_is_gone(t *testing.T) {

@@ -316,42 +316,56 @@ func TestWatchVMs_X7_1_a_second_stream_takes_no_change_away_from_the_first(t *te
 	}
 }
 
-// hangingMAAS answers no question of the watch for a minute and a half, once.
-type hangingMAAS struct {
+// slowMAAS takes a minute and a half for one question of the watch, and answers it or not.
+type slowMAAS struct {
 	provision.MAAS
 
-	hangs  atomic.Bool
+	fails  bool
+	slow   atomic.Bool
 	rounds atomic.Int64
 }
 
-func (h *hangingMAAS) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
+func (m *slowMAAS) Machines(ctx context.Context, f provision.MachineFilter) ([]inventory.Machine, error) {
 	if len(f.NotStatuses) == 0 {
-		return h.MAAS.Machines(ctx, f)
+		return m.MAAS.Machines(ctx, f)
 	}
-	h.rounds.Add(1)
-	if h.hangs.CompareAndSwap(true, false) {
+	m.rounds.Add(1)
+	if m.slow.CompareAndSwap(true, false) {
 		<-time.After(90 * time.Second)
-		return nil, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS gave no answer")
+		if m.fails {
+			return nil, fault.New(fault.Unavailable, fault.ReasonMAASUnavailable, "MAAS gave no answer")
+		}
 	}
-	return h.MAAS.Machines(ctx, f)
+	return m.MAAS.Machines(ctx, f)
 }
 
-func TestWatchVMs_X7_1_goes_on_as_before_once_MAAS_answers_again(t *testing.T) {
+func TestWatchVMs_X7_1_looks_again_after_a_question_that_took_long(t *testing.T) {
 	t.Parallel()
-	inBubbleWithMAAS(t, maassim.DefaultConfig(1, 3, 0), func(w *world) {
-		w.cfg.Timing.WatchInterval = timing().WatchInterval
-		maas := &hangingMAAS{MAAS: w.cfg.MAAS}
-		w.cfg.MAAS = maas
-		w.restart()
-		req := w.composed("cp-0", "lxd-1")
-		events, stop := w.watchWhile(w.t.Context(), watched(req.Attempt, inventory.StatusAllocated))
-		defer stop()
-		untilSynced(events)
-		maas.hangs.Store(true)
-		<-time.After(2 * time.Minute)
-		require.False(w.t, maas.hangs.Load())
-		before := maas.rounds.Load()
-		<-time.After(time.Minute)
-		assert.GreaterOrEqual(w.t, maas.rounds.Load()-before, int64(3), "a time-out is not what asking costs")
-	})
+	for name, row := range map[string]struct {
+		fails  bool
+		within time.Duration
+		rounds int64
+	}{
+		"as_before_where_it_failed":      {true, time.Minute, 3},
+		"in_two_minutes_where_it_worked": {false, 3 * time.Minute, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubbleWithMAAS(t, maassim.DefaultConfig(1, 3, 0), func(w *world) {
+				maas := &slowMAAS{MAAS: w.cfg.MAAS, fails: row.fails}
+				w.cfg.MAAS = maas
+				w.restart()
+				req := w.composed("cp-0", "lxd-1")
+				events, stop := w.watchWhile(w.t.Context(), watched(req.Attempt, inventory.StatusAllocated))
+				defer stop()
+				untilSynced(events)
+				maas.slow.Store(true)
+				<-time.After(105 * time.Second) // the question is over, and the next is not due
+				require.False(w.t, maas.slow.Load())
+				before := maas.rounds.Load()
+				<-time.After(row.within)
+				assert.GreaterOrEqual(w.t, maas.rounds.Load()-before, row.rounds)
+			})
+		})
+	}
 }
