@@ -48,7 +48,7 @@ func TestExisting_provider(t *testing.T) {
 		now := s.sim.Requests()
 		for _, operation := range []string{
 			"vm-hosts.compose", "vm-hosts.refresh", "machines.allocate", "machines.deploy", "machines.release", "machines.delete",
-			"machines.power_on", "machines.power_off", "machines.update", "dnsresources.create",
+			"machines.power_on", "machines.power_off", "machines.update", "dnsresources.create", "dnsresources.update", "dnsresources.delete",
 		} {
 			assert.Equal(t, asked[operation], now[operation], operation)
 		}
