@@ -15,6 +15,7 @@ import (
 
 	"github.com/capmaas/capmaas/proto/errorinfo"
 	lxdprovisionerv1 "github.com/capmaas/capmaas/proto/lxdprovisioner/v1"
+	"github.com/capmaas/capmaas/services/lxdprovisioner/app"
 	"github.com/capmaas/capmaas/services/maassim"
 )
 
@@ -114,11 +115,15 @@ func compose(name string) *lxdprovisionerv1.ComposeVMRequest {
 func TestService_X2_5_finishes_on_stopping_what_MAAS_was_told(t *testing.T) {
 	t.Parallel()
 	r := newRegion(t, nil)
-	s := r.start(t, nil)
-	require.NoError(t, r.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Latency: 700 * time.Millisecond}))
+	// The answer is due a second after the call, and has five more to arrive on a machine that is busy.
+	s := r.start(t, func(c *app.Config) {
+		c.Timing = app.DefaultTiming()
+		c.Timing.ReplyMargin = 5 * time.Second
+	})
+	require.NoError(t, r.AddFaults(maassim.Fault{Operation: "vm-hosts.compose", Latency: 2 * time.Second}))
 	lxd := lxdprovisionerv1.NewLXDProvisionerClient(s.conn)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	_, err := lxd.ComposeVM(ctx, compose("cp-0"))
 	info, ours := errorinfo.From(err)
