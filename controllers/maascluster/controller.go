@@ -149,7 +149,7 @@ type scope struct {
 	region problem
 	// endpoint is what is wrong with the DNS record.
 	endpoint problem
-	// found are the addresses of a record that somebody else kept until now.
+	// found are the addresses of a record of which there is no note; nil where it was not read.
 	found []string
 	// custom says that somebody else keeps the record.
 	custom bool

@@ -135,11 +135,10 @@ func (r *Reconciler) reconcileEndpoint(ctx context.Context, s *scope) (time.Dura
 func (r *Reconciler) writeRecord(ctx context.Context, s *scope, ref *lxdprovisionerv1.EndpointRef, wanted []string) (time.Duration, error) {
 	last, known := r.written.get(s.infra.UID)
 	same := known && endpoint.Format(wanted) == endpoint.Format(last.addresses) && r.Clock().Sub(last.at) < r.Delays.Idle
-	if held := r.Backoff.Remaining(s.infra.UID, s.infra.Generation); !same && held > 0 {
-		s.endpoint = s.lastProblem()
-		return held, nil
-	}
 	if !same {
+		if held := r.heldBack(s); held > 0 {
+			return held, nil
+		}
 		ttl := int32(recordTTL)
 		answer, err := r.Provisioner.Region.EnsureEndpoint(ctx, &lxdprovisionerv1.EnsureEndpointRequest{
 			Ref: ref, Addresses: wanted, TtlSeconds: &ttl,
@@ -161,6 +160,16 @@ func (r *Reconciler) writeRecord(ctx context.Context, s *scope, ref *lxdprovisio
 	before := s.infra.DeepCopy()
 	annotate(s.infra, endpoint.AddressesAnnotation, endpoint.Format(wanted))
 	return 0, r.patchAnnotations(ctx, s.infra, before)
+}
+
+// heldBack is for how long MAAS is not asked about the record after a failure, and lets the condition say what failed; 0 where it may
+// be asked.
+func (r *Reconciler) heldBack(s *scope) time.Duration {
+	held := r.Backoff.Remaining(s.infra.UID, s.infra.Generation)
+	if held > 0 {
+		s.endpoint = s.lastProblem()
+	}
+	return held
 }
 
 // lastProblem is what the condition says is wrong with the record, for a reconcile that is held back.
@@ -187,10 +196,10 @@ func (r *Reconciler) recorded(s *scope) []string {
 	if last, ok := r.written.get(s.infra.UID); ok {
 		return last.addresses
 	}
-	if _, noted := s.infra.Annotations[endpoint.AddressesAnnotation]; noted {
-		return endpoint.Recorded(s.infra)
+	if s.found != nil {
+		return s.found
 	}
-	return s.found
+	return endpoint.Recorded(s.infra)
 }
 
 // takeOverRecord reads the record of a cluster that has machines and no note of ours of its addresses: the existing provider kept
@@ -201,8 +210,7 @@ func (r *Reconciler) takeOverRecord(ctx context.Context, s *scope, ref *lxdprovi
 	if _, written := r.written.get(s.infra.UID); noted || written {
 		return 0, nil
 	}
-	if held := r.Backoff.Remaining(s.infra.UID, s.infra.Generation); held > 0 {
-		s.endpoint = s.lastProblem()
+	if held := r.heldBack(s); held > 0 {
 		return held, nil
 	}
 	machines, _, err := r.controlPlane(ctx, s)

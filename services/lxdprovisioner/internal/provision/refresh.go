@@ -162,19 +162,17 @@ func (r *refreshes) tooSoon(id inventory.HostID, name string) error {
 		return nil
 	}
 	last := spans[len(spans)-1]
-	if last.unsent() {
+	since := last.began
+	if last.err != nil {
+		// It may have taken MAAS longer than the gap to say so, of a host that is as silent the next moment.
+		since = last.failed
+	}
+	wait := r.timing.RefreshGap - r.clock().Sub(since)
+	if wait <= 0 || last.unsent() {
 		return nil
 	}
 	if last.err != nil {
-		// It may have taken MAAS longer than the gap to say so, of a host that is as silent the next moment.
-		if r.clock().Sub(last.failed) < r.timing.RefreshGap {
-			return last.err
-		}
-		return nil
-	}
-	wait := r.timing.RefreshGap - r.clock().Sub(last.began)
-	if wait <= 0 {
-		return nil
+		return last.err
 	}
 	return fault.New(fault.Busy, fault.ReasonDeletionInProgress, "host %s was refreshed less than %s ago", name, r.timing.RefreshGap).WithRetryAfter(wait)
 }
