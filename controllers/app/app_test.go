@@ -123,13 +123,20 @@ func TestRun_R6_3_neither_sees_nor_touches_other_namespaces(t *testing.T) {
 	assert.Len(t, ours.Fake.VMs(), 1)
 }
 
-// A Machine seldom has the label of the filter, so the watch does not tell when it comes.
-func TestRun_watch_filter_finds_an_owner_without_the_label_that_comes_late(t *testing.T) {
-	t.Parallel()
+// filtered starts a manager that looks after labelled objects alone.
+func filtered(t *testing.T) *managertest.Bed {
+	t.Helper()
 	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
 	options := bed.Options()
 	options.WatchFilter = "blue"
 	bed.StartManagerWith(t, options)
+	return bed
+}
+
+// A Machine seldom has the label of the filter, so the watch does not tell when it comes.
+func TestRun_watch_filter_finds_an_owner_without_the_label_that_comes_late(t *testing.T) {
+	t.Parallel()
+	bed := filtered(t)
 	bed.CreateCluster(t)
 	early := &infrav1.MaasMachine{ObjectMeta: metav1.ObjectMeta{
 		Namespace: bed.Namespace, Name: "early", Labels: map[string]string{clusterv1.WatchLabel: "blue"},
@@ -173,10 +180,7 @@ func untouched(t *testing.T, get func() client.Object) {
 // The Secret's name and the end of a pause come by events of a Machine and a Cluster that have no label.
 func TestRun_watch_filter_hears_what_objects_without_the_label_tell(t *testing.T) {
 	t.Parallel()
-	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
-	options := bed.Options()
-	options.WatchFilter = "blue"
-	bed.StartManagerWith(t, options)
+	bed := filtered(t)
 	bed.ProvisionCluster(t, func(_ *clusterv1.Cluster, infra *infrav1.MaasCluster) { infra.Labels[clusterv1.WatchLabel] = "blue" })
 	pause := func(paused bool, reason string) {
 		bed.PatchCluster(t, func(c *clusterv1.Cluster) { c.Spec.Paused = &paused })
@@ -202,10 +206,7 @@ func labelledBlue(_ *clusterv1.Machine, m *infrav1.MaasMachine) {
 
 func TestRun_watch_filter_leaves_other_objects_alone(t *testing.T) {
 	t.Parallel()
-	bed := managertest.NewWithoutManager(t, provisionertest.Config{})
-	options := bed.Options()
-	options.WatchFilter = "blue"
-	bed.StartManagerWith(t, options)
+	bed := filtered(t)
 	bed.CreateCluster(t)
 	// Its MaasCluster gets an id and a record, of which all its machines are told.
 	bed.CreateMachine(t, "unlabelled", managertest.LXD())

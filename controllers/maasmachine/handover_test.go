@@ -1,6 +1,7 @@
 package maasmachine_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -31,6 +32,14 @@ func loseHost(t *testing.T, bed *managertest.Bed, policy infrav1.OnHostLostPolic
 	require.True(t, bed.Fake.SetHostOnline(host, false))
 	bed.DeleteMachine(t, "cp-0")
 	return vm, host
+}
+
+// giveUp annotates the machine as an operator who gives its VM up.
+func giveUp(t require.TestingT, bed *managertest.Bed, reason string) error {
+	m := bed.Machine(t, "cp-0")
+	before := m.DeepCopy()
+	m.Annotations[infrav1.AbandonVMAnnotation] = reason
+	return bed.Client.Patch(context.Background(), m, client.MergeFrom(before))
 }
 
 func TestDelete_X4_6_a_lost_host_hands_the_deletion_over_to_the_cluster(t *testing.T) {
@@ -98,10 +107,7 @@ func TestDelete_X4_6_an_operator_may_give_the_VM_up(t *testing.T) {
 	bed := managertest.New(t, provisionertest.Config{})
 	vm, host := loseHost(t, bed, infrav1.Wait)
 	managertest.Eventually(t, func(c *managertest.Check) {
-		m := bed.Machine(c, "cp-0")
-		before := m.DeepCopy()
-		m.Annotations[infrav1.AbandonVMAnnotation] = "the host burnt down"
-		assert.NoError(c, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+		assert.NoError(c, giveUp(c, bed, "the host burnt down"))
 	}, "the MaasMachine is annotated")
 	bed.WaitGone(t, "cp-0")
 	assert.Len(t, bed.Fake.VMs(), 1, "nothing was done to the VM")
@@ -128,10 +134,7 @@ func TestDelete_X4_6_who_gives_the_VM_up_is_heard_at_once(t *testing.T) {
 	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.LXDVMCreatedCondition, infrav1.LXDVMCreatedReason)
 	bed.DeleteMachine(t, "cp-0")
 	bed.WaitCondition(t, bed.OfMachine("cp-0"), infrav1.LXDVMDeployedCondition, infrav1.LXDVMDeletionFailedReason)
-	m := bed.Machine(t, "cp-0")
-	before := m.DeepCopy()
-	m.Annotations[infrav1.AbandonVMAnnotation] = "the MAAS is gone"
-	require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+	require.NoError(t, giveUp(t, bed, "the MAAS is gone"))
 	bed.WaitGone(t, "cp-0")
 }
 
@@ -158,10 +161,7 @@ func TestDelete_X4_6_who_gives_the_VM_up_waits_for_no_DNS_record(t *testing.T) {
 		assert.Contains(c, told, "waiting for the DNS record to let go")
 		assert.Contains(c, told, infrav1.AbandonVMAnnotation, "the way out is named")
 	}, "it waits")
-	m := bed.Machine(t, "cp-0")
-	before := m.DeepCopy()
-	m.Annotations[infrav1.AbandonVMAnnotation] = "the MAAS is gone"
-	require.NoError(t, bed.Client.Patch(t.Context(), m, client.MergeFrom(before)))
+	require.NoError(t, giveUp(t, bed, "the MAAS is gone"))
 	bed.WaitGone(t, "cp-0")
 }
 

@@ -25,8 +25,15 @@ import (
 	"github.com/capmaas/capmaas/proto/provisionertest"
 )
 
-// counted gives the value of a counter or gauge with the labels, which are pairs of name and value.
+// counted gives the value of a counter or gauge with the labels, which are pairs of name and value; 0 where there is none.
 func counted(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	value, _ := exported(t, name, labels...)
+	return value
+}
+
+// exported is counted, and says whether there is such a counter or gauge.
+func exported(t *testing.T, name string, labels ...string) (float64, bool) {
 	t.Helper()
 	families, err := metrics.Registry.(prometheus.Gatherer).Gather()
 	require.NoError(t, err)
@@ -45,32 +52,18 @@ func counted(t *testing.T, name string, labels ...string) float64 {
 					continue each
 				}
 			}
-			return m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue(), true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 // An alert asks for a rise, and a counter that comes to be with its first mishap has none.
 func TestMishap_counters_are_there_from_the_start(t *testing.T) {
 	t.Parallel()
-	families, err := metrics.Registry.(prometheus.Gatherer).Gather()
-	require.NoError(t, err)
-	running := map[string]bool{}
-	for _, family := range families {
-		if family.GetName() != "capmaas_machine_mishaps_total" {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			labels := map[string]string{}
-			for _, l := range m.GetLabel() {
-				labels[l.GetName()] = l.GetValue()
-			}
-			running[labels["reason"]] = running[labels["reason"]] || labels["phase"] == "running"
-		}
-	}
 	for _, reason := range []string{infrav1.HostLostReason, infrav1.VMMissingReason, infrav1.MachinePoweredOffReason, infrav1.NodeProviderIDMismatchReason} {
-		assert.True(t, running[reason], reason)
+		_, there := exported(t, "capmaas_machine_mishaps_total", "reason", reason, "phase", "running")
+		assert.True(t, there, reason)
 	}
 }
 

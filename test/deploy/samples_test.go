@@ -3,7 +3,6 @@ package deploy_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -13,31 +12,24 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 	clusterv1 "sigs.k8s.io/cluster-api/api/core/v1beta2"
-	"sigs.k8s.io/yaml"
+	"sigs.k8s.io/kustomize/api/provider"
+	"sigs.k8s.io/kustomize/api/resmap"
 
 	"github.com/capmaas/capmaas/test/apiserver"
 )
 
-// sampled decodes the objects of a kind in a file of deploy/samples, and refuses fields that the kind does not have.
-func sampled[T any](t *testing.T, file, kind string) []T {
+// sample reads a file of deploy/samples.
+func sample(t *testing.T, file string) resmap.ResMap {
 	t.Helper()
 	root, err := apiserver.Root()
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(root, "deploy", "samples", file))
 	require.NoError(t, err)
-	var all []T
-	for document := range strings.SplitSeq(string(text), "\n---\n") {
-		var of metav1.TypeMeta
-		require.NoError(t, yaml.Unmarshal([]byte(document), &of))
-		if of.Kind != kind {
-			continue
-		}
-		var object T
-		require.NoError(t, yaml.UnmarshalStrict([]byte(document), &object))
-		all = append(all, object)
-	}
-	require.NotEmpty(t, all, kind)
-	return all
+	kustomizing.Lock()
+	defer kustomizing.Unlock()
+	objects, err := resmap.NewFactory(provider.NewDefaultDepProvider().GetResourceFactory()).NewResMapFromBytes(text)
+	require.NoError(t, err)
+	return objects
 }
 
 // slowest is how long MAAS may take before a machine is Overdue: 15 minutes to make a VM and 30 to deploy (docs/conditions.md).
@@ -45,15 +37,16 @@ const slowest = 45 * time.Minute
 
 func TestSamples_health_checks_select_each_machine_of_the_sample_cluster_once(t *testing.T) {
 	t.Parallel()
+	objects := sample(t, "cluster.yaml")
 	machines := map[string]labels.Set{"control plane": {clusterv1.MachineControlPlaneLabel: ""}}
-	for _, d := range sampled[clusterv1.MachineDeployment](t, "cluster.yaml", "MachineDeployment") {
+	for _, d := range decode[clusterv1.MachineDeployment](t, objects, "MachineDeployment") {
 		// Cluster API gives the machines this label itself.
 		machines[d.Name] = labels.Merge(d.Spec.Template.Labels, labels.Set{clusterv1.MachineDeploymentNameLabel: d.Name})
 	}
 	require.Len(t, machines, 3)
-	cluster := sampled[clusterv1.Cluster](t, "cluster.yaml", "Cluster")[0]
+	cluster := decode[clusterv1.Cluster](t, objects, "Cluster")[0]
 	found := map[string]int{}
-	for _, check := range sampled[clusterv1.MachineHealthCheck](t, "healthchecks.yaml", "MachineHealthCheck") {
+	for _, check := range decode[clusterv1.MachineHealthCheck](t, sample(t, "healthchecks.yaml"), "MachineHealthCheck") {
 		assert.Equal(t, cluster.Namespace, check.Namespace)
 		assert.Equal(t, cluster.Name, check.Spec.ClusterName)
 		selector, err := metav1.LabelSelectorAsSelector(&check.Spec.Selector)
